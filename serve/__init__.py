@@ -1,0 +1,1 @@
+"""topgenre's runtime: a track in, its genres out."""
