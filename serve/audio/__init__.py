@@ -1,0 +1,1 @@
+"""The signal path: encoded audio to the features of its clips."""

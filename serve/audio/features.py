@@ -73,7 +73,7 @@ class FeatureStream:
                 self._filled = 0
 
     def finish(self) -> Extent:
-        """Write what is left; raise TooShort under half a clip and Silent where nothing is heard."""
+        """Write what is left; raise TooShort under half a clip, Silent where nothing is heard."""
         front_end = self._mel.front_end
         if self._total == 0 or front_end.clips_in(self._total) == 0:
             raise TooShort(

@@ -40,7 +40,9 @@ class FrontEnd:
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be a positive whole number, not {value!r}")
         if self.clip_samples < self.n_fft:
-            raise ValueError(f"a clip of {self.clip_samples} samples holds no frame of {self.n_fft}")
+            raise ValueError(
+                f"a clip of {self.clip_samples} samples holds no frame of {self.n_fft}"
+            )
         if not 0 <= self.f_min < self.f_max <= self.sample_rate / 2:
             raise ValueError(
                 f"bands from {self.f_min} to {self.f_max} Hz don't fit {self.sample_rate} samples/s"

@@ -1,0 +1,94 @@
+"""The decoder processes: a few, warm, each with one track at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from serve.audio.decoder import Decoder
+from serve.audio.frontend import FrontEnd
+from serve.errors import Internal
+
+_LOG = logging.getLogger(__name__)
+# A decoder that does not come up is tried again, slower and slower.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
+
+
+class DecoderPool:
+    """Keeps `size` decoders alive and lends them out one track at a time.
+
+    A decoder that was interrupted in a track, or died, is killed and replaced.
+    """
+
+    def __init__(
+        self, front_end: FrontEnd, *, size: int, max_duration_s: float, memory_bytes: int
+    ) -> None:
+        self._front_end = front_end
+        self._size = size
+        self._max_duration_s = max_duration_s
+        self._memory_bytes = memory_bytes
+        self._idle: asyncio.Queue[Decoder] = asyncio.Queue()
+        self._all: set[Decoder] = set()
+        self._replacing: set[asyncio.Task[None]] = set()
+
+    @property
+    def alive(self) -> int:
+        """Decoders that can work or do."""
+        return sum(decoder.alive for decoder in self._all)
+
+    async def start(self) -> None:
+        """Start all decoders; raise Internal where one does not come up."""
+        try:
+            async with asyncio.TaskGroup() as starts:
+                for _ in range(self._size):
+                    starts.create_task(self._add())
+        except ExceptionGroup as group:
+            await self.stop()
+            raise Internal(str(group.exceptions[0])) from group
+
+    async def stop(self) -> None:
+        """Kill all decoders, whatever they do."""
+        for task in self._replacing:
+            task.cancel()
+        await asyncio.gather(*self._replacing, return_exceptions=True)
+        await asyncio.gather(*(decoder.kill() for decoder in self._all))
+        self._all.clear()
+
+    @asynccontextmanager
+    async def lease(self) -> AsyncIterator[Decoder]:
+        """Wait for a free decoder and have it, with its memory, until the context is left."""
+        decoder = await self._idle.get()
+        while not decoder.alive:  # killed from outside while it had nothing to do
+            self._replace(decoder)
+            decoder = await self._idle.get()
+        try:
+            yield decoder
+        finally:
+            if decoder.idle and decoder.alive:
+                self._idle.put_nowait(decoder)
+            else:
+                self._replace(decoder)
+
+    async def _add(self) -> None:
+        decoder = await Decoder.start(self._front_end, self._max_duration_s, self._memory_bytes)
+        self._all.add(decoder)
+        self._idle.put_nowait(decoder)
+
+    def _replace(self, decoder: Decoder) -> None:
+        task = asyncio.create_task(self._replacement(decoder))
+        self._replacing.add(task)
+        task.add_done_callback(self._replacing.discard)
+
+    async def _replacement(self, decoder: Decoder) -> None:
+        await decoder.kill()
+        self._all.discard(decoder)
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return await self._add()
+            except Internal as error:
+                _LOG.error("%s Trying again in %g s.", error, pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
