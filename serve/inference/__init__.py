@@ -1,0 +1,1 @@
+"""The model: its file, its thread, and what its numbers mean."""

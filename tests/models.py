@@ -1,0 +1,68 @@
+"""Small model files for the tests, made without TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from serve.audio.frontend import FrontEnd
+from serve.inference.card import INPUT, OUTPUT, ModelCard
+
+GENRES = ("blues", "jazz", "rock")
+CARD = ModelCard(
+    name="tiny",
+    version="1",
+    front_end=FrontEnd().to_dict(),
+    genres=GENRES,
+    training={"data": "none: random weights"},
+    scores={},
+    licence="MIT",
+)
+
+
+def graph(genres: int = 3, shape: tuple[int, int] = (16, 128), seed: int = 0) -> onnx.ModelProto:
+    """Softmax of a random projection of the mean log mel of each clip."""
+    rng = np.random.default_rng(seed)
+    constants = {
+        "floor": np.float32([1e-10]),
+        "axes": np.int64([1]),
+        "weights": rng.standard_normal((shape[1], genres)).astype(np.float32) / 8,
+    }
+    nodes = [
+        helper.make_node("Max", [INPUT, "floor"], ["floored"]),
+        helper.make_node("Log", ["floored"], ["log"]),
+        helper.make_node("ReduceMean", ["log", "axes"], ["mean"], keepdims=0),
+        helper.make_node("MatMul", ["mean", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], [OUTPUT], axis=-1),
+    ]
+    proto = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "tiny",
+            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["clips", *shape])],
+            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["clips", genres])],
+            [numpy_helper.from_array(value, name) for name, value in constants.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 18)],
+    )
+    proto.ir_version = 10
+    return proto
+
+
+def write_model(path: Path, card: ModelCard = CARD, **properties: str | None) -> Path:
+    """Write a tiny model with this card; `properties` replace its metadata, None removes one."""
+    front_end = FrontEnd.from_dict(card.front_end)
+    proto = graph(len(card.genres), front_end.clip_shape)
+    metadata = card.to_metadata() | properties
+    helper.set_model_props(proto, {k: v for k, v in metadata.items() if v is not None})
+    onnx.save(proto, path)
+    return path
+
+
+def with_front_end(front_end: FrontEnd) -> ModelCard:
+    """The card of a tiny model with another front end."""
+    return replace(CARD, front_end=front_end.to_dict())
