@@ -24,7 +24,9 @@ class AudioStream(Protocol):
     """An opened track: its description, then its encoded bytes in order, once."""
 
     @property
-    def info(self) -> SourceInfo: ...
+    def info(self) -> SourceInfo:
+        """What is known of it."""
+        ...
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
@@ -32,4 +34,6 @@ class AudioStream(Protocol):
 class AudioSource(Protocol):
     """A track that can be opened; leaving the context stops and frees whatever delivers it."""
 
-    def open(self) -> AbstractAsyncContextManager[AudioStream]: ...
+    def open(self) -> AbstractAsyncContextManager[AudioStream]:
+        """Find the track and begin to deliver it; raises a TopgenreError where it can't be had."""
+        ...

@@ -1,0 +1,77 @@
+"""Audio that is sent to us, or lies in a file of the machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from serve.errors import BadRequest, TooBig
+from serve.sources.stream import SourceInfo
+
+_BLOCK = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class BlockStream:
+    """Blocks of encoded bytes and what is known of them."""
+
+    info: SourceInfo
+    blocks: AsyncIterator[bytes]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The blocks, once."""
+        return self.blocks
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSource:
+    """Audio that arrives with a request, block by block.
+
+    Its bytes are counted: past `max_bytes` reading it raises TooBig, whatever was announced.
+    """
+
+    info: SourceInfo
+    blocks: AsyncIterator[bytes]
+    max_bytes: int
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[BlockStream]:
+        """Open it: nothing has to be waited for."""
+        yield BlockStream(self.info, self._counted())
+
+    async def _counted(self) -> AsyncIterator[bytes]:
+        total = 0
+        async for block in self.blocks:
+            total += len(block)
+            if total > self.max_bytes:
+                raise TooBig(f"The file is larger than the limit of {self.max_bytes} bytes.")
+            yield block
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A file of this machine, for the command line; its name is the title."""
+
+    path: Path
+    max_bytes: int
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[BlockStream]:
+        """Open it; raise BadRequest where that can't be done, TooBig where it is too large."""
+        try:
+            file = await asyncio.to_thread(self.path.open, "rb")
+        except OSError as error:
+            raise BadRequest(error.strerror) from None
+        with file:
+            size = self.path.stat().st_size
+            if size > self.max_bytes:
+                raise TooBig(f"The file is larger than the limit of {self.max_bytes} bytes.")
+
+            async def blocks() -> AsyncIterator[bytes]:
+                while block := await asyncio.to_thread(file.read, _BLOCK):
+                    yield block
+
+            yield BlockStream(SourceInfo(self.path.name, size_bytes=size), blocks())
