@@ -1,0 +1,161 @@
+"""What each address answers."""
+
+from __future__ import annotations
+
+import logging
+import platform
+from importlib.metadata import version
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from serve.errors import BadRequest, Internal, MethodNotAllowed, NotFound, NotReady, TopgenreError
+from serve.http.departure import Departed, Visit
+from serve.http.events import Emit, Event, EventStream
+from serve.http.openapi import describe
+from serve.http.replies import answer_body, error_body, error_response, progress_body
+from serve.http.tracks import classify_request
+from serve.pipeline import Pipeline, Progress
+
+_LOG = logging.getLogger(__name__)
+# What a client may take to read its last events, on top of the deadline.
+_READING_S = 10.0
+_PACKAGES = ("topgenre", "onnxruntime-gpu", "av", "numpy", "scipy", "yt-dlp", "starlette")
+
+
+def _pipeline(request: Request) -> Pipeline:
+    pipeline: Pipeline = request.app.state.pipeline
+    return pipeline
+
+
+def _request_id(request: Request) -> str:
+    request_id: str = request.state.request_id
+    return request_id
+
+
+async def predict(request: Request) -> Response:
+    """The genre of a track: as one answer, or as a stream of events that ends with it."""
+    visit = Visit(request)
+    if "text/event-stream" in request.headers.get("accept", ""):
+        deadline_s = _pipeline(request).settings.deadline_s
+        return EventStream(
+            visit, lambda emit: _last_event(request, visit, emit), deadline_s + _READING_S
+        )
+    try:
+        return JSONResponse(await visit.do(_answer(request, visit)))
+    except TopgenreError as error:
+        return error_response(error, _request_id(request))
+    except Departed:
+        return Response(status_code=499)  # nobody reads it; the number is nginx's for this
+
+
+async def _last_event(request: Request, visit: Visit, emit: Emit) -> Event:
+    try:
+        return "result", await _answer(request, visit, emit)
+    except TopgenreError as error:
+        return "error", error_body(error) | {"request_id": _request_id(request)}
+
+
+async def _answer(request: Request, visit: Visit, emit: Emit | None = None) -> dict[str, Any]:
+    def tell(progress: Progress) -> None:
+        if emit is not None:
+            emit("progress", progress_body(progress))
+
+    pipeline = _pipeline(request)
+    try:
+        answer = await classify_request(request, visit, pipeline, tell)
+    except (TopgenreError, Departed, OSError):
+        raise
+    except Exception:
+        _LOG.exception("request %s failed", _request_id(request))
+        raise Internal from None
+    return answer_body(answer, pipeline.model) | {"request_id": _request_id(request)}
+
+
+async def live(_: Request) -> Response:
+    """The process answers."""
+    return JSONResponse({"status": "live"})
+
+
+async def ready(request: Request) -> Response:
+    """Tracks are taken; 503 while they are not."""
+    if not _pipeline(request).ready:
+        return error_response(NotReady(), _request_id(request))
+    return JSONResponse({"status": "ready"})
+
+
+async def info(request: Request) -> Response:
+    """The model, where it runs, the limits, and the versions of what matters."""
+    pipeline = _pipeline(request)
+    model, settings = pipeline.model, pipeline.settings
+    card = model.card
+    return JSONResponse(
+        {
+            "model": {
+                "name": card.name,
+                "version": card.version,
+                "sha256": model.sha256,
+                "licence": card.licence,
+                "training": card.training,
+                "scores": card.scores,
+            },
+            "genres": list(card.genres),
+            "front_end": card.front_end,
+            "clip_s": pipeline.front_end.clip_s,
+            "provider": model.provider,
+            "limits": {
+                "max_duration_s": settings.max_duration_s,
+                "max_body_bytes": settings.max_body_bytes,
+                "deadline_s": settings.deadline_s,
+                "max_requests": settings.max_requests,
+            },
+            "versions": {"python": platform.python_version()} | _VERSIONS,
+        }
+    )
+
+
+async def metrics(request: Request) -> Response:
+    """Counts and measures in Prometheus' text format."""
+    return PlainTextResponse(
+        _pipeline(request).metrics.render(),
+        media_type="text/plain; version=0.0.4; charset=utf-8",
+    )
+
+
+async def openapi(_: Request) -> Response:
+    """The description of this API."""
+    return JSONResponse(describe())
+
+
+async def http_error(request: Request, error: Exception) -> Response:
+    """What the router refuses, in the form of all our errors."""
+    assert isinstance(error, HTTPException)
+    kind = {404: NotFound, 405: MethodNotAllowed}.get(error.status_code, BadRequest)
+    response = error_response(kind(), _request_id(request))
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except ImportError:  # PackageNotFoundError: onnxruntime goes by two names
+            continue
+    return found
+
+
+_VERSIONS = _versions()
+
+ROUTES = [
+    Route("/predict", predict, methods=["POST"]),
+    Route("/health/live", live),
+    Route("/health/ready", ready),
+    Route("/info", info),
+    Route("/metrics", metrics),
+    Route("/openapi.json", openapi),
+]

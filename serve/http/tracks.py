@@ -1,0 +1,83 @@
+"""`POST /predict`: from the three forms of a request to a source of audio, and to the answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.requests import Request
+
+from serve.errors import BadRequest, TooBig, UnsupportedMedia
+from serve.http.departure import Visit
+from serve.http.multipart import read_form_file
+from serve.pipeline import Answer, Pipeline, Progress
+from serve.sources.stream import AudioSource, SourceInfo
+from serve.sources.upload import UploadSource
+
+# A request in JSON holds one address.
+_MAX_JSON_BYTES = 16 << 10
+# What a form may add to its file.
+_FORM_BYTES = 64 << 10
+_MAX_TITLE = 200
+
+
+async def classify_request(
+    request: Request, visit: Visit, pipeline: Pipeline, on_progress: Callable[[Progress], None]
+) -> Answer:
+    """Answer a request, whatever its form; raise the typed error of whatever fails."""
+    async with aclosing(visit.body()) as body:
+        source = await _source(request, body, pipeline)
+        return await pipeline.classify(source, on_progress)
+
+
+async def _source(request: Request, body: AsyncIterator[bytes], pipeline: Pipeline) -> AudioSource:
+    settings = pipeline.settings
+    content_type = request.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
+    size = _announced_size(request)
+    if kind == "application/json":
+        return pipeline.video(_url_of(await _whole(body)))
+    if size is not None and size > settings.max_body_bytes + _FORM_BYTES:
+        raise TooBig(f"The file is larger than the limit of {settings.max_body_bytes} bytes.")
+    if kind == "multipart/form-data":
+        file = await read_form_file(content_type, body)
+        info = SourceInfo(_title(file.name), size_bytes=size)
+        return UploadSource(info, file.blocks, settings.max_body_bytes)
+    if kind == "application/octet-stream" or kind.startswith(("audio/", "video/")):
+        name = unquote(request.headers.get("x-filename", ""))
+        info = SourceInfo(_title(name), size_bytes=size)
+        return UploadSource(info, body, settings.max_body_bytes)
+    raise UnsupportedMedia
+
+
+def _announced_size(request: Request) -> int | None:
+    size = request.headers.get("content-length", "")
+    return int(size) if size.isascii() and size.isdigit() else None
+
+
+async def _whole(body: AsyncIterator[bytes]) -> bytes:
+    content = b""
+    async for block in body:
+        content += block
+        if len(content) > _MAX_JSON_BYTES:
+            raise TooBig("A request in JSON holds one address, nothing as large as this.")
+    return content
+
+
+def _url_of(content: bytes) -> str:
+    try:
+        request: Any = json.loads(content)
+    except (ValueError, RecursionError):
+        raise BadRequest("The body is not JSON.") from None
+    url = request.get("url") if isinstance(request, dict) else None
+    if not isinstance(url, str):
+        raise BadRequest('The body must be a JSON object with a text "url".')
+    return url
+
+
+def _title(name: str) -> str:
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(c for c in last if c.isprintable())[:_MAX_TITLE] or "upload"
