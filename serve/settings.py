@@ -1,4 +1,4 @@
-"""The server's settings: environment variables `TOPGENRE_*`, one typed class, documented by field."""
+"""The server's settings: environment variables `TOPGENRE_*`, each documented in its field."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ class Settings(BaseSettings):
         16, ge=1, le=10_000, description="requests worked on at once; more are answered overloaded"
     )
 
-    decoders: int = Field(
-        0, ge=0, le=256, description="decoder processes; 0 is one for each core"
-    )
+    decoders: int = Field(0, ge=0, le=256, description="decoder processes; 0 is one for each core")
     decoder_memory_bytes: int = Field(
         2 << 30, ge=256 << 20, description="address space of one decoder process"
     )
@@ -77,9 +75,7 @@ class Settings(BaseSettings):
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Read the settings; raise SettingsError for an unknown or invalid one."""
         environ = os.environ if environ is None else environ
-        given = {
-            name[len(PREFIX) :].lower(): name for name in environ if name.startswith(PREFIX)
-        }
+        given = {name[len(PREFIX) :].lower(): name for name in environ if name.startswith(PREFIX)}
         unknown = sorted(name for field, name in given.items() if field not in cls.model_fields)
         if unknown:
             raise SettingsError(f"unknown setting: {', '.join(unknown)}")

@@ -1,0 +1,32 @@
+"""The server process: the application under uvicorn."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import uvicorn
+
+from serve.http.app import create_app
+from serve.pipeline import Pipeline
+from serve.settings import Settings
+
+
+def run(settings: Settings) -> int:
+    """Serve until told to stop; raises ModelFileError or DeviceError before anything listens."""
+    app = create_app(Pipeline.from_settings(settings))
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="auto",
+        http="auto",
+        lifespan="on",
+        ws="none",
+        log_level=settings.log_level,
+        # Requests end by their own deadline; after it nothing is worth waiting for.
+        timeout_graceful_shutdown=int(settings.deadline_s) + 1,
+    )
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):  # uvicorn has stopped in order, then passes it on
+        server.run()
+    return 0 if server.started else 1
