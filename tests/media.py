@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -114,3 +115,24 @@ ENCODINGS = (
     Encoding("wma", "asf", "wmav2", bit_rate=128_000),
     Encoding("mpeg-ts", "mpegts", "aac", bit_rate=128_000),
 )
+
+
+class Bytes:
+    """Media that has arrived already; counts how often it was asked for as a whole."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._file = io.BytesIO(content)
+        self.wholes = 0
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(size)
+
+    def whole(self) -> io.BytesIO:
+        self.wholes += 1
+        return io.BytesIO(self._content)
+
+
+def by_name(name: str) -> Encoding:
+    """One of ENCODINGS."""
+    return next(encoding for encoding in ENCODINGS if encoding.name == name)

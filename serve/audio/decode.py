@@ -125,6 +125,6 @@ def _blocks(resampler: av.AudioResampler | None, frame: av.AudioFrame | None) ->
         return
     for resampled in resampler.resample(frame):
         samples = resampled.to_ndarray()[0]
-        if not np.isfinite(samples.sum(dtype=np.float64)):
+        if not np.isfinite(samples).all():
             samples = np.nan_to_num(samples, posinf=0.0, neginf=0.0)
         yield samples

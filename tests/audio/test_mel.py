@@ -1,0 +1,127 @@
+"""The mel spectrogram against librosa, and its independence of a clip's company."""
+
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serve.audio.decode import decode
+from serve.audio.frontend import FrontEnd
+from serve.audio.mel import MelSpectrogram, hz_to_mel, mel_filterbank, mel_to_hz
+from tests.media import Bytes
+
+SONG = Path(__file__).parents[1] / "data" / "song.mp3"
+
+FRONT_ENDS = {
+    "shipped": FrontEnd(),
+    "hop 512": FrontEnd(hop_length=512),
+    "htk, 16 kHz, 96 bands": FrontEnd(
+        sample_rate=16_000,
+        clip_samples=22_400,
+        n_fft=512,
+        hop_length=256,
+        n_mels=96,
+        f_max=8000.0,
+        mel_scale="htk",
+        mel_norm="none",
+    ),
+    "44.1 kHz, from 30 Hz": FrontEnd(
+        sample_rate=44_100, clip_samples=61_740, hop_length=1024, f_min=30.0, f_max=16_000.0
+    ),
+    "frame not a power of two": FrontEnd(n_fft=1200, hop_length=300, n_mels=40),
+}
+
+
+def clips_of(samples, front_end):
+    whole = len(samples) // front_end.clip_samples
+    return samples[: whole * front_end.clip_samples].reshape(whole, -1)
+
+
+@pytest.fixture(scope="module", params=["song", "noise"])
+def kind(request):
+    return request.param
+
+
+def samples(kind, sample_rate):
+    if kind == "song":
+        return np.concatenate(list(decode(Bytes(SONG.read_bytes()), sample_rate)))
+    return np.random.default_rng(1).standard_normal(8 * sample_rate).astype(np.float32)
+
+
+@pytest.mark.parametrize("front_end", FRONT_ENDS.values(), ids=FRONT_ENDS)
+def test_it_equals_librosa(kind, front_end):
+    clips = clips_of(samples(kind, front_end.sample_rate), front_end)
+    expected = librosa.feature.melspectrogram(
+        y=clips.astype(np.float64),
+        sr=front_end.sample_rate,
+        n_fft=front_end.n_fft,
+        hop_length=front_end.hop_length,
+        center=False,
+        power=2.0,
+        n_mels=front_end.n_mels,
+        fmin=front_end.f_min,
+        fmax=front_end.f_max,
+        htk=front_end.mel_scale == "htk",
+        norm="slaney" if front_end.mel_norm == "slaney" else None,
+    ).transpose(0, 2, 1)
+    found = MelSpectrogram(front_end)(clips)
+    assert found.shape == expected.shape == (len(clips), *front_end.clip_shape)
+    assert found.dtype == np.float32
+    error = np.abs(found - expected)
+    assert np.all(error.sum(axis=2) <= 1e-6 * expected.sum(axis=2))
+    # Cell by cell; float32 can't hold what lies 70 dB below the loudest cell of its frame.
+    floor = 1e-7 * expected.max(axis=2, keepdims=True)
+    assert np.max(error / (expected + floor)) < 1e-4
+
+
+@pytest.mark.parametrize("front_end", FRONT_ENDS.values(), ids=FRONT_ENDS)
+def test_the_filterbank_equals_librosa(front_end):
+    expected = librosa.filters.mel(
+        sr=front_end.sample_rate,
+        n_fft=front_end.n_fft,
+        n_mels=front_end.n_mels,
+        fmin=front_end.f_min,
+        fmax=front_end.f_max,
+        htk=front_end.mel_scale == "htk",
+        norm="slaney" if front_end.mel_norm == "slaney" else None,
+    ).T
+    np.testing.assert_allclose(mel_filterbank(front_end), expected, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", ["slaney", "htk"])
+def test_mel_scales_are_inverted(scale):
+    hz = np.linspace(0.0, 11_025.0, 500)
+    np.testing.assert_allclose(mel_to_hz(hz_to_mel(hz, scale), scale), hz, atol=1e-6)
+
+
+CLIPS = clips_of(samples("song", 22_050), FrontEnd())
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.integers(0, len(CLIPS) - 1), min_size=1, max_size=40))
+def test_a_clip_does_not_depend_on_its_company(chosen):
+    mel = MelSpectrogram(FrontEnd())
+    together = mel(CLIPS[chosen])
+    for row, clip in zip(together, chosen, strict=True):
+        np.testing.assert_array_equal(row, mel(CLIPS[clip : clip + 1])[0])
+
+
+def test_silence_is_zero_power():
+    assert not MelSpectrogram(FrontEnd())(np.zeros((3, 30_870), np.float32)).any()
+
+
+def test_no_clips_are_no_features():
+    empty = MelSpectrogram(FrontEnd())(np.zeros((0, 30_870), np.float32))
+    assert empty.shape == (0, 16, 128)
+
+
+def test_it_writes_into_the_array_it_is_given():
+    mel = MelSpectrogram(FrontEnd())
+    out = np.full((len(CLIPS) + 2, 16, 128), -1.0, np.float32)
+    mel.into(CLIPS, out[1:-1])
+    np.testing.assert_array_equal(out[1:-1], mel(CLIPS))
+    assert (out[0] == -1).all()
+    assert (out[-1] == -1).all()

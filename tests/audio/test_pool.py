@@ -1,0 +1,234 @@
+"""Decoder processes: warm, bounded, killed and replaced, never lost."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import numpy as np
+import psutil
+import pytest
+
+from serve.audio.decode import decode
+from serve.audio.frontend import FrontEnd
+from serve.audio.mel import MelSpectrogram
+from serve.audio.pool import DecoderPool
+from serve.errors import Internal, TooBig, TooLong, TooShort, Undecodable
+from tests.eventually import eventually
+from tests.media import Bytes, by_name, encode, music
+
+FRONT_END = FrontEnd()
+SONG = encode(music(10.0), by_name("mp3"))
+
+
+@pytest.fixture
+async def pool():
+    pool = DecoderPool(FRONT_END, size=1, max_duration_s=20, memory_bytes=1 << 30)
+    await pool.start()
+    yield pool
+    await pool.stop()
+    assert pool.alive == 0
+    assert not decoder_pids()
+
+
+def decoder_pids():
+    children = psutil.Process().children()
+    return [c.pid for c in children if "serve.audio.worker" in c.cmdline()]
+
+
+async def blocks(content, size=5000):
+    for at in range(0, len(content), size):
+        yield content[at : at + size]
+
+
+async def endless(content):
+    yield content
+    await asyncio.Event().wait()
+
+
+async def decode_in(pool, content, on_seconds=lambda seconds: None):
+    async with pool.lease() as decoder:
+        decoded = await decoder.decode(blocks(content), on_seconds)
+        return decoded.features[: decoded.clips].copy(), decoded
+
+
+def expected_features(content):
+    samples = np.concatenate(list(decode(Bytes(content), FRONT_END.sample_rate)))
+    clips = FRONT_END.clips_in(len(samples))
+    padded = np.zeros(clips * FRONT_END.clip_samples, np.float32)
+    padded[: len(samples)] = samples[: len(padded)]
+    return MelSpectrogram(FRONT_END)(padded.reshape(clips, -1))
+
+
+def assert_same(found, expected):
+    # BLAS rounds otherwise here, where it has more threads.
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["mp3", "m4a-index-last", "opus-webm"])
+async def test_features_come_out_as_if_computed_here(pool, name):
+    content = encode(music(10.0, by_name(name).rate), by_name(name))
+    features, decoded = await decode_in(pool, content)
+    assert_same(features, expected_features(content))
+    assert decoded.duration_s == pytest.approx(10.0, abs=0.1)
+    assert decoded.decode_s > 0
+    assert decoded.mel_s > 0
+
+
+async def test_one_track_leaves_nothing_to_the_next(pool):
+    long, _ = await decode_in(pool, encode(music(15.0), by_name("mp3")))
+    short, _ = await decode_in(pool, SONG)
+    assert len(long) == 11
+    assert_same(short, expected_features(SONG))
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"no audio " * 20_000, Undecodable),
+        (b"", Undecodable),
+        (encode(music(0.3), by_name("flac")), TooShort),
+        (encode(music(22.0), by_name("wav-s16")), TooLong),
+    ],
+    ids=["garbage", "empty", "short", "long"],
+)
+async def test_a_bad_track_is_an_error_and_the_decoder_goes_on(pool, content, error):
+    before = decoder_pids()
+    with pytest.raises(error):
+        await decode_in(pool, content)
+    features, _ = await decode_in(pool, SONG)
+    assert len(features) == 7
+    assert decoder_pids() == before
+
+
+async def test_a_long_track_is_refused_before_it_has_arrived(pool):
+    content = encode(music(22.0), by_name("wav-s16"))
+    with pytest.raises(TooLong):
+        async with asyncio.timeout(10), pool.lease() as decoder:
+            await decoder.decode(endless(content), lambda seconds: None)
+    assert len((await decode_in(pool, SONG))[0]) == 7
+
+
+async def test_progress_is_told(pool):
+    heard = []
+
+    async def slow():
+        async for block in blocks(SONG, 20_000):
+            yield block
+            await asyncio.sleep(0.12)
+
+    async with pool.lease() as decoder:
+        await decoder.decode(slow(), heard.append)
+    assert heard == sorted(heard)
+    assert 0 < heard[0] < heard[-1] <= 10.1
+
+
+async def test_a_cancelled_track_kills_and_replaces_its_decoder(pool):
+    (before,) = decoder_pids()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2), pool.lease() as decoder:
+            await decoder.decode(endless(SONG), lambda seconds: None)
+    assert len((await decode_in(pool, SONG))[0]) == 7
+    assert before not in decoder_pids()
+    assert pool.alive == 1
+
+
+async def test_a_source_that_fails_is_the_error(pool):
+    async def failing():
+        yield SONG[:1000]
+        raise TooLong("by the source")
+
+    with pytest.raises(TooLong, match="by the source"):
+        async with pool.lease() as decoder:
+            await decoder.decode(failing(), lambda seconds: None)
+    assert len((await decode_in(pool, SONG))[0]) == 7
+
+
+async def test_a_decoder_killed_in_a_track_is_an_error_at_once(pool):
+    (pid,) = decoder_pids()
+
+    async def deadly():
+        yield SONG[:1000]
+        os.kill(pid, signal.SIGKILL)
+        await asyncio.Event().wait()
+
+    with pytest.raises(Internal, match="decoder stopped"):
+        async with asyncio.timeout(10), pool.lease() as decoder:
+            await decoder.decode(deadly(), lambda seconds: None)
+    assert len((await decode_in(pool, SONG))[0]) == 7
+
+
+async def test_a_decoder_killed_while_idle_is_replaced(pool):
+    (pid,) = decoder_pids()
+    os.kill(pid, signal.SIGKILL)
+    await eventually(lambda: pool.alive == 0)
+    assert len((await decode_in(pool, SONG))[0]) == 7
+    assert pool.alive == 1
+
+
+async def test_waiting_for_a_decoder_can_be_given_up(pool):
+    async with pool.lease():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), pool.lease():
+                raise AssertionError("there is only one")
+    assert len((await decode_in(pool, SONG))[0]) == 7
+
+
+async def test_memory_is_bounded():
+    async def more_than_fits():
+        for _ in range(1000):
+            yield bytes(1 << 20)
+
+    pool = DecoderPool(FRONT_END, size=1, max_duration_s=20, memory_bytes=768 << 20)
+    await pool.start()
+    try:
+        with pytest.raises(TooBig, match="memory"):
+            async with pool.lease() as decoder:
+                await decoder.decode(more_than_fits(), lambda seconds: None)
+        assert len((await decode_in(pool, SONG))[0]) == 7
+    finally:
+        await pool.stop()
+
+
+async def test_a_decoder_that_can_not_start_is_an_error(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    pool = DecoderPool(FRONT_END, size=2, max_duration_s=20, memory_bytes=1 << 30)
+    with pytest.raises(Internal, match="did not start"):
+        await pool.start()
+    assert not decoder_pids()
+
+
+async def test_a_decoder_that_can_not_be_replaced_is_tried_again(pool, monkeypatch, caplog):
+    real = sys.executable
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    (pid,) = decoder_pids()
+    os.kill(pid, signal.SIGKILL)
+    await eventually(lambda: pool.alive == 0)
+    waiting = asyncio.create_task(decode_in(pool, SONG))
+    await eventually(lambda: "Trying again" in caplog.text)
+    monkeypatch.setattr(sys, "executable", real)
+    features, _ = await waiting
+    assert len(features) == 7
+
+
+async def test_decoders_end_with_their_server(tmp_path):
+    program = (
+        "import asyncio, os, sys\n"
+        "from serve.audio.frontend import FrontEnd\n"
+        "from serve.audio.pool import DecoderPool\n"
+        "async def main():\n"
+        "    pool = DecoderPool(FrontEnd(), size=2, max_duration_s=20, memory_bytes=1 << 30)\n"
+        "    await pool.start()\n"
+        "    print(*(d._process.pid for d in pool._all), flush=True)\n"
+        "    await asyncio.Event().wait()\n"
+        "asyncio.run(main())\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
+    )
+    pids = [int(pid) for pid in (await process.stdout.readline()).split()]
+    assert len(pids) == 2
+    assert all(map(psutil.pid_exists, pids))
+    process.kill()
+    await process.communicate()
+    await eventually(lambda: not any(map(psutil.pid_exists, pids)))
