@@ -1,0 +1,143 @@
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+from serve.audio.frontend import FrontEnd
+from serve.inference import session
+from serve.inference.card import ModelFileError
+from serve.inference.session import DeviceError, load_model
+from serve.pipeline import front_end_of
+from tests.models import CARD, GENRES, graph, with_front_end, write_model
+
+
+@pytest.fixture
+def path(tmp_path):
+    return write_model(tmp_path / "tiny.onnx")
+
+
+def test_a_model_says_what_it_is(path):
+    model = load_model(path, "cpu")
+    assert model.card == CARD
+    assert model.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert model.clip_shape == (16, 128)
+    assert model.provider == "cpu"
+
+
+@pytest.mark.parametrize("clips", [1, 7, 64])
+def test_it_gives_probabilities(path, clips):
+    mel = np.random.default_rng(0).random((clips, 16, 128), np.float32)
+    probabilities = load_model(path, "cpu", threads=1).run(mel)
+    assert probabilities.shape == (clips, len(GENRES))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ModelFileError, match=r"nowhere\.onnx: No such file"):
+        load_model(tmp_path / "nowhere.onnx")
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    path = tmp_path / "song.onnx"
+    path.write_bytes(b"not a model")
+    with pytest.raises(ModelFileError, match=r"song\.onnx: not a model"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("name", ["format", "front_end", "genres", "version"])
+def test_a_model_that_does_not_describe_itself_is_refused(tmp_path, name):
+    path = write_model(tmp_path / "tiny.onnx", **{name: None})
+    with pytest.raises(ModelFileError, match=rf"tiny\.onnx: its metadata .*{name}"):
+        load_model(path)
+
+
+def test_outputs_and_genres_must_agree(tmp_path):
+    path = write_model(tmp_path / "tiny.onnx", genres='["a", "b"]')
+    with pytest.raises(ModelFileError, match="3 outputs for 2 genres"):
+        load_model(path)
+
+
+def save(path, proto):
+    helper.set_model_props(proto, CARD.to_metadata())
+    onnx.save(proto, path)
+    return path
+
+
+def test_other_names_are_refused(tmp_path):
+    proto = graph()
+    proto.graph.input[0].name = "x"
+    proto.graph.node[0].input[0] = "x"
+    with pytest.raises(ModelFileError, match="not mel and probabilities"):
+        load_model(save(tmp_path / "other.onnx", proto))
+
+
+def test_another_shape_is_refused(tmp_path):
+    proto = graph()
+    proto.graph.input[0].CopyFrom(
+        helper.make_tensor_value_info("mel", TensorProto.FLOAT, ["clips", "frames", 128])
+    )
+    with pytest.raises(ModelFileError, match="has the shape"):
+        load_model(save(tmp_path / "other.onnx", proto))
+
+
+@pytest.mark.parametrize(
+    ("front_end", "text"),
+    [('{"sample_rate": 1}', "missing or unknown"), ("{}", "can't be used")],
+)
+def test_a_front_end_that_is_unknown_is_refused(tmp_path, front_end, text):
+    path = write_model(tmp_path / "tiny.onnx", front_end=front_end)
+    with pytest.raises(ModelFileError, match=text):
+        front_end_of(load_model(path))
+
+
+def test_a_front_end_that_does_not_fit_is_refused(tmp_path):
+    model = load_model(write_model(tmp_path / "tiny.onnx"))
+    other = replace(model, card=with_front_end(FrontEnd(hop_length=512)))
+    with pytest.raises(ModelFileError, match=r"clips of \(57, 128\), it takes \(16, 128\)"):
+        front_end_of(other)
+
+
+def test_cuda_that_can_not_be_had_is_an_error(path, capfd):
+    with pytest.raises(DeviceError, match="cuda was asked for"):
+        load_model(path, "cuda")
+    capfd.readouterr()  # ONNX Runtime tells at length what it misses
+
+
+def test_cuda_that_was_not_built_in_is_an_error(path, monkeypatch):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(DeviceError, match="built without it"):
+        load_model(path, "cuda")
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_auto_says_what_it_got(path, tmp_path, monkeypatch, caplog, capfd, gpu):
+    device = tmp_path / "nvidiactl"
+    if gpu:  # a driver without the libraries: CUDA is tried, and the CPU taken
+        device.touch()
+    monkeypatch.setattr(session, "_GPU_DEVICES", (str(device),))
+    caplog.set_level("INFO")
+    assert load_model(path, "auto").provider == "cpu"
+    assert "runs on cpu (auto was asked for)" in caplog.text
+    assert bool(capfd.readouterr().err) == gpu
+
+
+def test_cuda_is_told_not_to_search(monkeypatch, path):
+    asked = []
+
+    def spy(content, options, providers):
+        asked.extend(providers)
+        return real(content, options, providers=["CPUExecutionProvider"])
+
+    real = onnxruntime.InferenceSession
+    monkeypatch.setattr(onnxruntime, "InferenceSession", spy)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
+    with pytest.raises(DeviceError, match="fell back"):
+        load_model(path, "cuda")
+    assert asked == [
+        ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"}),
+        "CPUExecutionProvider",
+    ]
