@@ -38,7 +38,7 @@ def _request_id(request: Request) -> str:
 
 async def predict(request: Request) -> Response:
     """The genre of a track: as one answer, or as a stream of events that ends with it."""
-    visit = Visit(request)
+    visit = Visit(request.receive)
     if "text/event-stream" in request.headers.get("accept", ""):
         deadline_s = _pipeline(request).settings.deadline_s
         return EventStream(
@@ -67,7 +67,7 @@ async def _answer(request: Request, visit: Visit, emit: Emit | None = None) -> d
     pipeline = _pipeline(request)
     try:
         answer = await classify_request(request, visit, pipeline, tell)
-    except (TopgenreError, Departed, OSError):
+    except TopgenreError:
         raise
     except Exception:
         _LOG.exception("request %s failed", _request_id(request))

@@ -1,0 +1,93 @@
+"""A YouTube video as a source of audio."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+from serve.errors import Extractor, Internal, TopgenreError, YouTubeError, from_code
+from serve.sources.stream import SourceInfo
+from serve.sources.youtube.frames import Kind, parse_json, read_frame
+from serve.sources.youtube.job import Job, YouTubeOptions
+from serve.sources.youtube.process import running
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class YouTubeSource:
+    """The audio of one video, by its 11-character id (see `url.video_id`).
+
+    It sets no deadline of its own: put `asyncio.timeout` around its use.
+    """
+
+    video_id: str
+    options: YouTubeOptions = field(default_factory=YouTubeOptions)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[YouTubeStream]:
+        """Find the video and begin to download it; leaving kills what downloads, at once.
+
+        Raises a TopgenreError that says why it can't be had: see `failures`.
+        """
+        async with running(Job(self.video_id, self.options)) as reader:
+            kind, payload = await read_frame(reader)
+            if kind is Kind.ERROR:
+                raise _error(self.video_id, payload)
+            if kind is not Kind.INFO:
+                raise Internal("The downloader could not be understood.")
+            title, duration_s, size_bytes = parse_json(payload, "title", "duration_s", "size_bytes")
+            yield YouTubeStream(self.video_id, SourceInfo(title, duration_s, size_bytes), reader)
+
+
+class YouTubeStream:
+    """An opened video: its description, then the bytes of its audio file in order, once.
+
+    While iterated it raises a TopgenreError where the download fails.
+    """
+
+    def __init__(self, video_id: str, info: SourceInfo, reader: asyncio.StreamReader) -> None:
+        self._video_id = video_id
+        self._info = info
+        self._reader = reader
+        self._received = 0
+        self._ended = False
+
+    @property
+    def info(self) -> SourceInfo:
+        """Title, duration and size, as YouTube states them."""
+        return self._info
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._ended:
+            kind, payload = await read_frame(self._reader)
+            if kind is Kind.DATA:
+                self._received += len(payload)
+                return payload
+            if kind is not Kind.WAIT:
+                self._ended = True
+                self._end(kind, payload)
+        raise StopAsyncIteration
+
+    def _end(self, kind: Kind, payload: bytes) -> None:
+        """Check that the last frame is a good end."""
+        if kind is Kind.ERROR:
+            raise _error(self._video_id, payload)
+        if kind is not Kind.END or parse_json(payload, "size_bytes") != [self._received]:
+            raise Internal("The downloader could not be understood.")
+
+
+def _error(video_id: str, payload: bytes) -> TopgenreError:
+    """The error in an ERROR frame; of those that need an operator the log gets the detail."""
+    code, text, detail = parse_json(payload, "code", "text", "detail")
+    error = from_code(code, text)
+    if isinstance(error, Internal | Extractor | YouTubeError):
+        logger.warning("video %s: %s: %s", video_id, error.code, detail)
+    return error

@@ -1,0 +1,69 @@
+"""The frames that the child sends to its parent.
+
+A frame is a kind (1 byte), the length of its payload (4 bytes, big-endian), and the payload:
+
+    INFO   JSON  title, duration_s, size_bytes: the video was found and is accepted; sent once
+    WAIT   JSON  seconds: YouTube hands the audio over only after this time; may be repeated
+    DATA   raw   the next bytes of the audio file
+    END    JSON  size_bytes: all of it has been sent; the last frame
+    ERROR  JSON  code, text, detail: it failed (`detail` is for the log); the last frame
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+from enum import Enum
+from typing import Any, BinaryIO
+
+from serve.errors import Internal
+
+_HEADER = struct.Struct(">cI")
+
+#: Largest payload in bytes; a longer one means that the two ends do not understand each other.
+MAX_PAYLOAD = 256 << 10
+
+
+class Kind(Enum):
+    """What a frame holds; the value is its first byte."""
+
+    INFO = b"I"
+    WAIT = b"W"
+    DATA = b"D"
+    END = b"E"
+    ERROR = b"X"
+
+
+def write_frame(pipe: BinaryIO, kind: Kind, payload: bytes) -> None:
+    """Send one frame at once; blocks while the parent does not read."""
+    pipe.write(_HEADER.pack(kind.value, len(payload)))
+    pipe.write(payload)
+    pipe.flush()
+
+
+def write_json(pipe: BinaryIO, kind: Kind, **payload: Any) -> None:
+    """Send one frame with a JSON object."""
+    write_frame(pipe, kind, json.dumps(payload).encode())
+
+
+async def read_frame(reader: asyncio.StreamReader) -> tuple[Kind, bytes]:
+    """The next frame; Internal where the child is gone or sends something else."""
+    try:
+        kind, length = _HEADER.unpack(await reader.readexactly(_HEADER.size))
+        if length > MAX_PAYLOAD:
+            raise ValueError(f"payload of {length} bytes")
+        return Kind(kind), await reader.readexactly(length)
+    except asyncio.IncompleteReadError:
+        raise Internal("The downloader stopped without a word.") from None
+    except ValueError as error:
+        raise Internal("The downloader could not be understood.") from error
+
+
+def parse_json(payload: bytes, *names: str) -> list[Any]:
+    """These members of a frame's JSON object; Internal where it is something else."""
+    try:
+        said = json.loads(payload)
+        return [said[name] for name in names]
+    except (ValueError, TypeError, KeyError) as error:
+        raise Internal("The downloader could not be understood.") from error

@@ -1,0 +1,86 @@
+"""The life of one downloader child, as its parent sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from serve.errors import Internal
+from serve.sources.youtube.frames import MAX_PAYLOAD
+from serve.sources.youtube.job import Job
+
+#: The folder that holds the package `serve`; `python -m` finds it there, wherever we were started.
+ROOT = Path(__file__).parents[3]
+COMMAND = (sys.executable, "-m", "serve.sources.youtube.child")
+
+#: The variables that a child is given: to run at all, to reach the network, to trust it.
+PASSED = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV"),
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONUTF8"),
+    *("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
+    *("NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
+
+
+def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a child gets of an environment that may hold secrets."""
+    return {name: environ[name] for name in PASSED if name in environ}
+
+
+@asynccontextmanager
+async def running(job: Job) -> AsyncIterator[asyncio.StreamReader]:
+    """Start a child on this job; its frames come out of the reader.
+
+    The reader takes no more than it is asked for (and a small buffer), so a child whose parent
+    is slow waits. On leaving, the child and whatever it started are killed and reaped. Raises
+    Internal where no child can be started.
+    """
+    process = _start()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    transport: asyncio.ReadTransport | None = None
+    try:
+        reader = asyncio.StreamReader(limit=MAX_PAYLOAD)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), process.stdout
+        )
+        with suppress(BrokenPipeError):  # dead already: the reader will say so
+            process.stdin.write(job.to_line())
+        yield reader
+    finally:
+        await _end(process, transport)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    """Start a child as the leader of its own group. Not asyncio's own way, which reaps at will."""
+    try:
+        return subprocess.Popen(
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            cwd=ROOT,
+            env=child_environment(os.environ),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise Internal("The downloader could not be started.") from error
+
+
+async def _end(process: subprocess.Popen[bytes], transport: asyncio.ReadTransport | None) -> None:
+    # Nobody has reaped the child yet, so its number, which is also its group's, is still its own.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    if transport is not None:
+        transport.close()
+    for pipe in (process.stdin, process.stdout if transport is None else None):
+        if pipe is not None:
+            pipe.close()
+    reaping = asyncio.get_running_loop().run_in_executor(None, process.wait)
+    await asyncio.shield(reaping)  # goes on in its thread where we are cancelled once more
