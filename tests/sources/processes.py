@@ -1,0 +1,59 @@
+"""Looking at the downloader's processes from outside."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+
+from serve.sources.youtube.process import COMMAND
+
+#: Longest wait for something that ought to happen at once, in seconds.
+PATIENCE_S = 20.0
+
+
+def downloaders(parent: int | None = None) -> list[int]:
+    """The process groups that the downloaders of this process (or another) lead."""
+    found = []
+    for child in psutil.Process(parent).children():
+        with suppress(psutil.Error, ProcessLookupError):
+            if COMMAND[-1] in child.cmdline() and os.getpgid(child.pid) == child.pid:
+                found.append(child.pid)
+    return found
+
+
+def members(group: int) -> dict[str, float]:
+    """The processes that live in this group, by name: the seconds of CPU each has used."""
+    found = {}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found[process.name()] = process.cpu_times().user
+    return found
+
+
+def zombies() -> list[int]:
+    """Children of this process that nobody has reaped."""
+    children = psutil.Process().children()
+    return [child.pid for child in children if child.status() == psutil.STATUS_ZOMBIE]
+
+
+def open_pipes() -> int:
+    """How many ends of pipes this process holds."""
+    count = 0
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the descriptor of this very listing
+            count += str(entry.readlink()).startswith("pipe:")
+    return count
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for it to come true; fail where it takes too long."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)

@@ -1,0 +1,174 @@
+"""Children that misbehave, and the two ends of the pipes."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable
+from queue import SimpleQueue
+
+import pytest
+
+from serve.errors import Internal, TooLong, TopgenreError
+from serve.sources.youtube import YouTubeSource, lifeline, process, work
+from serve.sources.youtube.frames import MAX_PAYLOAD, Kind, write_frame, write_json
+from serve.sources.youtube.job import Job, YouTubeOptions
+from tests.sources.processes import zombies
+
+ID = "AAAAAAAAAAA"
+
+
+def frame(kind: Kind, payload: bytes) -> bytes:
+    pipe = io.BytesIO()
+    write_frame(pipe, kind, payload)
+    return pipe.getvalue()
+
+
+def said(kind: Kind, **payload: object) -> bytes:
+    pipe = io.BytesIO()
+    write_json(pipe, kind, **payload)
+    return pipe.getvalue()
+
+
+INFO = said(Kind.INFO, title="T", duration_s=1.0, size_bytes=None)
+SENT: dict[str, tuple[bytes, type[TopgenreError]]] = {
+    "nothing": (b"", Internal),
+    "half a header": (b"I\0\0", Internal),
+    "half a payload": (INFO[:-1], Internal),
+    "no frame": (b"WARNING: something printed", Internal),
+    "too long": (b"I" + (MAX_PAYLOAD + 1).to_bytes(4, "big"), Internal),
+    "unknown kind": (b"?\0\0\0\0", Internal),
+    "info without its members": (said(Kind.INFO, title="T"), Internal),
+    "info that is a list": (frame(Kind.INFO, b"[]"), Internal),
+    "info that is no JSON": (frame(Kind.INFO, b"{"), Internal),
+    "audio before info": (frame(Kind.DATA, b"x"), Internal),
+    "unknown error": (said(Kind.ERROR, code="?", text="?", detail=""), Internal),
+    "error": (said(Kind.ERROR, code="too_long", text="601 s", detail=""), TooLong),
+    "info, then nothing": (INFO, Internal),
+    "info twice": (INFO + INFO, Internal),
+    "info, then an error": (
+        INFO + said(Kind.ERROR, code="too_long", text="601 s", detail=""),
+        TooLong,
+    ),
+    "bytes lost": (
+        INFO + frame(Kind.DATA, b"abc") + said(Kind.END, size_bytes=4),
+        Internal,
+    ),
+    "nothing after the audio": (INFO + frame(Kind.DATA, b"abc"), Internal),
+}
+
+
+def instead(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+    """Have a child that says this, and then ends."""
+    code = f"import os; os.write(1, {sent!r})"
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", code))
+
+
+async def download() -> bytes:
+    async with YouTubeSource(ID).open() as stream:
+        return b"".join([block async for block in stream])
+
+
+@pytest.mark.parametrize("name", SENT)
+async def test_strange_child(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    sent, error = SENT[name]
+    instead(monkeypatch, sent)
+    with pytest.raises(TopgenreError) as caught:
+        await download()
+    assert type(caught.value) is error
+    assert zombies() == []
+
+
+async def test_good_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = said(Kind.WAIT, seconds=1.0)
+    data = frame(Kind.DATA, b"abc") + frame(Kind.DATA, b"de")
+    instead(monkeypatch, INFO + wait + wait + data + said(Kind.END, size_bytes=5))
+    assert await download() == b"abcde"
+
+
+async def test_child_that_can_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "COMMAND", ("/does/not/exist",))
+    with pytest.raises(Internal):
+        await download()
+
+
+async def test_no_pipe_to_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise OSError("no pipe")
+
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", ""))
+    monkeypatch.setattr(asyncio.get_running_loop(), "connect_read_pipe", fail)
+    with pytest.raises(OSError, match="no pipe"):
+        await download()
+    assert zombies() == []
+
+
+def test_child_is_given_little() -> None:
+    environ = {
+        "PATH": "/bin",
+        "HOME": "/home/x",
+        "HTTPS_PROXY": "http://p",
+        "TOPGENRE_YOUTUBE_PROXY": "http://user:word@p",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "XDG_CONFIG_HOME": "/x",
+        "LD_PRELOAD": "/x",
+    }
+    assert set(process.child_environment(environ)) == {"PATH", "HOME", "HTTPS_PROXY"}
+
+
+def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> object:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(work, "_download", broken)
+    assert work.run(Job(ID, YouTubeOptions()).to_line(), io.BytesIO()) == 1
+
+
+@pytest.mark.parametrize(
+    ("writes", "line"),
+    [
+        ([b"job\n"], b"job"),
+        ([b"jo", b"b\n"], b"job"),
+        ([b"job\nmore\n", b"and more\n"], b"job"),
+        ([b"jo"], None),
+        ([], None),
+        ([b"x" * (lifeline.MAX_LINE + 1)], None),
+    ],
+)
+def test_lifeline(writes: list[bytes], line: bytes | None) -> None:
+    read, write = os.pipe()
+    ended: SimpleQueue[bool] = SimpleQueue()
+    try:
+        lines = lifeline.listen(read, lambda: ended.put(True))
+        for data in writes:
+            os.write(write, data)
+        if line is not None:
+            assert lines.get(timeout=10) == line
+            assert ended.empty()
+    finally:
+        os.close(write)
+    assert ended.get(timeout=10)
+    assert lines.empty()
+    os.close(read)
+
+
+@pytest.mark.parametrize(("leads", "expected"), [(True, ["group", "exit"]), (False, ["exit"])])
+def test_kill_group(monkeypatch: pytest.MonkeyPatch, leads: bool, expected: list[str]) -> None:
+    done: list[str] = []
+
+    def kill(group: int, number: int) -> None:
+        assert (group, number) == (os.getpid(), signal.SIGKILL)
+        done.append("group")
+
+    def leave(_: int) -> None:
+        done.append("exit")
+
+    group: Callable[[], int] = os.getpid if leads else lambda: os.getpid() + 1
+    monkeypatch.setattr(os, "getpgrp", group)
+    monkeypatch.setattr(os, "killpg", kill)
+    monkeypatch.setattr(os, "_exit", leave)
+    lifeline.kill_group()
+    assert done == expected
