@@ -78,7 +78,7 @@ class Pipeline:
         self._youtube = YouTubeOptions(
             max_duration_s=settings.max_duration_s,
             max_bytes=settings.max_body_bytes,
-            clients=tuple(settings.youtube_clients),
+            clients=settings.youtube_clients,
             proxy=settings.youtube_proxy,
             cookies=settings.youtube_cookies,
             timeout_s=settings.youtube_timeout_s,

@@ -23,5 +23,5 @@ def child_environment(*more: str, **values: str) -> dict[str, str]:
 
 def kill_group(leader: int) -> None:
     """Kill a child that leads its own process group, and all that it started."""
-    with suppress(ProcessLookupError):
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)

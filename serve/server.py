@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import uvicorn
 
 from serve.http.app import create_app
@@ -27,6 +25,10 @@ def run(settings: Settings) -> int:
         timeout_graceful_shutdown=int(settings.deadline_s) + 1,
     )
     server = uvicorn.Server(config)
-    with suppress(KeyboardInterrupt):  # uvicorn has stopped in order, then passes it on
+    try:
         server.run()
+    except KeyboardInterrupt:  # uvicorn has stopped in order, then passes it on
+        return 0
+    except SystemExit:  # it could not start, and has said why
+        return 1
     return 0 if server.started else 1

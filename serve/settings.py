@@ -5,13 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "TOPGENRE_"
 MODELS = Path(__file__).parent / "models"
+
+
+def _words(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(word for part in value.split(",") if (word := part.strip()))
+    return value
+
+
+# NoDecode: pydantic-settings would take the text for JSON.
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
 
 class SettingsError(ValueError):
@@ -25,8 +35,8 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(5000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    cors_origins: list[str] = Field(
-        ["*"], description="origins that may call from a browser, as a JSON list"
+    cors_origins: Words = Field(
+        ("*",), description="origins that may call from a browser, between commas; * is any"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="how much is logged"
@@ -57,8 +67,8 @@ class Settings(BaseSettings):
         2 << 30, ge=256 << 20, description="address space of one decoder process"
     )
 
-    youtube_clients: list[str] = Field(
-        [], description="yt-dlp player clients as a JSON list; empty is yt-dlp's own choice"
+    youtube_clients: Words = Field(
+        (), description="yt-dlp player clients, between commas; empty is yt-dlp's own choice"
     )
     youtube_proxy: str = Field("", description="proxy for YouTube; empty follows HTTPS_PROXY")
     youtube_cookies: Path | None = Field(

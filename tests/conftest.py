@@ -7,6 +7,7 @@ import pytest
 
 from tests.models import write_model
 from tests.server import Running, running_server
+from tests.standin import StandIn
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +21,24 @@ def server(tiny_model: Path) -> Iterator[Running]:
     """One server for all tests that do not need settings of their own."""
     with running_server(model=tiny_model) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def standin() -> Iterator[StandIn]:
+    with StandIn() as running:
+        yield running
+    assert running.errors == []
+
+
+@pytest.fixture
+def youtube(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    """The stand-in, empty, with this process and its children taking it for YouTube.
+
+    Whatever a test does, no request may go anywhere else.
+    """
+    standin.reset()
+    for name, value in standin.env().items():
+        monkeypatch.setenv(name, value)
+    yield standin
+    assert standin.refused == []
+    assert standin.errors == []

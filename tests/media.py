@@ -75,6 +75,8 @@ def _write(path: Path, samples: NDArray[np.float32], encoding: Encoding) -> None
         out.mux(stream.encode(None))
 
 
+INDEX_FIRST = {"movflags": "+faststart"}
+
 ENCODINGS = (
     Encoding("wav-u8", "wav", "pcm_u8", lossless=False),
     Encoding("wav-s16", "wav", "pcm_s16le", lossless=True),
@@ -99,9 +101,7 @@ ENCODINGS = (
     Encoding("opus-webm", "webm", "libopus", rate=48_000, bit_rate=128_000),
     Encoding("opus-mkv-5.1", "matroska", "libopus", rate=48_000, layout="5.1", bit_rate=256_000),
     Encoding("m4a-index-last", "ipod", "aac", bit_rate=128_000),
-    Encoding(
-        "m4a-index-first", "ipod", "aac", bit_rate=128_000, options={"movflags": "+faststart"}
-    ),
+    Encoding("m4a-index-first", "ipod", "aac", bit_rate=128_000, options=INDEX_FIRST),
     Encoding(
         "m4a-fragmented",
         "mp4",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from serve.errors import Internal
+from serve.process import child_environment, kill_group
 from serve.sources.youtube.frames import MAX_PAYLOAD
 from serve.sources.youtube.job import Job
 
@@ -19,18 +18,11 @@ from serve.sources.youtube.job import Job
 ROOT = Path(__file__).parents[3]
 COMMAND = (sys.executable, "-m", "serve.sources.youtube.child")
 
-#: The variables that a child is given: to run at all, to reach the network, to trust it.
+#: What a child is given beside the common variables: to reach the network and to trust it.
 PASSED = (
-    *("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV"),
-    *("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONUTF8"),
     *("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
     *("NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
-
-
-def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What a child gets of an environment that may hold secrets."""
-    return {name: environ[name] for name in PASSED if name in environ}
 
 
 @asynccontextmanager
@@ -66,7 +58,7 @@ def _start() -> subprocess.Popen[bytes]:
             stdout=subprocess.PIPE,
             bufsize=0,
             cwd=ROOT,
-            env=child_environment(os.environ),
+            env=child_environment(*PASSED),
             start_new_session=True,
         )
     except OSError as error:
@@ -75,8 +67,7 @@ def _start() -> subprocess.Popen[bytes]:
 
 async def _end(process: subprocess.Popen[bytes], transport: asyncio.ReadTransport | None) -> None:
     # Nobody has reaped the child yet, so its number, which is also its group's, is still its own.
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    kill_group(process.pid)
     if transport is not None:
         transport.close()
     for pipe in (process.stdin, process.stdout if transport is None else None):

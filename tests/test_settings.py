@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+
+from serve.settings import PREFIX, Settings, SettingsError
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch):
+    import os
+
+    for name in list(os.environ):
+        if name.startswith(PREFIX):
+            monkeypatch.delenv(name)
+
+
+def test_the_defaults():
+    settings = Settings.from_environment()
+    assert settings.host == "127.0.0.1"
+    assert settings.port == 5000
+    assert settings.device == "auto"
+    assert settings.max_duration_s == 600
+    assert settings.model.name == "topgenre.onnx"
+    assert settings.cors_origins == ("*",)
+
+
+def test_they_come_from_the_environment(monkeypatch):
+    for name, value in {
+        "PORT": "8080",
+        "HOST": "0.0.0.0",
+        "DEVICE": "cpu",
+        "MODEL": "/models/mine.onnx",
+        "CORS_ORIGINS": "http://a, http://b",
+        "YOUTUBE_CLIENTS": "visionos",
+        "DEADLINE_S": "2.5",
+    }.items():
+        monkeypatch.setenv(PREFIX + name, value)
+    settings = Settings.from_environment()
+    assert settings.port == 8080
+    assert settings.host == "0.0.0.0"
+    assert settings.device == "cpu"
+    assert settings.model == Path("/models/mine.onnx")
+    assert settings.cors_origins == ("http://a", "http://b")
+    assert settings.youtube_clients == ("visionos",)
+    assert settings.deadline_s == 2.5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("PROT", "8080", "unknown setting: TOPGENRE_PROT"),
+        ("PORT", "many", "TOPGENRE_PORT: .*integer"),
+        ("PORT", "70000", "TOPGENRE_PORT: .*65535"),
+        ("DEVICE", "tpu", "TOPGENRE_DEVICE: .*'auto', 'cuda' or 'cpu'"),
+        ("DEADLINE_S", "0", "TOPGENRE_DEADLINE_S: .*greater than 0"),
+        ("MAX_REQUESTS", "0", "TOPGENRE_MAX_REQUESTS"),
+        ("LOG_LEVEL", "loud", "TOPGENRE_LOG_LEVEL"),
+    ],
+)
+def test_what_is_wrong_is_named(monkeypatch, name, value, text):
+    monkeypatch.setenv(PREFIX + name, value)
+    with pytest.raises(SettingsError, match=text):
+        Settings.from_environment()
+
+
+def test_all_that_is_wrong_is_named(monkeypatch):
+    monkeypatch.setenv("TOPGENRE_PORT", "x")
+    monkeypatch.setenv("TOPGENRE_DEVICE", "y")
+    with pytest.raises(SettingsError, match=r"PORT.*; .*DEVICE|DEVICE.*; .*PORT"):
+        Settings.from_environment()
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented_in_a_line(name):
+    assert Settings.model_fields[name].description

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from train.augment import Augmentation, augment
+from train.dataset import Float32
+
+OFF = Augmentation(
+    eq_db=0.0,
+    shift_bands=0,
+    low_pass=0.0,
+    noise_floor=0.0,
+    mask_bands=0,
+    mask_frames=0,
+    mixup=0.0,
+)
+
+
+@pytest.fixture
+def batch() -> tuple[Float32, Float32]:
+    rng = np.random.default_rng(0)
+    mel_db = rng.uniform(-90.0, 0.0, (8, 16, 128)).astype(np.float32)
+    return mel_db, np.eye(8, dtype=np.float32)
+
+
+def test_nothing_on_changes_nothing(batch: tuple[Float32, Float32]) -> None:
+    mel_db, targets = augment(np.random.default_rng(1), *batch, OFF)
+    np.testing.assert_array_equal(mel_db, batch[0])
+    np.testing.assert_array_equal(targets, batch[1])
+
+
+@pytest.mark.parametrize(
+    "name", [f.name for f in fields(Augmentation) if not f.name.startswith(("eq_k", "low_pass_"))]
+)
+def test_each_part_changes_clips_and_repeats(batch: tuple[Float32, Float32], name: str) -> None:
+    strong: dict[str, Any] = {"shift_bands": 4, "mask_bands": 20, "mask_frames": 5}
+    how = replace(OFF, **{name: strong.get(name, 1.0)})
+    mel_db, targets = augment(np.random.default_rng(1), *batch, how)
+    again, _ = augment(np.random.default_rng(1), *batch, how)
+    assert (mel_db != batch[0]).any()
+    assert mel_db.dtype == np.float32
+    assert np.isfinite(mel_db).all()
+    np.testing.assert_array_equal(mel_db, again)
+    np.testing.assert_allclose(targets.sum(axis=1), 1.0, rtol=1e-6)
+    assert (targets != batch[1]).any() == (name == "mixup")
+
+
+def test_low_pass_empties_upper_bands_only(batch: tuple[Float32, Float32]) -> None:
+    mel_db, _ = augment(np.random.default_rng(1), *batch, replace(OFF, low_pass=1.0))
+    kept = int(0.6 * 128)
+    np.testing.assert_array_equal(mel_db[:, :, :kept], batch[0][:, :, :kept])
+    assert (mel_db[:, :, -1] < -200.0).all()

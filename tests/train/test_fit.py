@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serve.audio.frontend import FrontEnd
+from train import recovered, runs
+from train.__main__ import main
+from train.dataset import Dataset
+from train.errors import DataError
+from train.evaluate import evaluate, score
+from train.fit import Progress, Recipe, fit, predictor
+from train.network import Architecture
+
+TINY = Recipe(
+    epochs=4,
+    clips_per_track=16,
+    batch=16,
+    learning_rate=1e-2,
+    average=0.5,
+    validate_every=2,
+    architecture=Architecture(stem=4, stages=(8,), dropout=0.0, memory=0.5),
+)
+
+
+@pytest.fixture
+def data(recovered_folder: Path, tmp_path: Path) -> Dataset:
+    return recovered.build(recovered_folder, tmp_path / "dataset", FrontEnd())
+
+
+def test_it_learns_and_repeats_for_a_seed(data: Dataset) -> None:
+    seen: list[Progress] = []
+    model = fit(data, TINY, seen.append)
+    assert [(p.epoch, p.step) for p in seen] == [(e, s) for e in range(1, 5) for s in range(1, 7)]
+    assert [p.epoch for p in seen if p.valid] == [2, 4]
+    assert seen[-1].loss < seen[0].loss
+    scores = evaluate(predictor(model), data, data.of("valid"))
+    assert scores == seen[-1].valid
+    assert scores.track_accuracy == 1.0
+    again = fit(data, TINY, lambda _: None)
+    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
+    other_seed = fit(data, replace(TINY, seed=2, epochs=1), lambda _: None)
+    assert not np.allclose(model.get_weights()[0], other_seed.get_weights()[0])
+
+
+def test_scores_of_known_answers() -> None:
+    first = np.array([[0.6, 0.4], [0.1, 0.9]], np.float32)
+    second = np.array([[0.2, 0.8], [0.4, 0.6], [0.96, 0.04]], np.float32)
+    scores = score([(0, first), (1, second)], ("a", "b"))
+    assert (scores.tracks, scores.clips) == (2, 5)
+    assert scores.clip_accuracy == pytest.approx(3 / 5)
+    assert scores.track_accuracy == 0.0
+    assert scores.confusion == [[0, 1], [1, 0]]
+    assert scores.recall == {"a": 0.0, "b": 0.0}
+    assert scores.track_loss == pytest.approx(-(np.log(0.35) + np.log(0.48)) / 2, rel=1e-5)
+    with pytest.raises(ValueError, match="no track"):
+        score([], ("a", "b"))
+
+
+def test_the_command_leaves_a_whole_run(
+    recovered_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = ["--runs", str(tmp_path / "runs"), "--cache", str(tmp_path / "data")]
+    short = ["--epochs", "1", "--clips-per-track", "2", "--batch", "4", "--about", "made up"]
+    assert main([str(recovered_folder), *folders, *short]) == 0
+    assert "right tracks" in capsys.readouterr().err
+    run = runs.newest(tmp_path / "runs")
+    assert run.config["data"]["about"] == "made up"
+    assert run.config["data"]["tracks"] == {"train": 6, "valid": 6}
+    assert run.config["recipe"]["seed"] == 1
+    assert len(run.config["data"]["sha256"]) == 64
+    assert run.metrics["valid"]["tracks"] == 6
+    assert len(run.metrics["history"]) == 1
+    assert run.model().count_params() == run.metrics["parameters"]
+
+
+@pytest.mark.parametrize("arguments", [["missing"], [".", "--splits", "missing"]])
+def test_the_command_says_what_is_wrong(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert "error: missing" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unfinished_run_is_not_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no finished run"):
+        runs.newest(tmp_path)
+    (tmp_path / "a").mkdir()
+    with pytest.raises(DataError, match="no finished run"):
+        runs.Run.load(tmp_path / "a")
+    values = {"front_end": FrontEnd().to_dict(), "genres": ["a"]}
+    (tmp_path / "a" / "config.json").write_text(json.dumps(values))
+    (tmp_path / "a" / "metrics.json").write_text("{}")
+    with pytest.raises(DataError, match="has no model"):
+        runs.Run.load(tmp_path / "a")
