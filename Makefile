@@ -29,7 +29,8 @@ export: $(VENV)/.train ## the newest checkpoint to the checked model file that i
 	$(BIN)/python -m export $(OPTIONS)
 
 bench: $(VENV)/.bench ## the latency of every stage, and librosa beside it
-	$(BIN)/python -m benchmarks $(OPTIONS)
+	# As in a decoder process: one thread of BLAS.
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks $(OPTIONS)
 
 clean: ## forget the environment
 	rm -rf $(VENV)
