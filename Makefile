@@ -25,8 +25,8 @@ lint: $(VENV)/.dev ## style, types and the direction of imports
 train: $(VENV)/.train ## DATA=folder: a GTZAN folder or a NumPy dataset to a checkpoint in runs/
 	$(BIN)/python -m train $(DATA) $(OPTIONS)
 
-export: $(VENV)/.train ## the newest checkpoint to the checked model file that is served
-	$(BIN)/python -m export $(OPTIONS)
+export: $(VENV)/.train ## the newest checkpoint, or RUN=folder, to the checked model file that is served
+	$(BIN)/python -m export $(RUN) $(OPTIONS)
 
 bench: $(VENV)/.bench ## the latency of every stage, and librosa beside it
 	# As in a decoder process: one thread of BLAS.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from serve.audio.frontend import FrontEnd
@@ -27,9 +29,9 @@ CARD = ModelCard(
 def graph(genres: int = 3, shape: tuple[int, int] = (16, 128), seed: int = 0) -> onnx.ModelProto:
     """Softmax of a random projection of the mean log mel of each clip."""
     rng = np.random.default_rng(seed)
-    constants = {
-        "floor": np.float32([1e-10]),
-        "axes": np.int64([1]),
+    constants: dict[str, NDArray[Any]] = {
+        "floor": np.array([1e-10], np.float32),
+        "axes": np.array([1], np.int64),
         "weights": rng.standard_normal((shape[1], genres)).astype(np.float32) / 8,
     }
     nodes = [
@@ -53,7 +55,7 @@ def graph(genres: int = 3, shape: tuple[int, int] = (16, 128), seed: int = 0) ->
     return proto
 
 
-def write_model(path: Path, card: ModelCard = CARD, **properties: str | None) -> Path:
+def write_model(path: Path, card: ModelCard = CARD, /, **properties: str | None) -> Path:
     """Write a tiny model with this card; `properties` replace its metadata, None removes one."""
     front_end = FrontEnd.from_dict(card.front_end)
     proto = graph(len(card.genres), front_end.clip_shape)

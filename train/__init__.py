@@ -1,0 +1,1 @@
+"""Training with TensorFlow: data to a checkpoint in a run folder."""

@@ -25,6 +25,7 @@ from serve.errors import Internal, from_code
 from serve.process import child_environment, kill_group
 
 _START_S = 30.0
+_STOP_S = 2.0
 _SEND_BYTES = 1 << 18
 _ROOT = Path(__file__).parents[2]
 
@@ -136,6 +137,15 @@ class Decoder:
             decode_s=answer["decode_s"],
             mel_s=answer["mel_s"],
         )
+
+    async def stop(self) -> None:
+        """Let an idle process end by itself; kill one that works or does not end."""
+        if self.idle:
+            self._writer.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_STOP_S):
+                    await self._process.wait()
+        await self.kill()
 
     async def kill(self) -> None:
         """End the process and everything that belongs to it, at once."""

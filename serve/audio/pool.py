@@ -49,11 +49,11 @@ class DecoderPool:
             raise Internal(str(group.exceptions[0])) from group
 
     async def stop(self) -> None:
-        """Kill all decoders, whatever they do."""
+        """Stop all decoders; those that work are killed."""
         for task in self._replacing:
             task.cancel()
         await asyncio.gather(*self._replacing, return_exceptions=True)
-        await asyncio.gather(*(decoder.kill() for decoder in self._all))
+        await asyncio.gather(*(decoder.stop() for decoder in self._all))
         self._all.clear()
 
     @asynccontextmanager

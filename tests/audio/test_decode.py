@@ -173,10 +173,10 @@ def with_video(sound=True, tmp="video.mkv"):
                 out.mux(pictures.encode(frame))
             out.mux(pictures.encode(None))
             if track is not None:
-                frame = av.AudioFrame.from_ndarray(
+                audible = av.AudioFrame.from_ndarray(
                     music(2.0, 48_000), format="fltp", layout="stereo"
                 )
-                frame.sample_rate = 48_000
-                out.mux(track.encode(frame))
+                audible.sample_rate = 48_000
+                out.mux(track.encode(audible))
                 out.mux(track.encode(None))
         return path.read_bytes()

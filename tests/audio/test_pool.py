@@ -110,7 +110,7 @@ async def test_a_long_track_is_refused_before_it_has_arrived(pool):
 
 
 async def test_progress_is_told(pool):
-    heard = []
+    heard: list[float] = []
 
     async def slow():
         async for block in blocks(SONG, 20_000):

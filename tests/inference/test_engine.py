@@ -24,6 +24,7 @@ class Recorded:
         self.clip_shape = model.clip_shape
         self.card = model.card
         self.batches = []
+        self.calls = []
         self.gate = threading.Event()
         self.gate.set()
         self.failure = None
@@ -48,9 +49,7 @@ def recorded(model):
 
 @pytest.fixture
 def engine(recorded):
-    calls = []
-    engine = Engine(recorded, max_clips=MAX_CLIPS, queue_size=2, on_call=calls.append)
-    engine.calls = calls
+    engine = Engine(recorded, max_clips=MAX_CLIPS, queue_size=2, on_call=recorded.calls.append)
     engine.start()
     recorded.batches.clear()
     yield engine
@@ -76,7 +75,7 @@ def test_every_bucket_is_warmed_before_work(recorded):
 async def test_a_track_is_one_call(engine, recorded, model, n):
     mel = clips(n)
     prediction = await engine.predict(mel, n)
-    assert engine.calls == [bucket_for(n, engine.buckets)]
+    assert recorded.calls == [bucket_for(n, engine.buckets)]
     assert len(recorded.batches) == 1
     np.testing.assert_allclose(prediction.probabilities, model.run(mel), atol=1e-6)
     assert prediction.waited_s >= 0
@@ -94,7 +93,7 @@ async def test_rows_to_spare_are_the_padding(engine, recorded, model):
 async def test_a_full_queue_refuses_at_once(engine, recorded):
     recorded.gate.clear()
     running = asyncio.create_task(engine.predict(clips(1), 1))
-    await eventually(lambda: engine.calls)
+    await eventually(lambda: recorded.calls)
     waiting = [asyncio.create_task(engine.predict(clips(1), 1)) for _ in range(2)]
     await eventually(lambda: engine.waiting == 2)
     with pytest.raises(Overloaded) as refused:
@@ -108,7 +107,7 @@ async def test_a_full_queue_refuses_at_once(engine, recorded):
 async def test_a_cancelled_track_is_not_computed(engine, recorded):
     recorded.gate.clear()
     running = asyncio.create_task(engine.predict(clips(1), 1))
-    await eventually(lambda: engine.calls)
+    await eventually(lambda: recorded.calls)
     cancelled = asyncio.create_task(engine.predict(clips(2), 2))
     await eventually(lambda: engine.waiting == 1)
     cancelled.cancel()
@@ -159,7 +158,7 @@ async def test_stopping_finishes_what_waits(recorded):
 def test_a_result_for_a_closed_loop_is_dropped(engine, recorded):
     async def abandon():
         task = asyncio.create_task(engine.predict(clips(1), 1))
-        await eventually(lambda: engine.calls)
+        await eventually(lambda: recorded.calls)
         task.cancel()
 
     recorded.gate.clear()

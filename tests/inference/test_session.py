@@ -50,7 +50,7 @@ def test_what_is_no_model_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["format", "front_end", "genres", "version"])
 def test_a_model_that_does_not_describe_itself_is_refused(tmp_path, name):
-    path = write_model(tmp_path / "tiny.onnx", **{name: None})
+    path = write_model(tmp_path / "tiny.onnx", **dict.fromkeys([name]))
     with pytest.raises(ModelFileError, match=rf"tiny\.onnx: its metadata .*{name}"):
         load_model(path)
 

@@ -1,0 +1,207 @@
+"""The model's card: its metadata, and the page beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnx
+import onnxruntime
+import tf2onnx
+
+from export.convert import OPSET
+from export.graph import node_counts, parameters
+from export.listen import Heard
+from export.parity import Difference
+from serve.audio.frontend import FrontEnd
+from serve.inference.card import INPUT, OUTPUT, ModelCard
+from train.evaluate import Scores
+from train.runs import Run
+
+NAME = "topgenre"
+LICENCE = (
+    "The weights were trained by the topgenre project, from nothing, and may be used as the "
+    "project may. They were fitted to features of recordings that have owners; no recording is "
+    "part of the project or of this file, and none is given away with it."
+)
+_GTZAN = (
+    *("blues", "classical", "country", "disco", "hiphop"),
+    *("jazz", "metal", "pop", "reggae", "rock"),
+)
+
+
+def make_card(run: Run, valid: Scores, heard: list[Heard]) -> ModelCard:
+    """The metadata of a run's model; `valid` are the exported file's own scores."""
+    config = run.config
+    training = {
+        "data": config["data"]["source"],
+        "data_sha256": config["data"]["sha256"],
+        "tracks": config["data"]["tracks"],
+        "about": config["data"]["about"],
+        "split": config["data"]["split"],
+        "recipe": config["recipe"],
+        "git": config["git"],
+        "opset": OPSET,
+        "versions": {
+            **config["versions"],
+            "tf2onnx": tf2onnx.__version__,
+            "onnx": onnx.__version__,
+            "onnxruntime": onnxruntime.__version__,
+        },
+    }
+    scores: dict[str, Any] = {"valid": _brief(valid)}
+    if heard:
+        scores["audio"] = [
+            {"split": h.split, "source_hz": h.source_hz, **_brief(h.audio)} for h in heard
+        ]
+    return ModelCard(
+        name=NAME,
+        version=run.folder.name,
+        front_end=run.front_end.to_dict(),
+        genres=run.genres,
+        training=training,
+        scores=scores,
+        licence=LICENCE,
+    )
+
+
+def page(
+    card: ModelCard,
+    model: onnx.ModelProto,
+    valid: Scores,
+    heard: list[Heard],
+    parity: list[Difference],
+    seconds: float,
+) -> str:
+    """The card as Markdown. `seconds` is what the largest batch of `parity` takes."""
+    parts = [
+        f"# {card.name} {card.version}",
+        _about(card, model),
+        "## What it was trained on",
+        _training(card),
+        "## How well it does",
+        _scores(card, valid),
+        _heard(heard),
+        "## What goes in and comes out",
+        _front_end(card),
+        "## The file",
+        _file(card, model, parity, seconds),
+        "## Limits",
+        _limits(card),
+        "## Licence",
+        card.licence,
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+_GTZAN_LIMITS = """\
+- The genres are what GTZAN's collector heard in 2000 to 2001, mostly in Western music, and several
+  of them are a handful of artists. A split of tracks by chance would show some 20 points more than
+  one that keeps artists on one side, and mean less."""
+_LIMITS = """\
+- It knows its genres only: anything else gets the nearest of them. Speech, noise and silence are
+  not recognised as such.
+- The validation tracks were looked at while the recipe was chosen, so their scores flatter a
+  little. Of 200 tracks one standard error is 3 points.
+- Probabilities are not calibrated: mixup and label smoothing make them cautious."""
+
+
+def _about(card: ModelCard, model: onnx.ModelProto) -> str:
+    return (
+        f"A convolutional network of {parameters(model):,} parameters that gives each "
+        f"{_clip_s(card):g} s clip of music the probabilities of {len(card.genres)} genres: "
+        f"{', '.join(card.genres)}. A track's are the mean of its clips'."
+    )
+
+
+def _limits(card: ModelCard) -> str:
+    return f"{_GTZAN_LIMITS}\n{_LIMITS}" if card.genres == _GTZAN else _LIMITS
+
+
+def _training(card: ModelCard) -> str:
+    training = card.training
+    tracks = ", ".join(f"{number} {split}" for split, number in training["tracks"].items())
+    recipe = training["recipe"]
+    about = training["about"] or "Data without a name"
+    return (
+        f"{about}. Made from {training['data']}; split {training['split']}; tracks: {tracks}. Only "
+        f"the train tracks were fitted: {recipe['epochs']} epochs of {recipe['clips_per_track']} "
+        f"random clips of each, seed {recipe['seed']}, with mixup, random equaliser, band shift, "
+        "low-pass, noise floor and masks; the weights are a moving average over the last steps. No "
+        "epoch was chosen by the validation tracks. Digest of the data: "
+        f"`{training['data_sha256']}`."
+    )
+
+
+def _scores(card: ModelCard, valid: Scores) -> str:
+    lines = [
+        f"On the {valid.tracks} validation tracks, from the training data's own spectrograms: "
+        f"**{valid.track_accuracy:.1%} of tracks**, {valid.clip_accuracy:.1%} of {valid.clips} "
+        "clips. Rows are genres, columns are answers:",
+        "",
+        f"| | {' | '.join(card.genres)} | right |",
+        f"|---|{'---|' * (len(card.genres) + 1)}",
+    ]
+    for genre, row in zip(card.genres, valid.confusion, strict=True):
+        right = f"{valid.recall[genre]:.0%}" if genre in valid.recall else "-"
+        lines.append(f"| {genre} | {' | '.join(map(str, row))} | {right} |")
+    return "\n".join(lines)
+
+
+def _heard(heard: list[Heard]) -> str:
+    if not heard:
+        return "Not measured on audio files."
+    lines = [
+        "On audio files that were not trained on, through the server's signal path, beside the "
+        "same tracks' training spectrograms:",
+        "",
+        "| split | sample rate | tracks | right tracks | right clips | tracks, spectrograms |",
+        "|---|---|---|---|---|---|",
+    ]
+    for h in heard:
+        beside = f"{h.spectrograms.track_accuracy:.1%}" if h.spectrograms else "-"
+        lines.append(
+            f"| {h.split} | {h.source_hz:,} Hz | {h.audio.tracks} | {h.audio.track_accuracy:.1%} "
+            f"| {h.audio.clip_accuracy:.1%} | {beside} |"
+        )
+    return "\n".join(lines)
+
+
+def _front_end(card: ModelCard) -> str:
+    lines = [
+        f"`{INPUT}`: float32 (clips, frames, mel bands), mel power. `{OUTPUT}`: float32 (clips, "
+        f"{len(card.genres)}). Logarithm, level and softmax are in the graph; a clip's level plays "
+        "no part.",
+        "",
+        "| front end | |",
+        "|---|---|",
+    ]
+    lines += [f"| {name} | {value} |" for name, value in card.front_end.items()]
+    return "\n".join(lines)
+
+
+def _file(card: ModelCard, model: onnx.ModelProto, parity: list[Difference], seconds: float) -> str:
+    nodes = ", ".join(f"{number} {kind}" for kind, number in node_counts(model).items())
+    versions = ", ".join(f"{name} {v}" for name, v in card.training["versions"].items())
+    lines = [
+        f"Opset {card.training['opset']}; {sum(node_counts(model).values())} nodes: {nodes}. Made "
+        f"with {versions}. {parity[-1].clips} clips took {seconds * 1e3:.0f} ms on two CPU threads "
+        "where it was exported.",
+        "",
+        "| clips | largest difference of a probability from TensorFlow | same genre |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {d.clips} | {d.largest:.1e} | {d.same_genre:.0%} |" for d in parity]
+    return "\n".join(lines)
+
+
+def _clip_s(card: ModelCard) -> float:
+    return round(FrontEnd.from_dict(card.front_end).clip_s, 3)
+
+
+def _brief(scores: Scores) -> dict[str, Any]:
+    return {
+        "tracks": scores.tracks,
+        "clips": scores.clips,
+        "track_accuracy": round(scores.track_accuracy, 4),
+        "clip_accuracy": round(scores.clip_accuracy, 4),
+    }

@@ -1,0 +1,100 @@
+"""The exported model on real audio, through the server's own signal path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from serve.audio.features import FeatureStream
+from serve.audio.frontend import FrontEnd
+from serve.audio.mel import MelSpectrogram
+from serve.errors import TopgenreError
+from train import gtzan, splits
+from train.dataset import Dataset, Float32
+from train.errors import DataError
+from train.evaluate import Predict, Scores, evaluate, score
+from train.spectrogram import MAX_SECONDS, read_mono
+
+# Tracks that were trained on say nothing.
+HEARD = ("valid", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Scores of the tracks of one split and one sample rate."""
+
+    split: str
+    source_hz: int
+    audio: Scores
+    spectrograms: Scores | None
+    """of the same tracks from the dataset the model was trained on, where it has them all"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One track's clip probabilities."""
+
+    track: str
+    genre: str
+    split: str
+    source_hz: int
+    probabilities: Float32
+
+
+def listen(
+    predict: Predict,
+    front_end: FrontEnd,
+    folder: Path,
+    given: Path | None,
+    advance: Callable[[int, int], None],
+) -> list[Answer]:
+    """Answers for the folder's tracks of the splits `HEARD`; unusable files are left out.
+
+    `given` are the splits; without it the folder's own `tracks.csv` is read.
+    """
+    of_track = splits.read(given if given is not None else folder / "tracks.csv")
+    files = [f for f in gtzan.find(folder).files if of_track.get(f.track) in HEARD]
+    answers = []
+    for done, file in enumerate(files, 1):
+        try:
+            samples, rate = read_mono(file.path, front_end.sample_rate)
+            probabilities = predict(features(samples, front_end))
+        except (DataError, TopgenreError):
+            continue
+        finally:
+            advance(done, len(files))
+        answers.append(Answer(file.track, file.genre, of_track[file.track], rate, probabilities))
+    return answers
+
+
+def features(samples: Float32, front_end: FrontEnd) -> Float32:
+    """Mel power (clips, frames, mel bands) of a track as the server computes it."""
+    capacity = FeatureStream.capacity(front_end, MAX_SECONDS)
+    room = min(capacity, len(samples) // front_end.clip_samples + 1)
+    out = np.zeros((room, *front_end.clip_shape), np.float32)
+    stream = FeatureStream(MelSpectrogram(front_end), out, MAX_SECONDS)
+    stream.push(samples)
+    return out[: stream.finish().clips]
+
+
+def group(
+    answers: list[Answer], genres: tuple[str, ...], predict: Predict, data: Dataset | None
+) -> list[Heard]:
+    """Scores by split and sample rate, beside those of the same tracks' spectrograms."""
+    table = []
+    for split, source_hz in sorted({(a.split, a.source_hz) for a in answers}, reverse=True):
+        of = [a for a in answers if (a.split, a.source_hz) == (split, source_hz)]
+        audio = score(((genres.index(a.genre), a.probabilities) for a in of), genres)
+        table.append(Heard(split, source_hz, audio, _spectrograms(of, predict, data)))
+    return table
+
+
+def _spectrograms(of: list[Answer], predict: Predict, data: Dataset | None) -> Scores | None:
+    if data is None:
+        return None
+    names = {answer.track for answer in of}
+    tracks = [track for track in data.tracks if track.track in names]
+    return evaluate(predict, data, tracks) if len(tracks) == len(names) else None

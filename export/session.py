@@ -1,0 +1,41 @@
+"""ONNX Runtime as a function of mel power, for checks and scores."""
+
+from __future__ import annotations
+
+import time
+
+import onnx
+import onnxruntime
+
+from serve.inference.card import INPUT, OUTPUT
+from train.dataset import Float32
+from train.evaluate import Predict
+
+# A fixed number, so that a machine's cores don't change what is measured.
+THREADS = 2
+
+
+def onnx_predictor(model: onnx.ModelProto) -> Predict:
+    """The model in ONNX Runtime on the CPU, one call for all clips."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+    def predict(mel: Float32) -> Float32:
+        probabilities: Float32 = session.run([OUTPUT], {INPUT: mel})[0]
+        return probabilities
+
+    return predict
+
+
+def seconds_for(predict: Predict, mel: Float32, repeats: int = 9) -> float:
+    """Median seconds of a call."""
+    predict(mel)
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        predict(mel)
+        times.append(time.perf_counter() - started)
+    return sorted(times)[repeats // 2]

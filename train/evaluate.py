@@ -1,0 +1,85 @@
+"""Accuracy per clip and per track."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from train.dataset import Dataset, Float32, Track, power
+
+Predict = Callable[[Float32], Float32]
+"""Mel power (clips, frames, mel bands) to probabilities (clips, genres)."""
+
+# So that a large dataset's clips are never in memory at once.
+_TRACKS_AT_A_TIME = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Accuracies of a set of tracks as shares of 1."""
+
+    tracks: int
+    clips: int
+    track_accuracy: float
+    """share of tracks whose mean of clip probabilities is highest at their genre"""
+    clip_accuracy: float
+    """share of clips"""
+    track_loss: float
+    """mean of -ln of the track's probability of its genre"""
+    recall: dict[str, float]
+    """share of right tracks in each genre that occurs"""
+    confusion: list[list[int]]
+    """tracks by genre (row) and answer (column)"""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a dictionary of plain values."""
+        return asdict(self)
+
+
+def score(answers: Iterable[tuple[int, Float32]], genres: tuple[str, ...]) -> Scores:
+    """Scores of tracks, each a label and its clips' probabilities (clips, genres)."""
+    confusion = np.zeros((len(genres), len(genres)), int)
+    clips = right_clips = 0
+    losses = []
+    for label, probabilities in answers:
+        mean = probabilities.mean(axis=0)
+        confusion[label, int(mean.argmax())] += 1
+        clips += len(probabilities)
+        right_clips += int((probabilities.argmax(axis=1) == label).sum())
+        losses.append(-float(np.log(max(float(mean[label]), 1e-12))))
+    if not losses:
+        raise ValueError("there is no track to score")
+    of_genre = confusion.sum(axis=1)
+    return Scores(
+        tracks=len(losses),
+        clips=clips,
+        track_accuracy=float(np.trace(confusion)) / len(losses),
+        clip_accuracy=right_clips / clips,
+        track_loss=float(np.mean(losses)),
+        recall={
+            genre: float(confusion[i, i] / of_genre[i])
+            for i, genre in enumerate(genres)
+            if of_genre[i]
+        },
+        confusion=confusion.tolist(),
+    )
+
+
+def evaluate(predict: Predict, data: Dataset, tracks: Iterable[Track]) -> Scores:
+    """Scores of a dataset's tracks, each cut into consecutive clips."""
+    return score(_answers(predict, data, tuple(tracks)), data.genres)
+
+
+def _answers(
+    predict: Predict, data: Dataset, tracks: tuple[Track, ...]
+) -> Iterator[tuple[int, Float32]]:
+    for first in range(0, len(tracks), _TRACKS_AT_A_TIME):
+        part = tracks[first : first + _TRACKS_AT_A_TIME]
+        clips = [data.clips(track) for track in part]
+        probabilities = predict(power(np.concatenate(clips)))
+        ends = np.cumsum([len(of) for of in clips])[:-1]
+        for track, of in zip(part, np.split(probabilities, ends), strict=True):
+            yield data.label(track), of

@@ -1,0 +1,63 @@
+"""Audio files to mel power, by the server's own front end."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import scipy.signal
+import soundfile
+from numpy.lib.stride_tricks import sliding_window_view
+
+from serve.audio.frontend import FrontEnd
+from serve.audio.mel import MelSpectrogram
+from train.dataset import Float32
+from train.errors import DataError
+
+MAX_SECONDS = 1800.0
+
+
+def read_mono(path: Path, sample_rate: int) -> tuple[Float32, int]:
+    """A file's samples, mixed to mono at `sample_rate`, and the rate it has itself.
+
+    Raises DataError where it can't be read, is longer than `MAX_SECONDS` or not finite.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate: int = file.samplerate
+            if file.frames > MAX_SECONDS * rate:
+                raise DataError(f"longer than {MAX_SECONDS:g} s")
+            samples = file.read(dtype="float32", always_2d=True).mean(axis=1)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise DataError(f"unreadable: {getattr(error, 'error_string', error)}") from error
+    if not np.isfinite(samples).all():
+        raise DataError("has samples that are not finite")
+    if rate != sample_rate and len(samples):
+        common = math.gcd(rate, sample_rate)
+        samples = scipy.signal.resample_poly(samples, sample_rate // common, rate // common)
+    return samples.astype(np.float32, copy=False), rate
+
+
+class TrackSpectrogram:
+    """Computes the mel power of whole tracks: frames at the hop, not cut into clips."""
+
+    def __init__(self, front_end: FrontEnd) -> None:
+        span = (front_end.frames - 1) * front_end.hop_length + front_end.n_fft
+        self._front_end = front_end
+        self._mel = MelSpectrogram(replace(front_end, clip_samples=span))
+
+    def __call__(self, samples: Float32) -> Float32:
+        """Mel power (frames, mel bands) of samples; raise DataError where they hold no clip."""
+        front_end = self._front_end
+        if len(samples) < front_end.clip_samples:
+            raise DataError(f"shorter than a clip of {front_end.clip_s:.2f} s")
+        frames = 1 + (len(samples) - front_end.n_fft) // front_end.hop_length
+        blocks = math.ceil(frames / front_end.frames)
+        span = self._mel.front_end.clip_samples
+        step = front_end.frames * front_end.hop_length
+        padded = np.zeros((blocks - 1) * step + span, np.float32)
+        padded[: len(samples)] = samples[: len(padded)]
+        mel = self._mel(sliding_window_view(padded, span)[::step])
+        return mel.reshape(-1, front_end.n_mels)[:frames]
