@@ -25,7 +25,7 @@ _GENRES_SHOWN = 5
 _STAGES = {
     "accepted": (0.0, 0.05),
     "found": (0.05, 0.1),
-    "downloading": (0.1, 0.6),
+    "downloading": (0.1, 0.8),
     "listening": (0.1, 0.9),
     "classifying": (0.9, 1.0),
 }
@@ -51,7 +51,8 @@ class _Classification:
             SpinnerColumn(),
             BarColumn(),
             TextColumn("{task.fields[stage]:12} {task.description}", markup=False),
-            console=Console(stderr=True),
+            # On a terminal, bars and answers go through one console, which keeps them apart.
+            console=self._out if self._out.is_terminal else Console(stderr=True),
             transient=True,
             disable=as_json,
         )
@@ -77,7 +78,8 @@ class _Classification:
             bar = self._bars.add_task(track, total=1.0, stage="")
             try:
                 source = _source(self._pipeline, track)
-                return await self._pipeline.classify(source, self._reporter(bar))
+                async with self._pipeline.deadline():
+                    return await self._pipeline.classify(source, self._reporter(bar))
             except TopgenreError as error:
                 return error
             except Exception as error:
@@ -86,9 +88,13 @@ class _Classification:
                 self._bars.remove_task(bar)
 
     def _reporter(self, bar: TaskID) -> Callable[[Report], None]:
+        done = 0.0
+
         def report(progress: Report) -> None:
+            nonlocal done
             start, end = _STAGES[progress.stage]
-            done = start + (end - start) * (progress.fraction or 0.0)
+            # Stages overlap, and not each can tell its fraction; a bar that shrinks tells nothing.
+            done = max(done, start + (end - start) * (progress.fraction or 0.0))
             self._bars.update(bar, completed=done, stage=progress.stage)
 
         return report

@@ -17,7 +17,10 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self.requests = Counter(
-            "topgenre_requests", "Tracks asked for, by outcome", ["code"], registry=self._registry
+            "topgenre_requests",
+            "Requests for a track, by outcome: ok, cancelled or the code of the error",
+            ["code"],
+            registry=self._registry,
         )
         self.stages = Histogram(
             "topgenre_stage_seconds",

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -15,7 +15,7 @@ from serve.audio.decoder import Decoded
 from serve.audio.features import FeatureStream
 from serve.audio.frontend import FrontEnd
 from serve.audio.pool import DecoderPool
-from serve.errors import Overloaded, Timeout, TopgenreError
+from serve.errors import Overloaded, Timeout
 from serve.inference.aggregate import Verdict, aggregate
 from serve.inference.card import ModelFileError
 from serve.inference.engine import Engine
@@ -128,31 +128,23 @@ class Pipeline:
         return YouTubeSource(video_id(url), self._youtube)
 
     async def classify(self, source: AudioSource, on_progress: OnProgress = _ignore) -> Answer:
-        """Take a track from its source to its genres.
+        """Take a track from its source to its genres; use it within `deadline`.
 
         Raises the typed error of whatever fails, Overloaded at once where too many tracks are
-        under way, Timeout when the deadline passes. On leaving nothing of the track is left.
+        under way. On leaving nothing of the track is left.
         """
-        code = "internal"
+        with self._slot():
+            return await _Run(self, on_progress).classify(source)
+
+    @asynccontextmanager
+    async def deadline(self) -> AsyncIterator[None]:
+        """Cancel what is done within it when a request's time is over, and raise Timeout."""
+        limit_s = self.settings.deadline_s
         try:
-            with self._slot():
-                async with asyncio.timeout(self.settings.deadline_s):
-                    answer = await _Run(self, on_progress).classify(source)
-            code = "ok"
-            return answer
+            async with asyncio.timeout(limit_s):
+                yield
         except TimeoutError:
-            code = Timeout.code
-            raise Timeout(
-                f"It took longer than the limit of {self.settings.deadline_s:g} s."
-            ) from None
-        except TopgenreError as error:
-            code = error.code
-            raise
-        except asyncio.CancelledError:
-            code = "cancelled"
-            raise
-        finally:
-            self.metrics.requests.labels(code).inc()
+            raise Timeout(f"It took longer than the limit of {limit_s:g} s.") from None
 
     @contextmanager
     def _slot(self) -> Iterator[None]:

@@ -130,13 +130,13 @@ class Decoder:
         self.idle = True
         if "code" in answer:
             raise from_code(answer["code"], answer["text"])
-        return Decoded(
-            features=self._features,
-            clips=answer["clips"],
-            duration_s=answer["duration_s"],
-            decode_s=answer["decode_s"],
-            mel_s=answer["mel_s"],
-        )
+        return self._decoded(**answer)
+
+    def _decoded(self, clips: int, duration_s: float, decode_s: float, mel_s: float) -> Decoded:
+        # What comes from there has been near strangers' bytes.
+        if not 0 < clips <= len(self._features):
+            raise Internal("The decoder could not be understood.")
+        return Decoded(self._features, int(clips), float(duration_s), float(decode_s), float(mel_s))
 
     async def stop(self) -> None:
         """Let an idle process end by itself; kill one that works or does not end."""

@@ -46,6 +46,8 @@ async def receive_from(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     """Wait for the next message: kind, body. Raise EOFError at the end of the stream."""
     try:
         kind, length = _HEADER.unpack(await reader.readexactly(_HEADER.size))
+        if length > _MAX_BODY:
+            raise EOFError(f"a message of {length} bytes")
         return kind, await reader.readexactly(length)
     except ConnectionError as error:
         raise EOFError from error

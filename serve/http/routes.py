@@ -65,13 +65,19 @@ async def _answer(request: Request, visit: Visit, emit: Emit | None = None) -> d
             emit("progress", progress_body(progress))
 
     pipeline = _pipeline(request)
+    code = "cancelled"
     try:
         answer = await classify_request(request, visit, pipeline, tell)
-    except TopgenreError:
+        code = "ok"
+    except TopgenreError as error:
+        code = error.code
         raise
     except Exception:
+        code = Internal.code
         _LOG.exception("request %s failed", _request_id(request))
         raise Internal from None
+    finally:
+        pipeline.metrics.requests.labels(code).inc()
     return answer_body(answer, pipeline.model) | {"request_id": _request_id(request)}
 
 

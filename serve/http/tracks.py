@@ -27,8 +27,8 @@ _MAX_TITLE = 200
 async def classify_request(
     request: Request, visit: Visit, pipeline: Pipeline, on_progress: Callable[[Progress], None]
 ) -> Answer:
-    """Answer a request, whatever its form; raise the typed error of whatever fails."""
-    async with aclosing(visit.body()) as body:
+    """Answer a request, whatever its form, in time; raise the typed error of whatever fails."""
+    async with pipeline.deadline(), aclosing(visit.body()) as body:
         source = await _source(request, body, pipeline)
         return await pipeline.classify(source, on_progress)
 

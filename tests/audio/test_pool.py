@@ -22,7 +22,7 @@ SONG = encode(music(10.0), by_name("mp3"))
 
 
 @pytest.fixture
-async def pool():
+async def pool(others):
     pool = DecoderPool(FRONT_END, size=1, max_duration_s=20, memory_bytes=1 << 30)
     await pool.start()
     yield pool
@@ -32,8 +32,18 @@ async def pool():
 
 
 def decoder_pids():
+    """The decoders that have come since the test began: other tests keep some of their own."""
     children = psutil.Process().children()
-    return [c.pid for c in children if "serve.audio.worker" in c.cmdline()]
+    return [c.pid for c in children if "serve.audio.worker" in c.cmdline() and c not in OTHERS]
+
+
+OTHERS: set[psutil.Process] = set()
+
+
+@pytest.fixture(autouse=True)
+def others():
+    OTHERS.clear()
+    OTHERS.update(psutil.Process().children())
 
 
 async def blocks(content, size=5000):

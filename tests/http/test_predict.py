@@ -139,6 +139,7 @@ def test_what_is_wrong_is_said(client, server, request_, status, code):
     assert error["request_id"] == response.headers["x-request-id"]
     assert server.pipeline.ready
     assert server.metric("topgenre_requests_active") == 0
+    assert server.metric("topgenre_requests_total", code=error["code"]) >= 1
 
 
 def test_a_form_may_hold_more_than_the_file(client):
@@ -244,6 +245,19 @@ def test_a_slow_body_meets_the_deadline(strict):
     with strict.client() as client:
         again = client.post("/predict", **raw(encode(music(3.0), by_name("mp3"))))
     assert again.status_code == 200
+
+
+def test_a_slow_json_meets_the_deadline(strict):
+    def endless():
+        yield b'{"url": "'
+        for _ in range(40):
+            time.sleep(0.05)
+            yield b"x"
+
+    with strict.client() as client:
+        headers = {"Content-Type": "application/json"}
+        response = client.post("/predict", content=endless(), headers=headers)
+    assert response.json()["code"] == "timeout"
 
 
 def test_too_many_requests_are_refused_at_once(strict):
