@@ -1,37 +1,27 @@
-"""Encoded audio for the tests, made with the same FFmpeg that the server carries."""
+"""Encoded audio for the tests: every container and codec that people have."""
 
 from __future__ import annotations
 
 import io
-import tempfile
-from dataclasses import dataclass, field
-from fractions import Fraction
-from pathlib import Path
 
-import av
 import numpy as np
-from numpy.typing import NDArray
+
+from serve.audio.mel import Float32
+from train.codecs import INDEX_FIRST, Encoding, encode
+
+__all__ = [
+    "ENCODINGS",
+    "INDEX_FIRST",
+    "LOSSLESS",
+    "Bytes",
+    "Encoding",
+    "by_name",
+    "encode",
+    "music",
+]
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """A container and codec that people have."""
-
-    name: str
-    container: str
-    codec: str
-    rate: int = 44_100
-    layout: str = "stereo"
-    sample_format: str | None = None
-    bit_rate: int | None = None
-    options: dict[str, str] = field(default_factory=dict)
-    lossless: bool = False
-    experimental: bool = False
-
-
-def music(
-    seconds: float, rate: int = 44_100, channels: int = 2, seed: int = 0
-) -> NDArray[np.float32]:
+def music(seconds: float, rate: int = 44_100, channels: int = 2, seed: int = 0) -> Float32:
     """A chord with a beat and some noise, (channels, samples), peak about 0.5."""
     rng = np.random.default_rng(seed)
     t = np.arange(round(seconds * rate)) / rate
@@ -43,60 +33,26 @@ def music(
     return np.stack([mono * (1.0 - 0.1 * c) for c in range(channels)]).astype(np.float32)
 
 
-def encode(samples: NDArray[np.float32], encoding: Encoding) -> bytes:
-    """Encode (channels, samples) float32 at the encoding's rate; channels as in its layout."""
-    with tempfile.TemporaryDirectory() as folder:
-        # A real file: the muxer opens it again by name to put an index in front.
-        path = Path(folder, "media")
-        _write(path, samples, encoding)
-        return path.read_bytes()
-
-
-def _write(path: Path, samples: NDArray[np.float32], encoding: Encoding) -> None:
-    with av.open(str(path), "w", format=encoding.container, options=encoding.options) as out:
-        stream = out.add_stream(encoding.codec, rate=encoding.rate)
-        assert isinstance(stream, av.AudioStream)
-        stream.layout = encoding.layout
-        if encoding.sample_format:
-            stream.format = encoding.sample_format
-        if encoding.bit_rate:
-            stream.bit_rate = encoding.bit_rate
-        if encoding.experimental:
-            stream.codec_context.options = {"strict": "experimental"}
-        stream.time_base = Fraction(1, encoding.rate)
-        step = 1 << 16
-        for start in range(0, samples.shape[1], step):
-            part = np.ascontiguousarray(samples[:, start : start + step])
-            frame = av.AudioFrame.from_ndarray(part, format="fltp", layout=encoding.layout)
-            frame.sample_rate = encoding.rate
-            frame.pts = start
-            frame.time_base = Fraction(1, encoding.rate)
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
-
-
-INDEX_FIRST = {"movflags": "+faststart"}
-
 ENCODINGS = (
-    Encoding("wav-u8", "wav", "pcm_u8", lossless=False),
-    Encoding("wav-s16", "wav", "pcm_s16le", lossless=True),
-    Encoding("wav-s24", "wav", "pcm_s24le", rate=48_000, lossless=True),
-    Encoding("wav-s32", "wav", "pcm_s32le", rate=96_000, lossless=True),
-    Encoding("wav-f32", "wav", "pcm_f32le", rate=192_000, lossless=True),
-    Encoding("wav-f64", "wav", "pcm_f64le", layout="mono", lossless=True),
+    Encoding("wav-u8", "wav", "pcm_u8"),
+    Encoding("wav-s16", "wav", "pcm_s16le"),
+    Encoding("wav-s24", "wav", "pcm_s24le", rate=48_000),
+    Encoding("wav-s32", "wav", "pcm_s32le", rate=96_000),
+    Encoding("wav-f32", "wav", "pcm_f32le", rate=192_000),
+    Encoding("wav-f64", "wav", "pcm_f64le", layout="mono"),
     Encoding("wav-mulaw-8k", "wav", "pcm_mulaw", rate=8_000, layout="mono"),
-    Encoding("wav-s16-5.1", "wav", "pcm_s16le", rate=48_000, layout="5.1", lossless=True),
+    Encoding("wav-s16-5.1", "wav", "pcm_s16le", rate=48_000, layout="5.1"),
     Encoding("wav-adpcm", "wav", "adpcm_ima_wav", rate=22_050, layout="mono"),
-    Encoding("aiff", "aiff", "pcm_s16be", lossless=True),
-    Encoding("au", "au", "pcm_s16be", rate=22_050, layout="mono", lossless=True),
-    Encoding("flac", "flac", "flac", lossless=True),
-    Encoding("flac-24-96k", "flac", "flac", rate=96_000, sample_format="s32", lossless=True),
-    Encoding("flac-in-ogg", "ogg", "flac", lossless=True),
-    Encoding("alac", "ipod", "alac", lossless=True),
-    Encoding("wavpack", "wv", "wavpack", lossless=True),
+    Encoding("aiff", "aiff", "pcm_s16be"),
+    Encoding("au", "au", "pcm_s16be", rate=22_050, layout="mono"),
+    Encoding("flac", "flac", "flac"),
+    Encoding("flac-24-96k", "flac", "flac", rate=96_000, sample_format="s32"),
+    Encoding("flac-in-ogg", "ogg", "flac"),
+    Encoding("alac", "ipod", "alac"),
+    Encoding("wavpack", "wv", "wavpack"),
     Encoding("mp3", "mp3", "libmp3lame", bit_rate=128_000),
     Encoding("mp3-mono-16k", "mp3", "libmp3lame", rate=16_000, layout="mono", bit_rate=32_000),
-    Encoding("vorbis", "ogg", "vorbis", experimental=True),
+    Encoding("vorbis", "ogg", "vorbis"),
     Encoding("opus-ogg", "ogg", "libopus", rate=48_000, bit_rate=96_000),
     Encoding("opus-webm", "webm", "libopus", rate=48_000, bit_rate=128_000),
     Encoding("opus-mkv-5.1", "matroska", "libopus", rate=48_000, layout="5.1", bit_rate=256_000),
@@ -115,6 +71,22 @@ ENCODINGS = (
     Encoding("wma", "asf", "wmav2", bit_rate=128_000),
     Encoding("mpeg-ts", "mpegts", "aac", bit_rate=128_000),
 )
+
+LOSSLESS = {
+    "wav-s16",
+    "wav-s24",
+    "wav-s32",
+    "wav-f32",
+    "wav-f64",
+    "wav-s16-5.1",
+    "aiff",
+    "au",
+    "flac",
+    "flac-24-96k",
+    "flac-in-ogg",
+    "alac",
+    "wavpack",
+}
 
 
 class Bytes:

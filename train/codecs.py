@@ -1,0 +1,64 @@
+"""Encoded audio as people have it, made with the FFmpeg that the server decodes with."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from serve.audio.mel import Float32
+
+# Samples handed to the encoder at a time.
+_STEP = 1 << 16
+#: For mp4 and its kin: the index before the audio, as YouTube has it.
+INDEX_FIRST = {"movflags": "+faststart"}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A container and a codec. Names and options are FFmpeg's."""
+
+    name: str
+    container: str
+    codec: str
+    rate: int = 44_100
+    layout: str = "stereo"
+    bit_rate: int | None = None
+    sample_format: str | None = None
+    options: dict[str, str] = field(default_factory=dict)
+    """of the container"""
+
+
+def encode(samples: Float32, encoding: Encoding) -> bytes:
+    """Encode samples (channels, samples), which have the encoding's rate and its channels."""
+    # A real file: to put an index in front, the muxer opens it again by name.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "media")
+        _write(path, samples, encoding)
+        return path.read_bytes()
+
+
+def _write(path: Path, samples: Float32, encoding: Encoding) -> None:
+    with av.open(str(path), "w", format=encoding.container, options=encoding.options) as out:
+        stream = out.add_stream(encoding.codec, rate=encoding.rate)
+        assert isinstance(stream, av.AudioStream)
+        stream.layout = encoding.layout
+        if encoding.sample_format:
+            stream.format = encoding.sample_format
+        if encoding.bit_rate:
+            stream.bit_rate = encoding.bit_rate
+        # FFmpeg's own Vorbis encoder is the only one there, and calls itself experimental.
+        stream.codec_context.options = {"strict": "experimental"}
+        stream.time_base = Fraction(1, encoding.rate)
+        for start in range(0, samples.shape[1], _STEP):
+            part = np.ascontiguousarray(samples[:, start : start + _STEP])
+            frame = av.AudioFrame.from_ndarray(part, format="fltp", layout=encoding.layout)
+            frame.sample_rate = encoding.rate
+            frame.pts = start
+            frame.time_base = Fraction(1, encoding.rate)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
