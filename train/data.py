@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from serve.audio.frontend import FrontEnd
-from train import gtzan, recovered, splits
-from train.dataset import Dataset, is_dataset
+from train import gtzan, plan, recovered, splits
+from train.dataset import NO_SPLIT, Dataset, is_dataset
 from train.errors import DataError
+from train.plan import Plan, Prepared
 
 # Counts up when the same input would come to other files.
-_LAYOUT = 1
+_LAYOUT = 2
 
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A dataset, and what is to be said about its split."""
-
-    data: Dataset
-    warning: str = ""
+Advance = Callable[[int, int], None]
+"""Told files done and all files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,57 +29,71 @@ class Source:
     folder: Path
     cache: Path
     """folder for datasets that are made"""
-    front_end: FrontEnd
+    front_end: FrontEnd | None = None
+    """None: the dataset's own, or the default"""
     splits: Path | None = None
     """folder of `train.txt`, `valid.txt` or a table; None for the folder's own `tracks.csv`"""
-    seed: int = 1
-    """of a split by chance, where nothing else is known"""
+    plan: Plan = field(default_factory=Plan)
+    """how it is split in place of that"""
 
 
-def prepare(source: Source, advance: Callable[[int, int], None]) -> Prepared:
+def prepare(source: Source, advance: Advance) -> Prepared:
+    """The dataset of a source, split as planned. Raises DataError."""
+    return plan.apply(make(source, advance), source.plan)
+
+
+def make(source: Source, advance: Advance) -> Dataset:
     """The dataset of a source: a dataset itself, recovered spectrograms, or a folder of audio.
 
-    `advance` is told files done and all files. Raises DataError.
+    Files are made only where there are none yet. Its tracks are in the splits that the source
+    names, or in none. Raises DataError.
     """
-    folder = source.folder
-    if not folder.is_dir():
-        raise DataError(f"{folder} is no folder")
-    if is_dataset(folder):
-        if source.splits is not None:
-            raise DataError("a finished dataset has its splits; give them when it is made")
-        return Prepared(Dataset.load(folder))
+    if not source.folder.is_dir():
+        raise DataError(f"{source.folder} is no folder")
+    if not is_dataset(source.folder):
+        return _build(source, advance)
+    data = Dataset.load(source.folder)
+    _check_front_end(source, data)
+    if source.splits is None:
+        return data
+    return plan.apply(data, Plan(by="given", lists=source.splits)).data
+
+
+def find(digest: str, places: list[Path]) -> Dataset | None:
+    """The dataset whose files have this digest: one of `places`, or in a folder of them."""
+    for folder in places:
+        for candidate in (folder, *sorted(folder.glob("*"))):
+            if is_dataset(candidate):
+                with contextlib.suppress(DataError):  # another dataset's faults are not this one's
+                    data = Dataset.load(candidate)
+                    if data.file_digest == digest:
+                        return data
+    return None
+
+
+def _check_front_end(source: Source, data: Dataset) -> None:
+    if source.front_end is None or source.front_end == data.front_end:
+        return
+    wanted, has = asdict(source.front_end), asdict(data.front_end)
+    wrong = ", ".join(f"{name} {has[name]}" for name in has if has[name] != wanted[name])
+    raise DataError(f"{source.folder} is a finished dataset, made with {wrong}")
+
+
+def _build(source: Source, advance: Advance) -> Dataset:
+    front_end = source.front_end or FrontEnd()
     given = splits.read(source.splits) if source.splits else None
-    if recovered.is_recovered(folder):
-        return _prepare_recovered(source, given)
-    return _prepare_audio(source, given, advance)
-
-
-def _prepare_recovered(source: Source, given: splits.Splits | None) -> Prepared:
-    parts = [source.folder / "mel.npz", source.folder / "tracks.csv"]
-    out = source.cache / _key(source, parts, given)
-    if is_dataset(out):
-        return Prepared(Dataset.load(out))
-    return Prepared(recovered.build(source.folder, out, source.front_end, given))
-
-
-def _prepare_audio(
-    source: Source, given: splits.Splits | None, advance: Callable[[int, int], None]
-) -> Prepared:
+    if recovered.is_recovered(source.folder):
+        parts = [source.folder / "mel.npz", source.folder / "tracks.csv"]
+        out = source.cache / _key(front_end, parts, given)
+        if is_dataset(out):
+            return Dataset.load(out)
+        return recovered.build(source.folder, out, front_end, given, advance)
     listing = gtzan.find(source.folder)
-    split_by, warning = "as given", ""
     if given is None and (source.folder / "tracks.csv").is_file():
         given = splits.read(source.folder / "tracks.csv")
-    if given is None:
-        tracks = [(file.track, file.genre) for file in listing.files]
-        given = splits.by_chance(tracks, source.seed)
-        split_by = "by chance"
-        warning = (
-            "No split was given, so valid is drawn by chance: artists are on both sides, and the "
-            "scores flatter."
-        )
-    out = source.cache / _key(source, [file.path for file in listing.files], given)
+    out = source.cache / _key(front_end, [file.path for file in listing.files], given)
     if is_dataset(out):
-        return Prepared(Dataset.load(out), warning)
+        return Dataset.load(out)
     done = 0
 
     def one_more(_: gtzan.AudioFile) -> None:
@@ -90,11 +101,11 @@ def _prepare_audio(
         done += 1
         advance(done, len(listing.files))
 
-    data = gtzan.build(listing, out, source.front_end, given, split_by, one_more)
-    return Prepared(data, warning)
+    split_by = NO_SPLIT if given is None else "as given"
+    return gtzan.build(listing, out, front_end, given or {}, split_by, one_more)
 
 
-def _key(source: Source, files: list[Path], given: splits.Splits | None) -> str:
+def _key(front_end: FrontEnd, files: list[Path], given: splits.Splits | None) -> str:
     """Name of the dataset made from these files: another one when anything about them changes."""
     try:
         stats = [path.stat() for path in files]
@@ -104,5 +115,5 @@ def _key(source: Source, files: list[Path], given: splits.Splits | None) -> str:
         (path.as_posix(), stat.st_size, stat.st_mtime_ns)
         for path, stat in zip(files, stats, strict=True)
     ]
-    text = json.dumps([_LAYOUT, source.front_end.to_dict(), about, given], sort_keys=True)
+    text = json.dumps([_LAYOUT, front_end.to_dict(), about, given], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from train.dataset import Dataset, Float32, Track, power
+from train.dataset import Dataset, Float32, power
+from train.tracks import Track
 
 Predict = Callable[[Float32], Float32]
 """Mel power (clips, frames, mel bands) to probabilities (clips, genres)."""
 
 # So that a large dataset's clips are never in memory at once.
-_TRACKS_AT_A_TIME = 64
+_CLIPS_AT_A_TIME = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,23 @@ class Scores:
         return asdict(self)
 
 
-def score(answers: Iterable[tuple[int, Float32]], genres: tuple[str, ...]) -> Scores:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model says of one track."""
+
+    track: Track
+    label: int
+    """the column of its genre"""
+    probabilities: Float32
+    """of its consecutive clips (clips, genres)"""
+
+
+def score(answered: Iterable[tuple[int, Float32]], genres: tuple[str, ...]) -> Scores:
     """Scores of tracks, each a label and its clips' probabilities (clips, genres)."""
     confusion = np.zeros((len(genres), len(genres)), int)
     clips = right_clips = 0
     losses = []
-    for label, probabilities in answers:
+    for label, probabilities in answered:
         mean = probabilities.mean(axis=0)
         confusion[label, int(mean.argmax())] += 1
         clips += len(probabilities)
@@ -70,16 +82,28 @@ def score(answers: Iterable[tuple[int, Float32]], genres: tuple[str, ...]) -> Sc
 
 def evaluate(predict: Predict, data: Dataset, tracks: Iterable[Track]) -> Scores:
     """Scores of a dataset's tracks, each cut into consecutive clips."""
-    return score(_answers(predict, data, tuple(tracks)), data.genres)
+    found = answers(predict, data, tracks)
+    return score(((answer.label, answer.probabilities) for answer in found), data.genres)
 
 
-def _answers(
-    predict: Predict, data: Dataset, tracks: tuple[Track, ...]
-) -> Iterator[tuple[int, Float32]]:
-    for first in range(0, len(tracks), _TRACKS_AT_A_TIME):
-        part = tracks[first : first + _TRACKS_AT_A_TIME]
+def answers(predict: Predict, data: Dataset, tracks: Iterable[Track]) -> Iterator[Answer]:
+    """The model's answer for each of a dataset's tracks, cut into consecutive clips."""
+    for part in _parts(data, tracks):
         clips = [data.clips(track) for track in part]
         probabilities = predict(power(np.concatenate(clips)))
         ends = np.cumsum([len(of) for of in clips])[:-1]
         for track, of in zip(part, np.split(probabilities, ends), strict=True):
-            yield data.label(track), of
+            yield Answer(track, data.label(track), of)
+
+
+def _parts(data: Dataset, tracks: Iterable[Track]) -> Iterator[list[Track]]:
+    part: list[Track] = []
+    clips = 0
+    for track in tracks:
+        part.append(track)
+        clips += track.frames // data.front_end.frames
+        if clips >= _CLIPS_AT_A_TIME:
+            yield part
+            part, clips = [], 0
+    if part:
+        yield part

@@ -4,43 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from train.augment import Augmentation
 from train.batches import Batches
 from train.dataset import Dataset, Float32
 from train.evaluate import Scores, evaluate
-from train.network import Architecture, build, logits_of
+from train.hardware import make_deterministic, precision, strategy_of
+from train.network import build
+from train.recipe import Hardware, Recipe
+from train.state import State, assign, values_of
+from train.step import TrainingStep
 
 _PREDICT_BATCH = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything that, with the data, decides what comes out of a run."""
-
-    seed: int = 1
-    epochs: int = 80
-    clips_per_track: int = 21
-    """random clips of each track in an epoch"""
-    batch: int = 64
-    learning_rate: float = 2e-3
-    """highest, after the warm-up; then half a cosine down to zero"""
-    warm_up: float = 0.05
-    """share of all steps"""
-    weight_decay: float = 0.05
-    label_smoothing: float = 0.1
-    average: float = 0.998
-    """decay in a step of the moving average of the weights, which is what is kept"""
-    validate_every: int = 5
-    """epochs from one evaluation to the next; no epoch is chosen by it"""
-    architecture: Architecture = field(default_factory=Architecture)
-    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,42 +34,103 @@ class Progress:
     steps: int
     loss: float
     seconds: float
+    learning_rate: float = 0.0
+    """of the next step"""
     valid: Scores | None = None
     """scores of the averaged weights, after the epochs that are evaluated"""
 
 
-def make_deterministic(seed: int) -> None:
-    """Seed every generator and let TensorFlow use only operations that repeat themselves."""
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
-
-
-def fit(data: Dataset, recipe: Recipe, report: Callable[[Progress], None]) -> keras.Model:
+def fit(
+    data: Dataset,
+    recipe: Recipe,
+    report: Callable[[Progress], None],
+    hardware: Hardware | None = None,
+    state: Path | None = None,
+) -> keras.Model:
     """Train on the dataset's split `train`; the model has the averaged weights.
 
     `report` is called after every step. The split `valid` is only looked at, never chosen by.
+    After every epoch the file `state` is written; where it is there already, training goes on from
+    it, with what an uninterrupted run would come to.
     """
-    make_deterministic(recipe.seed)
-    rng = np.random.default_rng(recipe.seed)
-    batches = Batches(data, recipe.clips_per_track, recipe.batch, recipe.augmentation, rng)
-    model = build(data.front_end, len(data.genres), recipe.architecture)
-    averaged = build(data.front_end, len(data.genres), recipe.architecture)
-    averaged.set_weights(model.get_weights())
-    step = _training_step(model, averaged, recipe, len(batches) * recipe.epochs)
-    valid = data.of("valid")
-    started = time.monotonic()
-    for epoch in range(1, recipe.epochs + 1):
+    fitting = _Fitting(data, recipe, hardware or Hardware())
+    if state is not None and state.is_file():
+        fitting.restore(State.load(state))
+    while fitting.epoch < recipe.epochs:
+        fitting.run_epoch(report)
+        if state is not None:
+            fitting.state().save(state)
+    return fitting.averaged
+
+
+class _Fitting:
+    """A training between two of its epochs."""
+
+    def __init__(self, data: Dataset, recipe: Recipe, hardware: Hardware) -> None:
+        make_deterministic(recipe.seed)
+        self.epoch = 0
+        self._data, self._recipe = data, recipe
+        self._rng = np.random.default_rng(recipe.seed)
+        self._batches = Batches(
+            data, recipe.clips_per_track, recipe.batch, recipe.augmentation, self._rng
+        )
+        self._valid = data.of("valid")
+        strategy = strategy_of(hardware)
+        with strategy.scope(), precision(hardware.precision):
+            self._model = build(data.front_end, len(data.genres), recipe.architecture)
+            with precision("float32"):
+                self.averaged = build(data.front_end, len(data.genres), recipe.architecture)
+            self.averaged.set_weights(self._model.get_weights())
+            steps = len(self._batches) * recipe.epochs
+            self._step = TrainingStep(self._model, self.averaged, recipe, steps, strategy)
+        self._predict = predictor(self.averaged)
+        self._started = time.monotonic()
+
+    def run_epoch(self, report: Callable[[Progress], None]) -> None:
+        """Train for one epoch, and evaluate where it is one of those that are."""
+        epochs, every = self._recipe.epochs, self._recipe.validate_every
+        self.epoch += 1
         losses = []
-        for number, (mel, targets) in enumerate(batches.epoch(), 1):
-            losses.append(float(step(mel, targets)))
+        for number, (mel, targets) in enumerate(self._batches.epoch(), 1):
+            losses.append(self._step(mel, targets))
             scores = None
-            last = number == len(batches)
-            if last and (epoch % recipe.validate_every == 0 or epoch == recipe.epochs):
-                scores = evaluate(predictor(averaged), data, valid)
-            seconds = time.monotonic() - started
-            mean = float(np.mean(losses))
-            report(Progress(epoch, recipe.epochs, number, len(batches), mean, seconds, scores))
-    return averaged
+            last = number == len(self._batches)
+            if last and (self.epoch % every == 0 or self.epoch == epochs):
+                scores = evaluate(self._predict, self._data, self._valid)
+            report(
+                Progress(
+                    epoch=self.epoch,
+                    epochs=epochs,
+                    step=number,
+                    steps=len(self._batches),
+                    loss=float(np.mean(losses)),
+                    seconds=time.monotonic() - self._started,
+                    learning_rate=self._step.learning_rate() if last else 0.0,
+                    valid=scores,
+                )
+            )
+
+    def state(self) -> State:
+        """Where training stands."""
+        values = {name: values_of(variables) for name, variables in self._variables().items()}
+        seconds = time.monotonic() - self._started
+        return State(self.epoch, seconds, self._rng.bit_generator.state, values)
+
+    def restore(self, state: State) -> None:
+        """Go on from a state; raise DataError where it is of another network."""
+        for name, variables in self._variables().items():
+            assign(variables, list(state.variables.get(name, [])))
+        self._rng.bit_generator.state = dict(state.rng)
+        self.epoch = state.epoch
+        self._started = time.monotonic() - state.seconds
+
+    def _variables(self) -> dict[str, list[keras.Variable]]:
+        # `variables`, unlike `weights`, holds the state of dropout's generator too.
+        return {
+            "model": self._model.variables,
+            "average": self.averaged.variables,
+            "optimizer": self._step.optimizer.variables,
+        }
 
 
 def predictor(model: keras.Model) -> Callable[[Float32], Float32]:
@@ -107,37 +149,3 @@ def predictor(model: keras.Model) -> Callable[[Float32], Float32]:
         return np.concatenate(parts)
 
     return predict
-
-
-def _training_step(
-    model: keras.Model, averaged: keras.Model, recipe: Recipe, steps: int
-) -> Callable[[Float32, Float32], Any]:
-    warm_up = max(1, int(recipe.warm_up * steps))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, steps - warm_up, warmup_target=recipe.learning_rate, warmup_steps=warm_up
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
-    # Decay is for what multiplies the signal: not for biases and the scales of normalisation.
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    optimizer.build(model.trainable_variables)
-    loss_of = keras.losses.CategoricalCrossentropy(
-        from_logits=True, label_smoothing=recipe.label_smoothing
-    )
-    logits = logits_of(model)
-
-    @tf.function  # type: ignore[untyped-decorator]
-    def step(mel: Any, targets: Any) -> Any:
-        with tf.GradientTape() as tape:
-            loss = loss_of(targets, logits(mel, training=True))
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        # Early on the average follows closely, or it would remember the random start.
-        count = tf.cast(optimizer.iterations, tf.float32)
-        decay = tf.minimum(recipe.average, (1.0 + count) / (10.0 + count))
-        # `weights` holds the statistics of batch normalisation too: they belong to the average.
-        for mean, now in zip(averaged.weights, model.weights, strict=True):
-            if now.dtype == "float32":
-                mean.assign(decay * mean + (1.0 - decay) * now)
-        return loss
-
-    return lambda mel, targets: step(tf.constant(mel), tf.constant(targets))

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serve.audio.frontend import FrontEnd
-from train.dataset import Dataset, DatasetWriter, Skipped, Track, relative_db
+from train.dataset import Dataset, Skipped, relative_db
 from train.errors import DataError
 from train.spectrogram import TrackSpectrogram, read_mono
 from train.splits import AUDIO_SUFFIXES, Splits, track_name
+from train.tracks import Track
+from train.writer import DatasetWriter
 
 # Kaggle's copy and the original archive keep the genres one folder deeper.
 _INNER = ("genres_original", "genres")

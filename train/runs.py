@@ -16,16 +16,19 @@ import numpy as np
 import tensorflow as tf
 
 from serve.audio.frontend import FrontEnd
-from train.dataset import SPLITS, Dataset
+from train.data import find
+from train.dataset import Dataset
 from train.errors import DataError
-from train.fit import Recipe
+from train.recipe import Hardware, Recipe
+from train.tracks import SPLITS, read_tracks, write_tracks
 
-_CONFIG, _METRICS, _CHECKPOINT = "config.json", "metrics.json", "model.keras"
+_CONFIG, _METRICS, _TRACKS = "config.json", "metrics.json", "tracks.csv"
+_CHECKPOINT, _STATE = "model.keras", "state.npz"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A finished run, read back from its folder."""
+    """A run, read back from its folder."""
 
     folder: Path
     config: dict[str, Any]
@@ -33,23 +36,58 @@ class Run:
     front_end: FrontEnd
     genres: tuple[str, ...]
 
+    @property
+    def finished(self) -> bool:
+        """Whether it has a checkpoint."""
+        return (self.folder / _CHECKPOINT).is_file()
+
+    @property
+    def state(self) -> Path:
+        """The file of where its training stands."""
+        return self.folder / _STATE
+
+    @property
+    def recipe(self) -> Recipe:
+        """What it is trained by."""
+        return Recipe.from_dict(self.config["recipe"])
+
+    @property
+    def hardware(self) -> Hardware:
+        """What it is computed on."""
+        return Hardware(**self.config.get("hardware", {}))
+
     def model(self) -> keras.Model:
         """The checkpoint."""
         return keras.models.load_model(self.folder / _CHECKPOINT)
 
+    def dataset(self, cache: Path) -> Dataset | None:
+        """Its data in its split, from where they were or a folder of `cache`; None if gone."""
+        about = self.config["data"]
+        places = [Path(about["folder"])] if about.get("folder") else []
+        data = find(about.get("files_sha256", about["sha256"]), [*places, cache])
+        if data is None or not (self.folder / _TRACKS).is_file():
+            return data
+        return data.with_tracks(read_tracks(self.folder / _TRACKS), about["split"])
+
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read a run; raise DataError where the folder is not of a finished one."""
+    def open(cls, folder: Path) -> Self:
+        """Read a run, finished or not; raise DataError where the folder is of none."""
         try:
             config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
             metrics = json.loads((folder / _METRICS).read_text(encoding="utf-8"))
             front_end = FrontEnd.from_dict(config["front_end"])
             genres = tuple(config["genres"])
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{folder} is no finished run: {error}") from error
-        if not (folder / _CHECKPOINT).is_file():
-            raise DataError(f"{folder} is no finished run: it has no {_CHECKPOINT}")
+            raise DataError(f"{folder} is no run: {error}") from error
         return cls(folder, config, metrics, front_end, genres)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a finished run; raise DataError where the folder is of none."""
+        run = cls.open(folder)
+        if not run.finished:
+            raise DataError(f"{folder} is no finished run: it has no {_CHECKPOINT}")
+        return run
 
 
 def newest(runs: Path) -> Run:
@@ -60,35 +98,54 @@ def newest(runs: Path) -> Run:
     return Run.load(finished[-1])
 
 
-def start(runs: Path, recipe: Recipe, data: Dataset, about: str) -> Path:
-    """Make the folder of a new run, named by the time in UTC, and write its configuration.
-
-    `about` says in words what the data are.
-    """
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+def new_folder(runs: Path, suffix: str = "") -> Path:
+    """Make a folder named by the time in UTC."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + suffix
     folder = runs / stamp
     number = 1
     while folder.exists():
         number += 1
         folder = runs / f"{stamp}-{number}"
     folder.mkdir(parents=True)
-    _write(folder / _CONFIG, _configuration(recipe, data, about))
     return folder
+
+
+def start(
+    folder: Path, recipe: Recipe, data: Dataset, about: str, hardware: Hardware | None = None
+) -> Run:
+    """Write the configuration of a new run into its folder, and nothing of its training yet.
+
+    `about` says in words what the data are.
+    """
+    write_tracks(folder / _TRACKS, data.tracks)
+    write_json(folder / _METRICS, {"history": []})
+    configuration = _configuration(recipe, data, about, hardware or Hardware())
+    write_json(folder / _CONFIG, configuration)
+    return Run.open(folder)
 
 
 def finish(folder: Path, model: keras.Model, metrics: dict[str, Any]) -> Run:
     """Write metrics and checkpoint; the checkpoint is last, so a run that has one is whole."""
-    _write(folder / _METRICS, metrics)
+    write_json(folder / _METRICS, metrics)
     partial = folder / f"partial-{_CHECKPOINT}"
     model.save(partial)
-    partial.rename(folder / _CHECKPOINT)
+    partial.replace(folder / _CHECKPOINT)
+    (folder / _STATE).unlink(missing_ok=True)
     return Run.load(folder)
 
 
-def _configuration(recipe: Recipe, data: Dataset, about: str) -> dict[str, Any]:
+def write_json(path: Path, values: Any) -> None:
+    """Write values as JSON; `path` never holds half of them."""
+    partial = path.with_name(f"partial-{path.name}")
+    partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _configuration(recipe: Recipe, data: Dataset, about: str, hardware: Hardware) -> dict[str, Any]:
     count = {split: sum(track.split == split for track in data.tracks) for split in SPLITS}
     return {
         "recipe": asdict(recipe),
+        "hardware": asdict(hardware),
         "front_end": data.front_end.to_dict(),
         "genres": list(data.genres),
         "data": {
@@ -96,6 +153,8 @@ def _configuration(recipe: Recipe, data: Dataset, about: str) -> dict[str, Any]:
             "source": data.source,
             "split": data.split_by,
             "sha256": data.digest,
+            "files_sha256": data.file_digest,
+            "folder": str(data.folder.absolute()) if data.folder else None,
             "tracks": {split: number for split, number in count.items() if number},
         },
         "git": _git_revision(),
@@ -116,7 +175,3 @@ def _git_revision() -> str | None:
     command = [git, "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     return done.stdout.strip() or None
-
-
-def _write(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

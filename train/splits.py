@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from train.dataset import SPLITS
 from train.errors import DataError
+from train.tracks import SPLITS
 
 AUDIO_SUFFIXES = (".wav", ".au", ".flac", ".mp3", ".ogg")
 

@@ -11,9 +11,10 @@ import soundfile
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import MelSpectrogram
 from tests.train import synthetic
-from train.data import Prepared, Source, prepare
+from train.data import Source, prepare
 from train.dataset import Dataset, power, relative_db
 from train.errors import DataError
+from train.plan import Prepared
 from train.spectrogram import TrackSpectrogram, read_mono
 
 
@@ -160,3 +161,25 @@ def test_decibels_and_back() -> None:
     assert decibels.min() == -127.5
     np.testing.assert_allclose(power(decibels)[[0, 1], [1, 0]], [5e-4, 1.0], rtol=1e-5)
     assert (relative_db(np.zeros((2, 2), np.float32)) == -127.5).all()
+
+
+def test_audio_takes_another_front_end_and_a_dataset_keeps_its_own(
+    gtzan_folder: Path, lists: Path, tmp_path: Path
+) -> None:
+    fine = FrontEnd(n_fft=1024, hop_length=512, n_mels=64)
+    data = prepare(Source(gtzan_folder, tmp_path, fine, lists), lambda done, total: None).data
+    assert data.front_end == fine
+    assert data.clips(data.tracks[0]).shape[1:] == (59, 64)
+    folder = next(tmp_path.iterdir())
+    kept = prepare(Source(folder, tmp_path), lambda done, total: None).data
+    assert kept.front_end == fine
+    with pytest.raises(DataError, match="finished dataset, made with n_fft 1024, hop_length 512"):
+        prepare(Source(folder, tmp_path, FrontEnd()), lambda done, total: None)
+
+
+def test_recovered_spectrograms_refuse_another_front_end(
+    recovered_folder: Path, tmp_path: Path
+) -> None:
+    source = Source(recovered_folder, tmp_path / "cache", FrontEnd(hop_length=512))
+    with pytest.raises(DataError, match="can't be had with hop_length 512"):
+        prepare(source, lambda done, total: None)

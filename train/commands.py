@@ -1,0 +1,190 @@
+"""The commands of `python -m train`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from train.data import Advance, Source, make, prepare
+from train.dataset import NO_SPLIT, Dataset
+from train.errors import DataError
+from train.options import hardware_of, recipe_of, source_of
+from train.plan import Prepared
+from train.progress import bar
+
+# TensorFlow takes seconds to load: only when there is something to do.
+if TYPE_CHECKING:
+    from train.runs import Run
+
+
+def data(options: argparse.Namespace, console: Console) -> None:
+    """Make the dataset, and say what is in it."""
+    from train import tables
+
+    if options.split is None:
+        with _reading(console) as advance:
+            made = make(source_of(options), advance)
+        _name_skipped(made, console)
+    else:
+        made = _prepare(options, console).data
+    console.print(tables.contents(made))
+    if made.split_by == NO_SPLIT:
+        console.print("no track is in a split yet: training takes --split", highlight=False)
+    console.print(f"[green]done[/green]: {made.folder}", highlight=False)
+
+
+def fit(options: argparse.Namespace, console: Console) -> None:
+    """Train a run, a new one or one that was stopped, and score it."""
+    if options.resume is not None:
+        _need_no_data(options)
+        from train.runs import Run
+
+        run = Run.open(options.resume)
+        if run.finished:
+            raise DataError(f"{run.folder} is finished: there is nothing to resume")
+        dataset = _data_of(run, options.cache)
+    else:
+        dataset, run = _new_run(options, console)
+    from train import tables
+    from train.training import train
+
+    again = f"make train RESUME={run.folder}"
+    console.print(f"run {run.folder}; if it is stopped: {again}", highlight=False, soft_wrap=True)
+    done = train(run, dataset, console)
+    console.print(tables.scores(done))
+    seconds = done.metrics["seconds"]
+    console.print(f"[green]done[/green] in {seconds:.0f} s: {done.folder}", highlight=False)
+
+
+def folds(options: argparse.Namespace, console: Console) -> None:
+    """Train a run for each artist-grouped fold; mean and spread of their scores."""
+    from train import crossvalidation, runs, tables
+
+    if options.resume is not None:
+        _need_no_data(options)
+        folder = options.resume
+    else:
+        _need_data(options)
+        options.split = "artists"
+        prepared = [_fold(options, number, console) for number in range(1, options.folds + 1)]
+        folder = runs.new_folder(options.runs, "-folds")
+        recipe, hardware = recipe_of(options), hardware_of(options)
+        crossvalidation.start(folder, recipe, prepared, options.about, hardware)
+    again = f"make folds RESUME={folder}"
+    console.print(f"folds {folder}; if stopped: {again}", highlight=False, soft_wrap=True)
+    summary = crossvalidation.train(folder, options.cache, console)
+    console.print(tables.folds(summary))
+    console.print(f"[green]done[/green]: {folder}", highlight=False)
+
+
+def evaluate(options: argparse.Namespace, console: Console) -> None:
+    """Score a run; tables or JSON on standard output, JSON with every track in its folder."""
+    from train import evaluation, tables
+
+    run = _run(options)
+    if options.data is None:
+        if options.splits is not None:
+            raise DataError("--splits belongs to --data: a run's own data have their splits")
+        dataset = _data_of(run, options.cache)
+    else:
+        dataset = _other_data(run, options, console)
+    result = evaluation.evaluate_run(run, dataset, options.part, console)
+    path = evaluation.save(result, run.folder)
+    output = Console()
+    if options.json:
+        output.out(json.dumps(result.to_dict(), indent=2))
+    else:
+        output.print(tables.evaluation(result))
+        output.print(tables.confusion(result.scores, run.genres))
+    console.print(f"[green]wrote[/green] {path}", highlight=False)
+
+
+def report(options: argparse.Namespace, console: Console) -> None:
+    """Write a page about a run."""
+    from train import evaluation
+    from train.report import page
+
+    run = _run(options)
+    result = evaluation.evaluate_run(run, _data_of(run, options.cache), "valid", console)
+    out: Path = options.out or run.folder / "report.html"
+    out.write_text(page(run, result), encoding="utf-8")
+    console.print(f"[green]wrote[/green] {out}", highlight=False)
+
+
+def _new_run(options: argparse.Namespace, console: Console) -> tuple[Dataset, Run]:
+    _need_data(options)
+    dataset = _prepare(options, console).data
+    for part in ("train", "valid"):
+        dataset.of(part)
+    from train import runs
+
+    folder = runs.new_folder(options.runs)
+    recipe, hardware = recipe_of(options), hardware_of(options)
+    return dataset, runs.start(folder, recipe, dataset, options.about, hardware)
+
+
+def _need_data(options: argparse.Namespace) -> None:
+    if options.data is None:
+        raise DataError("there is nothing to train on: give a folder of data")
+
+
+def _need_no_data(options: argparse.Namespace) -> None:
+    if options.data is not None:
+        raise DataError("what is resumed has its data already: give only --resume")
+
+
+def _fold(options: argparse.Namespace, number: int, console: Console) -> Dataset:
+    options.fold = number
+    return _prepare(options, console, quiet=number > 1).data
+
+
+def _prepare(options: argparse.Namespace, console: Console, quiet: bool = False) -> Prepared:
+    source = source_of(options)
+    with _reading(console) as advance:
+        prepared = prepare(source, advance)
+    if not quiet:
+        _name_skipped(prepared.data, console)
+        if prepared.warning:
+            console.print(
+                f"[yellow]warning:[/yellow] {prepared.warning}", highlight=False, soft_wrap=True
+            )
+    return prepared
+
+
+@contextmanager
+def _reading(console: Console) -> Iterator[Advance]:
+    with bar(console) as progress:
+        task = progress.add_task("reading", total=None)
+        yield lambda done, all_: progress.update(task, completed=done, total=all_)
+
+
+def _name_skipped(dataset: Dataset, console: Console) -> None:
+    for entry in dataset.skipped:
+        console.print(f"[yellow]skipped[/yellow] {entry.name}: {entry.reason}", highlight=False)
+
+
+def _run(options: argparse.Namespace) -> Run:
+    from train import runs
+
+    return runs.Run.load(options.run) if options.run else runs.newest(options.runs)
+
+
+def _data_of(run: Run, cache: Path) -> Dataset:
+    dataset = run.dataset(cache)
+    if dataset is None:
+        raise DataError(
+            f"the data of {run.folder} are neither where they were nor in {cache}: make them again"
+        )
+    return dataset
+
+
+def _other_data(run: Run, options: argparse.Namespace, console: Console) -> Dataset:
+    source = Source(options.data, options.cache, run.front_end, options.splits)
+    with _reading(console) as advance:
+        return make(source, advance)

@@ -1,0 +1,36 @@
+"""Settings of TensorFlow: seeds, precision, devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from train.recipe import Hardware
+
+
+def make_deterministic(seed: int) -> None:
+    """Seed every generator and let TensorFlow use only operations that repeat themselves."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def strategy_of(hardware: Hardware) -> Any:
+    """The distribution strategy; without GPUs `all` has the one replica, on the CPU."""
+    if hardware.devices == "all":
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+@contextmanager
+def precision(name: str) -> Iterator[None]:
+    """Let layers made inside compute in this precision; their weights stay float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

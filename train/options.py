@@ -1,0 +1,132 @@
+"""The command line's options, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from serve.audio.frontend import FrontEnd
+from train.data import Source
+from train.errors import DataError
+from train.plan import WAYS, Plan
+from train.recipe import DEVICES, PRECISIONS, Hardware, Recipe
+from train.tracks import SPLITS
+
+PARTS = (*SPLITS, "all")
+_DATA = "folder of genre/track audio files, of mel.npz, or a dataset"
+_FRONT_END = ("hop_length", "n_fft", "n_mels")
+_RECIPE = ("seed", "epochs", "clips_per_track", "batch", "learning_rate")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Of `python -m train`."""
+    top = argparse.ArgumentParser("train", description="Train, evaluate and report.")
+    commands = top.add_subparsers(dest="command", required=True)
+    fit = commands.add_parser("fit", help="data to a trained, evaluated run (the default)")
+    fit.add_argument("data", type=Path, nargs="?", help=_DATA)
+    fit.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run that was stopped")
+    _add_data(fit)
+    _add_recipe(fit)
+    folds = commands.add_parser("folds", help="a run for each fold; mean and spread")
+    folds.add_argument("data", type=Path, nargs="?", help=_DATA)
+    folds.add_argument("--resume", type=Path, metavar="FOLDS", help="go on with folds stopped")
+    _add_data(folds)
+    _add_recipe(folds)
+    data = commands.add_parser("data", help="only make the dataset")
+    data.add_argument("data", type=Path, help=_DATA)
+    _add_data(data)
+    evaluate = commands.add_parser("evaluate", help="scores of a run")
+    _add_run(evaluate)
+    evaluate.add_argument("--data", type=Path, help="other data than the run's own")
+    evaluate.add_argument("--splits", type=Path, help="their splits, as in training")
+    evaluate.add_argument("--part", choices=PARTS, default="valid", help="(%(default)s)")
+    evaluate.add_argument("--json", action="store_true", help="print JSON in place of tables")
+    report = commands.add_parser("report", help="an HTML page about a run")
+    _add_run(report)
+    report.add_argument("--out", type=Path, help="the page; report.html in the run's folder")
+    return top
+
+
+def source_of(options: argparse.Namespace) -> Source:
+    """Data, front end and split; raise DataError where they can't be."""
+    given = {name: getattr(options, name) for name in _FRONT_END if getattr(options, name)}
+    try:
+        front_end = replace(FrontEnd(), **given) if given else None
+    except ValueError as error:
+        raise DataError(f"that front end can't be: {error}") from error
+    if options.splits and options.split not in (None, "given"):
+        raise DataError(f"--splits says another thing than --split {options.split}")
+    plan = Plan(
+        by=options.split,
+        lists=options.splits,
+        artists=options.artists,
+        folds=options.folds,
+        fold=options.fold,
+        seed=options.seed,
+    )
+    return Source(options.data, options.cache, front_end, options.splits, plan)
+
+
+def recipe_of(options: argparse.Namespace) -> Recipe:
+    """The recipe with what is given in place of its defaults."""
+    given = {name: getattr(options, name) for name in _RECIPE}
+    if options.split == "clips" and options.clips_per_track is None:
+        given["clips_per_track"] = 1  # each clip is a track there
+    return Recipe(**{name: value for name, value in given.items() if value is not None})
+
+
+def hardware_of(options: argparse.Namespace) -> Hardware:
+    """Precision and devices."""
+    return Hardware(options.precision, options.devices)
+
+
+def _add_data(to: argparse.ArgumentParser) -> None:
+    add = to.add_argument
+    add("--splits", type=Path, help="folder of train.txt and valid.txt, or a table track,split")
+    add("--split", choices=WAYS, help="how tracks are split, where not by --splits")
+    add("--artists", type=Path, help="table track,artist for --split artists")
+    add("--folds", type=_positive, default=5, help="of --split artists (%(default)s)")
+    add("--fold", type=_positive, default=1, help="which of them is valid (%(default)s)")
+    add("--cache", type=Path, default=Path("data"), help="folder for datasets made (%(default)s)")
+    add("--seed", type=int, default=1, help="of everything random (%(default)s)")
+    front_end = FrontEnd()
+    for name in _FRONT_END:
+        default = getattr(front_end, name)
+        add(f"--{name.replace('_', '-')}", type=_positive, help=f"for audio files ({default})")
+
+
+def _add_recipe(to: argparse.ArgumentParser) -> None:
+    add, default = to.add_argument, Recipe()
+    add("--runs", type=Path, default=Path("runs"), help="folder of runs (%(default)s)")
+    add("--about", default="", help="what the data are, for the model's card")
+    add("--epochs", type=_positive, help=f"passes over the tracks ({default.epochs})")
+    clips = f"random clips of a track in an epoch ({default.clips_per_track})"
+    add("--clips-per-track", type=_positive, help=clips)
+    add("--batch", type=_positive, help=f"clips in a step ({default.batch})")
+    add("--learning-rate", type=_rate, help=f"the highest ({default.learning_rate:g})")
+    add("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="(%(default)s)")
+    add("--devices", choices=DEVICES, default=DEVICES[0], help="GPUs to use (%(default)s)")
+
+
+def _add_run(to: argparse.ArgumentParser) -> None:
+    add: Any = to.add_argument
+    add("run", type=Path, nargs="?", help="folder of a run; the newest one where none is given")
+    add("--runs", type=Path, default=Path("runs"), help="folder of runs (%(default)s)")
+    add("--cache", type=Path, default=Path("data"), help="folder of datasets (%(default)s)")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < math.inf:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value

@@ -1,0 +1,63 @@
+"""What a run is made by: the recipe that decides what comes out, the hardware that computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self, get_args
+
+from train.architecture import Architecture
+from train.augment import Augmentation
+from train.errors import DataError
+
+Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
+Devices = Literal["one", "all"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+DEVICES: tuple[str, ...] = get_args(Devices)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that, with the data, decides what comes out of a run."""
+
+    seed: int = 1
+    epochs: int = 80
+    clips_per_track: int = 21
+    """random clips of each track in an epoch"""
+    batch: int = 64
+    learning_rate: float = 2e-3
+    """highest, after the warm-up; then half a cosine down to zero"""
+    warm_up: float = 0.05
+    """share of all steps"""
+    weight_decay: float = 0.05
+    label_smoothing: float = 0.1
+    average: float = 0.998
+    """decay in a step of the moving average of the weights, which is what is kept"""
+    validate_every: int = 5
+    """epochs from one evaluation to the next; no epoch is chosen by it"""
+    architecture: Architecture = field(default_factory=Architecture)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """From a run's `config.json`; raise DataError for what this version doesn't know."""
+        try:
+            size = dict(values["architecture"])
+            size["stages"] = tuple(size["stages"])
+            parts = {
+                "architecture": Architecture(**size),
+                "augmentation": Augmentation(**values["augmentation"]),
+            }
+            return cls(**{**values, **parts})
+        except (KeyError, TypeError) as error:
+            raise DataError(f"the recipe can't be read: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """How a run is computed. Weights are kept in float32, whatever it is."""
+
+    precision: Precision = "float32"
+    """of the convolutions; logarithm, level, logits and loss are float32 always"""
+    devices: Devices = "one"
+    """`all` shares each batch among the machine's GPUs (`tf.distribute.MirroredStrategy`)"""

@@ -1,0 +1,51 @@
+"""The tracks of a dataset, and the table they are kept in."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+SPLITS = ("train", "valid", "test", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One track of a dataset: where its frames lie, and what it is."""
+
+    track: str
+    genre: str
+    split: str
+    start: int = 0
+    """its first row of `mel_db`"""
+    frames: int = 0
+    """rows of `mel_db`"""
+    source_hz: int = 0
+    """sample rate of the recording it was made from, 0 where unknown"""
+
+
+def read_tracks(path: Path) -> tuple[Track, ...]:
+    """The tracks of a table; raise OSError, KeyError or ValueError where it is broken."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return tuple(_track(row) for row in csv.DictReader(file))
+
+
+def write_tracks(path: Path, tracks: Iterable[Track]) -> None:
+    """Write the table of tracks."""
+    path.write_text(table(tracks), encoding="utf-8", newline="")
+
+
+def table(tracks: Iterable[Track]) -> str:
+    """The table as text (CSV, RFC 4180)."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [field.name for field in fields(Track)])
+    writer.writeheader()
+    writer.writerows(asdict(track) for track in tracks)
+    return text.getvalue()
+
+
+def _track(row: dict[str, str]) -> Track:
+    start, frames, source_hz = (int(row[key]) for key in ("start", "frames", "source_hz"))
+    return Track(row["track"], row["genre"], row["split"], start, frames, source_hz)
