@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve classify test lint train export bench clean
+.PHONY: serve classify test lint data train folds evaluate report export bench clean
 
 serve: $(VENV)/.serve ## start the server with the shipped model
 	exec $(BIN)/python -m serve
@@ -22,8 +22,20 @@ lint: $(VENV)/.dev ## style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-train: $(VENV)/.train ## DATA=folder: a GTZAN folder or a NumPy dataset to a checkpoint in runs/
-	$(BIN)/python -m train $(DATA) $(OPTIONS)
+data: $(VENV)/.train ## DATA=folder, SPLITS=lists: only the NumPy dataset, in data/
+	$(BIN)/python -m train data $(DATA) $(if $(SPLITS),--splits $(SPLITS)) $(OPTIONS)
+
+train: $(VENV)/.train ## DATA=folder: a GTZAN folder or a NumPy dataset to a checkpoint in runs/; RESUME=run
+	$(BIN)/python -m train fit $(DATA) $(if $(SPLITS),--splits $(SPLITS)) $(if $(RESUME),--resume $(RESUME)) $(OPTIONS)
+
+folds: $(VENV)/.train ## DATA=folder, ARTISTS=table: a run for each artist-grouped fold; RESUME=folds
+	$(BIN)/python -m train folds $(DATA) $(if $(ARTISTS),--artists $(ARTISTS)) $(if $(RESUME),--resume $(RESUME)) $(OPTIONS)
+
+evaluate: $(VENV)/.train ## scores of the newest run, or RUN=folder
+	$(BIN)/python -m train evaluate $(RUN) $(OPTIONS)
+
+report: $(VENV)/.train ## a page about the newest run, or RUN=folder
+	$(BIN)/python -m train report $(RUN) $(OPTIONS)
 
 export: $(VENV)/.train ## the newest checkpoint, or RUN=folder, to the checked model file that is served
 	$(BIN)/python -m export $(RUN) $(OPTIONS)

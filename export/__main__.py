@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -13,13 +12,19 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from export.errors import ExportError
-from train.dataset import Dataset, is_dataset
+from train.dataset import Dataset
 from train.errors import DataError
 from train.evaluate import Scores, evaluate
 from train.progress import bar
 
 if TYPE_CHECKING:
+    import keras
+    import onnx
+
+    from export.calibrate import Calibration
     from export.listen import Heard
+    from export.robust import Changed
+    from export.variants import Variant
     from train.evaluate import Predict
     from train.runs import Run
 
@@ -54,43 +59,69 @@ def _parser() -> argparse.ArgumentParser:
 
 def _export(options: argparse.Namespace, console: Console) -> None:
     # TensorFlow takes seconds to load: only when there is something to do.
-    from export import card, convert, graph, parity, session
+    from export import card, convert, graph, parity, robust, session
     from train import runs
     from train.fit import predictor
 
     run = runs.Run.load(options.run) if options.run else runs.newest(options.runs)
     console.print(f"exporting {run.folder}", highlight=False)
+    data = run.dataset(options.cache)
     keras_model = run.model()
+    calibration = _calibrate(keras_model, data)
     model = convert.convert(keras_model, run.front_end)
     graph.check(model, run.front_end, len(run.genres))
     predict = session.onnx_predictor(model)
     table = parity.compare(predictor(keras_model), predict, run.front_end)
     for row in table:
         console.print(f"{row.clips:4d} clips: within {row.largest:.1e}", highlight=False)
-    data = _dataset_of(run, options.cache)
     valid = _valid_scores(run, predict, data)
-    heard = _heard(run, predict, data, options, console)
-    about = card.make_card(run, valid, heard)
+    heard, changed = _listen(run, predict, data, options, console)
+    about = card.make_card(run, valid, heard, calibration)
     convert.describe(model, about)
-    seconds = session.seconds_for(predict, parity.probe(run.front_end, table[-1].clips))
-    text = card.page(about, model, valid, heard, table, seconds)
-    _write(options.out, model.SerializeToString(), text)
+    measured = card.Measured(
+        valid=valid,
+        calibration=calibration,
+        heard=heard,
+        changed=changed,
+        sounds=robust.sounds(predict, run.front_end, run.genres),
+        parity=table,
+        seconds=session.seconds_for(predict, parity.probe(run.front_end, table[-1].clips)),
+        variants=_variants(run, model, data),
+    )
+    _write(options.out, model.SerializeToString(), card.page(about, model, measured))
     console.print(
         f"[green]wrote[/green] {options.out}: valid tracks {valid.track_accuracy:.1%}, clips "
-        f"{valid.clip_accuracy:.1%}; {table[-1].clips} clips in {seconds * 1e3:.0f} ms",
+        f"{valid.clip_accuracy:.1%}; {table[-1].clips} clips in {measured.seconds * 1e3:.0f} ms",
         highlight=False,
     )
 
 
-def _dataset_of(run: Run, cache: Path) -> Dataset | None:
-    """The dataset that the run was trained on, where it is still there."""
-    for folder in sorted(cache.glob("*")):
-        if is_dataset(folder):
-            with contextlib.suppress(DataError):  # another dataset's faults are not this run's
-                data = Dataset.load(folder)
-                if data.digest == run.config["data"]["sha256"]:
-                    return data
-    return None
+def _calibrate(model: keras.Model, data: Dataset | None) -> Calibration | None:
+    """Put the temperature into the model; without the data it stays as it was trained."""
+    from export import calibrate
+    from train.fit import predictor
+
+    if data is None:
+        return None
+    found = calibrate.measure(predictor(model), data, data.of("valid"))
+    calibrate.apply(model, found.temperature)
+    return found
+
+
+def _variants(run: Run, model: onnx.ModelProto, data: Dataset | None) -> list[Variant]:
+    """Write the model in smaller arithmetic beside the run, and measure it on the valid tracks."""
+    from export import variants
+
+    if data is None:
+        return []
+    made = {"fp32": model, "fp16": variants.half(model)}
+    made["int8"] = variants.quantised(model, variants.calibration_clips(data))
+    for name, variant in made.items():
+        if variant is not model:
+            path = run.folder / "variants" / f"topgenre-{name}.onnx"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(variant.SerializeToString())
+    return [variants.measure(name, variant, data) for name, variant in made.items()]
 
 
 def _valid_scores(run: Run, predict: Predict, data: Dataset | None) -> Scores:
@@ -100,27 +131,33 @@ def _valid_scores(run: Run, predict: Predict, data: Dataset | None) -> Scores:
     return evaluate(predict, data, data.of("valid"))
 
 
-def _heard(
+def _listen(
     run: Run,
     predict: Predict,
     data: Dataset | None,
     options: argparse.Namespace,
     console: Console,
-) -> list[Heard]:
+) -> tuple[list[Heard], list[Changed]]:
+    """Scores on audio files, and what changes of the audio do to the validation tracks."""
     if options.audio is None:
-        return []
-    from export import listen
+        return [], []
+    from export import listen, robust
 
+    files = listen.files(options.audio, options.splits)
+    valid = [file for file in files if file.split == "valid"]
     with bar(console) as progress:
-        task = progress.add_task("listening", total=None)
-        answers = listen.listen(
-            predict,
-            run.front_end,
-            options.audio,
-            options.splits,
-            lambda done, total: progress.update(task, completed=done, total=total),
+        task = progress.add_task("listening", total=len(files) + len(valid))
+
+        def advance() -> None:
+            progress.advance(task)
+
+        answers = listen.listen(predict, run.front_end, files, advance)
+        tracks = (
+            (run.genres.index(file.genre), samples)
+            for file, samples in listen.usable_samples(valid, run.front_end)
         )
-    return listen.group(answers, run.genres, predict, data)
+        changed = robust.robustness(predict, run.front_end, tracks, advance=advance)
+    return listen.group(answers, run.genres, predict, data), changed
 
 
 def _write(path: Path, model: bytes, text: str) -> None:

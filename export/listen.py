@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,16 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class HeardFile:
+    """A file that was not trained on."""
+
+    track: str
+    genre: str
+    split: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One track's clip probabilities."""
 
@@ -44,30 +54,50 @@ class Answer:
     probabilities: Float32
 
 
-def listen(
-    predict: Predict,
-    front_end: FrontEnd,
-    folder: Path,
-    given: Path | None,
-    advance: Callable[[int, int], None],
-) -> list[Answer]:
-    """Answers for the folder's tracks of the splits `HEARD`; unusable files are left out.
+def files(folder: Path, given: Path | None) -> list[HeardFile]:
+    """The folder's files of the splits `HEARD`.
 
     `given` are the splits; without it the folder's own `tracks.csv` is read.
     """
     of_track = splits.read(given if given is not None else folder / "tracks.csv")
-    files = [f for f in gtzan.find(folder).files if of_track.get(f.track) in HEARD]
+    return [
+        HeardFile(file.track, file.genre, of_track[file.track], file.path)
+        for file in gtzan.find(folder).files
+        if of_track.get(file.track) in HEARD
+    ]
+
+
+def listen(
+    predict: Predict,
+    front_end: FrontEnd,
+    heard: Iterable[HeardFile],
+    advance: Callable[[], None],
+) -> list[Answer]:
+    """Answers for these files; unusable ones are left out. `advance` is called for each."""
     answers = []
-    for done, file in enumerate(files, 1):
+    for file in heard:
         try:
             samples, rate = read_mono(file.path, front_end.sample_rate)
             probabilities = predict(features(samples, front_end))
         except (DataError, TopgenreError):
             continue
         finally:
-            advance(done, len(files))
-        answers.append(Answer(file.track, file.genre, of_track[file.track], rate, probabilities))
+            advance()
+        answers.append(Answer(file.track, file.genre, file.split, rate, probabilities))
     return answers
+
+
+def usable_samples(
+    heard: Iterable[HeardFile], front_end: FrontEnd
+) -> Iterator[tuple[HeardFile, Float32]]:
+    """The files that can be used, with their mono samples at the front end's rate."""
+    for file in heard:
+        try:
+            samples, _ = read_mono(file.path, front_end.sample_rate)
+            features(samples, front_end)
+        except (DataError, TopgenreError):
+            continue
+        yield file, samples
 
 
 def features(samples: Float32, front_end: FrontEnd) -> Float32:

@@ -13,6 +13,7 @@ from export.__main__ import main
 from export.errors import ExportError
 from serve.audio.frontend import FrontEnd
 from serve.inference.card import ModelCard
+from serve.inference.session import load_model
 from tests.train import synthetic
 from train import runs
 from train.dataset import Float32
@@ -40,6 +41,14 @@ def test_the_file_describes_itself(exported: Path, workplace: Path) -> None:
     assert card.scores["valid"]["tracks"] == 6
     assert {(row["split"], row["source_hz"]) for row in card.scores["audio"]} == {("valid", 22_050)}
     assert card.licence
+
+
+def test_the_server_takes_the_genres_from_the_folders(exported: Path, gtzan_folder: Path) -> None:
+    model = load_model(exported, "cpu", 1)
+    folders = (gtzan_folder / "genres_original").iterdir()
+    assert model.card.genres == tuple(sorted(folder.name for folder in folders))
+    mel = parity.probe(FrontEnd.from_dict(model.card.front_end), 3)
+    assert model.run(mel).shape == (3, len(model.card.genres))
 
 
 def test_the_page_tells_data_scores_and_limits(exported: Path) -> None:

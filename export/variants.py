@@ -1,0 +1,145 @@
+"""Smaller arithmetic: the model in fp16 and in int8.
+
+What makes the features (logarithm and level) and the softmax stay in float32: there a rounding
+error is one of decibels, not of a weight.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+from export.errors import ExportError
+from export.parity import probe
+from export.session import onnx_predictor, seconds_for
+from serve.inference.card import INPUT, OUTPUT
+from train.dataset import Dataset, Float32, power
+from train.evaluate import evaluate
+
+# Clips in one step of calibration, and of all its train tracks together.
+_CALIBRATION_BATCH = 64
+_CALIBRATION_CLIPS = 512
+# Clips of one call whose time is taken: a track of ten minutes.
+_TIMED_CLIPS = 428
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """How a variant does on the valid tracks, and what it costs on two CPU threads."""
+
+    name: str
+    kilobytes: int
+    track_accuracy: float
+    clip_accuracy: float
+    seconds: float
+    """of a call with 428 clips"""
+
+
+def measure(name: str, model: onnx.ModelProto, data: Dataset) -> Variant:
+    """Run a variant on the CPU."""
+    predict = onnx_predictor(model)
+    scores = evaluate(predict, data, data.of("valid"))
+    seconds = seconds_for(predict, probe(data.front_end, _TIMED_CLIPS))
+    size = len(model.SerializeToString()) // 1024
+    return Variant(name, size, scores.track_accuracy, scores.clip_accuracy, seconds)
+
+
+def calibration_clips(data: Dataset) -> Float32:
+    """Mel power of clips of the train tracks, as many of each."""
+    tracks = data.of("train")
+    each = max(1, _CALIBRATION_CLIPS // len(tracks))
+    return power(np.concatenate([data.clips(track)[:each] for track in tracks]))
+
+
+def half(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with weights and activations from the first convolution to the logits in fp16.
+
+    For GPUs; on a CPU it is slower. ONNX Runtime's own converter gives two nodes one name where an
+    input is used twice, as ours is.
+    """
+    changed = _copy(model)
+    graph = changed.graph
+    front, body = _front_and_body(model)
+    used = {name for node in graph.node if node.name in body for name in node.input}
+    for tensor in graph.initializer:
+        if tensor.name in used and tensor.data_type == TensorProto.FLOAT:
+            values = numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    del graph.value_info[:]  # the types written there are no longer true
+    nodes = list(graph.node)
+    del graph.node[:]
+    for node in nodes:
+        if node.op_type == "Conv" and node.name == front:
+            graph.node.append(_cast(node.input[0], TensorProto.FLOAT16))
+            node.input[0] = graph.node[-1].output[0]
+        if node.op_type == "Softmax":
+            graph.node.append(_cast(node.input[0], TensorProto.FLOAT))
+            node.input[0] = graph.node[-1].output[0]
+        graph.node.append(node)
+    onnx.checker.check_model(changed, full_check=True)
+    return changed
+
+
+def quantised(model: onnx.ModelProto, calibration: Float32) -> onnx.ModelProto:
+    """The model in int8 (QDQ, per channel), its ranges from mel power (clips, frames, bands)."""
+    _, body = _front_and_body(model)
+    outside = [node.name for node in model.graph.node if node.name not in body]
+    logging.getLogger().disabled = True  # it advises a preparation that changes nothing here
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "int8.onnx")
+            quantize_static(
+                _copy(model),  # it moves the weights of what it is given to a file
+                str(path),
+                _Clips(calibration),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                nodes_to_exclude=outside,
+            )
+            return onnx.load(path)
+    finally:
+        logging.getLogger().disabled = False
+
+
+class _Clips(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, clips: Float32) -> None:
+        self._batches = self._cut(clips)
+
+    def get_next(self) -> dict[str, Float32] | None:
+        return next(self._batches, None)
+
+    @staticmethod
+    def _cut(clips: Float32) -> Iterator[dict[str, Any]]:
+        for start in range(0, len(clips), _CALIBRATION_BATCH):
+            yield {INPUT: clips[start : start + _CALIBRATION_BATCH]}
+
+
+def _front_and_body(model: onnx.ModelProto) -> tuple[str, set[str]]:
+    """The first convolution's name, and those of all nodes from it up to the logits."""
+    nodes = model.graph.node
+    first = next((n for n, node in enumerate(nodes) if node.op_type == "Conv"), None)
+    last = nodes[-1]
+    if first is None or last.op_type != "Softmax" or last.output[0] != OUTPUT:
+        raise ExportError("the graph is not features, convolutions and a softmax, in this order")
+    return nodes[first].name, {node.name for node in nodes[first:-1]}
+
+
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy
+
+
+def _cast(name: str, kind: int) -> onnx.NodeProto:
+    return helper.make_node("Cast", [name], [f"{name}_cast"], f"{name}_cast", to=kind)
