@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 import librosa
 import numpy as np
 
-from serve.audio.decode import decode
+from serve.audio.decode import Complete, decode
 from serve.audio.features import FeatureStream
 from serve.audio.mel import Float32, MelSpectrogram
 from serve.inference.aggregate import aggregate
@@ -29,22 +28,13 @@ class Timing:
     slowest_ms: float
 
 
-class _Media:
-    def __init__(self, content: bytes) -> None:
-        self.read = io.BytesIO(content).read
-        self._content = content
-
-    def whole(self) -> io.BytesIO:
-        return io.BytesIO(self._content)
-
-
 def measure(model: Model, name: str, content: bytes, seconds: float, runs: int) -> Iterator[Timing]:
     """Time decoding, features, librosa's features, inference and aggregation of a track."""
     front_end = front_end_of(model)
     mel = MelSpectrogram(front_end)
 
     def decoding() -> list[Float32]:
-        return list(decode(_Media(content), front_end.sample_rate))
+        return list(decode(Complete(content), front_end.sample_rate))
 
     blocks = decoding()
     out = np.zeros((FeatureStream.capacity(front_end, seconds), *front_end.clip_shape), np.float32)

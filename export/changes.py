@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +9,7 @@ from functools import partial
 import numpy as np
 import scipy.signal
 
-from serve.audio.decode import decode
+from serve.audio.decode import Complete, decode
 from serve.audio.mel import Float32
 from train.codecs import Encoding, encode
 
@@ -29,17 +28,6 @@ _LOW_PASS_HZ = 8000.0
 _OFFSET_S = 0.5
 
 
-class _Arrived:
-    """Encoded bytes that are all there, as `decode` takes them."""
-
-    def __init__(self, content: bytes) -> None:
-        self.read = io.BytesIO(content).read
-        self._content = content
-
-    def whole(self) -> io.BytesIO:
-        return io.BytesIO(self._content)
-
-
 def coded(samples: Float32, sample_rate: int, *, encoding: Encoding) -> Float32:
     """Encoded as stereo at the encoding's rate, and decoded as the server does it."""
     common = math.gcd(sample_rate, encoding.rate)
@@ -47,7 +35,7 @@ def coded(samples: Float32, sample_rate: int, *, encoding: Encoding) -> Float32:
         samples, encoding.rate // common, sample_rate // common
     )
     stereo = np.stack([resampled, resampled]).astype(np.float32)
-    return np.concatenate(list(decode(_Arrived(encode(stereo, encoding)), sample_rate)))
+    return np.concatenate(list(decode(Complete(encode(stereo, encoding)), sample_rate)))
 
 
 def gained(samples: Float32, _: int, *, db: float) -> Float32:

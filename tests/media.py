@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import io
+from typing import IO
 
 import numpy as np
 
+from serve.audio.decode import Complete
 from serve.audio.mel import Float32
 from train.codecs import INDEX_FIRST, Encoding, encode
 
@@ -89,20 +90,16 @@ LOSSLESS = {
 }
 
 
-class Bytes:
-    """Media that has arrived already; counts how often it was asked for as a whole."""
+class Bytes(Complete):
+    """Media that counts how often it was asked for as a whole."""
 
     def __init__(self, content: bytes) -> None:
-        self._content = content
-        self._file = io.BytesIO(content)
+        super().__init__(content)
         self.wholes = 0
 
-    def read(self, size: int) -> bytes:
-        return self._file.read(size)
-
-    def whole(self) -> io.BytesIO:
+    def whole(self) -> IO[bytes]:
         self.wholes += 1
-        return io.BytesIO(self._content)
+        return super().whole()
 
 
 def by_name(name: str) -> Encoding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import IO, Protocol, cast
 
@@ -44,6 +45,22 @@ class Media(Protocol):
     def whole(self) -> IO[bytes]:
         """All bytes, from the first."""
         ...
+
+
+class Complete:
+    """Media that has all arrived."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._file = io.BytesIO(content)
+
+    def read(self, size: int) -> bytes:
+        """The next bytes."""
+        return self._file.read(size)
+
+    def whole(self) -> IO[bytes]:
+        """All bytes, from the first."""
+        return io.BytesIO(self._content)
 
 
 def decode(media: Media, sample_rate: int) -> Iterator[Float32]:
