@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
+from pathlib import Path
+
+#: The folder that holds the package `serve`; `python -m` finds it there, wherever we were started.
+ROOT = Path(__file__).parents[1]
 
 # All that a child inherits: what Python, the locale and the network need, and none of our settings.
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH")

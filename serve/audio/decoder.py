@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -22,12 +21,11 @@ from serve.audio.features import FeatureStream
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import Float32
 from serve.errors import Internal, from_code
-from serve.process import child_environment, kill_group
+from serve.process import ROOT, child_environment, kill_group
 
 _START_S = 30.0
 _STOP_S = 2.0
 _SEND_BYTES = 1 << 18
-_ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ class Decoder:
                 stdout=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), file.fileno()),
                 start_new_session=True,
-                cwd=_ROOT,
+                cwd=ROOT,
                 # One track a process: more threads would only take cores from other tracks.
                 env=child_environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"),
             )
@@ -125,8 +123,6 @@ class Decoder:
             for task in (feeding, listening):
                 task.cancel()
             await asyncio.gather(feeding, listening, return_exceptions=True)
-        # Messages are written whole, so what was cut off above was cut between two of them.
-        self._writer.write(messages.pack(messages.END))
         self.idle = True
         if "code" in answer:
             raise from_code(answer["code"], answer["text"])
@@ -160,11 +156,16 @@ class Decoder:
     async def _feed(self, blocks: AsyncIterator[bytes]) -> None:
         with suppress(ConnectionError):  # the listener tells what became of the decoder
             self._writer.write(messages.pack(messages.JOB))
-            async for block in blocks:
-                for at in range(0, len(block), _SEND_BYTES):
-                    self._writer.write(messages.pack(messages.DATA, block[at : at + _SEND_BYTES]))
-                    await self._writer.drain()
-            self._writer.write(messages.pack(messages.END))
+            try:
+                async for block in blocks:
+                    for at in range(0, len(block), _SEND_BYTES):
+                        part = block[at : at + _SEND_BYTES]
+                        self._writer.write(messages.pack(messages.DATA, part))
+                        await self._writer.drain()
+            finally:
+                # Messages are written whole, so also a track that is cut off here, because the
+                # decoder has found a fault, is cut off between two of them.
+                self._writer.write(messages.pack(messages.END))
             await self._writer.drain()
 
     async def _listen(self, on_seconds: Callable[[float], None]) -> dict[str, Any]:

@@ -51,13 +51,9 @@ class ArrivingMedia:
 
     def whole(self) -> IO[bytes]:
         """Wait for all of it; a file that can seek."""
-        self.drain()
-        return io.BytesIO(self._kept)
-
-    def drain(self) -> None:
-        """Take in what is still to come."""
         while not self.ended:
             self._receive()
+        return io.BytesIO(self._kept)
 
     def discard(self) -> None:
         """Let what is still to come pass by without keeping it."""

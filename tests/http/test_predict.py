@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.eventually import until
 from tests.media import ENCODINGS, by_name, encode, music
 from tests.models import GENRES
 from tests.server import running_server
@@ -271,7 +272,7 @@ def test_too_many_requests_are_refused_at_once(strict):
     thread = threading.Thread(target=slow)
     thread.start()
     try:
-        wait_for(lambda: strict.metric("topgenre_requests_active") == 1)
+        until(lambda: strict.metric("topgenre_requests_active") == 1)
         with strict.client() as client:
             refused = client.post("/predict", **raw(b"x"))
             assert refused.status_code == 429
@@ -283,14 +284,7 @@ def test_too_many_requests_are_refused_at_once(strict):
         stop.set()
         thread.join()
     assert outcome[0].status_code in (200, 422, 504)  # as much as had arrived, in time or not
-    wait_for(lambda: strict.metric("topgenre_requests_active") == 0)
-
-
-def wait_for(condition, within_s=10.0):
-    end = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: strict.metric("topgenre_requests_active") == 0)
 
 
 def connect(server):
@@ -306,23 +300,23 @@ def connect(server):
 def test_a_client_that_leaves_while_sending_frees_its_slot(server):
     before = server.metric("topgenre_requests_total", code="cancelled")
     connection = connect(server)
-    wait_for(lambda: server.metric("topgenre_requests_active") == 1)
+    until(lambda: server.metric("topgenre_requests_active") == 1)
     connection.close()
-    wait_for(lambda: server.metric("topgenre_requests_active") == 0)
+    until(lambda: server.metric("topgenre_requests_active") == 0)
     after = server.metric("topgenre_requests_total", code="cancelled")
     assert after == before + 1
-    wait_for(lambda: server.metric("topgenre_decoders_alive") == server.pipeline.decoders)
+    until(lambda: server.metric("topgenre_decoders_alive") == server.pipeline.decoders)
 
 
 def test_a_client_that_leaves_while_waiting_frees_its_slot(tiny_model):
     with running_server(model=tiny_model, decoders=1) as server:
         blocker = connect(server)  # holds the only decoder
-        wait_for(lambda: server.metric("topgenre_requests_active") == 1)
+        until(lambda: server.metric("topgenre_requests_active") == 1)
         waiting = connect(server)
         waiting.sendall(SONG[20_000:])
-        wait_for(lambda: server.metric("topgenre_requests_active") == 2)
+        until(lambda: server.metric("topgenre_requests_active") == 2)
         waiting.close()
-        wait_for(lambda: server.metric("topgenre_requests_active") == 1)
+        until(lambda: server.metric("topgenre_requests_active") == 1)
         blocker.sendall(SONG[20_000:])
         assert blocker.recv(12) == b"HTTP/1.1 200"
         blocker.close()
@@ -391,4 +385,4 @@ def test_leaving_the_stream_frees_the_slot(server):
         while b"accepted" not in heard:
             heard += connection.recv(4096)
         assert server.metric("topgenre_requests_active") == 1
-    wait_for(lambda: server.metric("topgenre_requests_active") == 0)
+    until(lambda: server.metric("topgenre_requests_active") == 0)

@@ -8,7 +8,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.http.test_predict import SONG, multipart, stream, wait_for
+from tests.eventually import until
+from tests.http.test_predict import SONG, multipart, stream
 from tests.media import INDEX_FIRST, Encoding, by_name, encode, music
 from tests.server import running_server
 from tests.sources.processes import downloaders
@@ -93,7 +94,7 @@ def test_a_silent_upstream_meets_the_deadline(tiny_model, youtube):
         with server.client() as client:
             response = client.post("/predict", json={"url": URL})
         assert response.json()["code"] == "timeout"
-        wait_for(lambda: downloaders() == [])
+        until(lambda: downloaders() == [])
         youtube.add(Video(ID, {140: M4A}, length=60))
         with server.client() as client:
             assert client.post("/predict", json={"url": URL}).status_code == 200
@@ -111,8 +112,8 @@ def test_leaving_kills_the_download(server, youtube):
             asking.cancel()
 
     asyncio.run(leave())
-    wait_for(lambda: downloaders() == [])
-    wait_for(lambda: server.metric("topgenre_requests_active") == 0)
+    until(lambda: downloaders() == [])
+    until(lambda: server.metric("topgenre_requests_active") == 0)
 
 
 def test_several_at_once(client, server, youtube):
@@ -149,5 +150,5 @@ def test_nothing_is_left_behind(client, server, youtube, tmp_path, monkeypatch):
     for _ in range(5):
         assert client.post("/predict", json={"url": URL}).status_code == 200
         assert client.post("/predict", **multipart("song.mp3", SONG)).status_code == 200
-    wait_for(lambda: held()[:2] <= before[:2])
+    until(lambda: held()[:2] <= before[:2])
     assert list(tmp_path.iterdir()) == []

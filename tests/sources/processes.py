@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -49,11 +47,3 @@ def open_pipes() -> int:
         with suppress(OSError):  # the descriptor of this very listing
             count += str(entry.readlink()).startswith("pipe:")
     return count
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for it to come true; fail where it takes too long."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)

@@ -12,14 +12,15 @@ import pytest
 import uvloop
 
 from serve.errors import Private, Timeout, TooLong, YouTubeError
+from serve.process import ROOT
 from serve.sources.stream import AudioSource, AudioStream, SourceInfo
 from serve.sources.youtube import YouTubeOptions, YouTubeSource
 from serve.sources.youtube.frames import Kind
 from serve.sources.youtube.job import Job
-from serve.sources.youtube.process import COMMAND, ROOT
-from tests.eventually import eventually
+from serve.sources.youtube.process import COMMAND
+from tests.eventually import eventually, until
 from tests.sources.fetching import read_frames
-from tests.sources.processes import downloaders, members, open_pipes, until, zombies
+from tests.sources.processes import PATIENCE_S, downloaders, members, open_pipes, zombies
 from tests.standin import Handler, StandIn, Video, faults, pages
 
 ID = "AAAAAAAAAAA"
@@ -219,7 +220,7 @@ def test_death_of_the_parent_kills(youtube: StandIn) -> None:
         (group,) = downloaders(parent.pid)
         assert members(group)
         parent.kill()
-    until(lambda: not members(group))
+    until(lambda: not members(group), PATIENCE_S)
 
 
 async def test_nothing_is_left_open(youtube: StandIn) -> None:

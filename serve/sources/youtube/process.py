@@ -7,15 +7,12 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 from serve.errors import Internal
-from serve.process import child_environment, kill_group
+from serve.process import ROOT, child_environment, kill_group
 from serve.sources.youtube.frames import MAX_PAYLOAD
 from serve.sources.youtube.job import Job
 
-#: The folder that holds the package `serve`; `python -m` finds it there, wherever we were started.
-ROOT = Path(__file__).parents[3]
 COMMAND = (sys.executable, "-m", "serve.sources.youtube.child")
 
 #: What a child is given beside the common variables: to reach the network and to trust it.
