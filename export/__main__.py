@@ -78,6 +78,7 @@ def _export(options: argparse.Namespace, console: Console) -> None:
     heard, changed = _listen(run, predict, data, options, console)
     about = card.make_card(run, valid, heard, calibration)
     convert.describe(model, about)
+    seconds = session.seconds_for(predict, parity.probe(run.front_end, table[-1].clips))
     measured = card.Measured(
         valid=valid,
         calibration=calibration,
@@ -85,13 +86,13 @@ def _export(options: argparse.Namespace, console: Console) -> None:
         changed=changed,
         sounds=robust.sounds(predict, run.front_end, run.genres),
         parity=table,
-        seconds=session.seconds_for(predict, parity.probe(run.front_end, table[-1].clips)),
-        variants=_variants(run, model, data),
+        seconds=seconds,
+        variants=_variants(run, model, data, valid, seconds),
     )
     _write(options.out, model.SerializeToString(), card.page(about, model, measured))
     console.print(
         f"[green]wrote[/green] {options.out}: valid tracks {valid.track_accuracy:.1%}, clips "
-        f"{valid.clip_accuracy:.1%}; {table[-1].clips} clips in {measured.seconds * 1e3:.0f} ms",
+        f"{valid.clip_accuracy:.1%}; {table[-1].clips} clips in {seconds * 1e3:.0f} ms",
         highlight=False,
     )
 
@@ -108,20 +109,27 @@ def _calibrate(model: keras.Model, data: Dataset | None) -> Calibration | None:
     return found
 
 
-def _variants(run: Run, model: onnx.ModelProto, data: Dataset | None) -> list[Variant]:
-    """Write the model in smaller arithmetic beside the run, and measure it on the valid tracks."""
+def _variants(
+    run: Run, model: onnx.ModelProto, data: Dataset | None, valid: Scores, seconds: float
+) -> list[Variant]:
+    """Write the model in smaller arithmetic beside the run, and measure it on the valid tracks.
+
+    `valid` and `seconds` are those of the model as it is, the first of the list.
+    """
     from export import variants
 
     if data is None:
         return []
-    made = {"fp32": model, "fp16": variants.half(model)}
-    made["int8"] = variants.quantised(model, variants.calibration_clips(data))
+    made = {
+        "fp16": variants.half(model),
+        "int8": variants.quantised(model, variants.calibration_clips(data)),
+    }
     for name, variant in made.items():
-        if variant is not model:
-            path = run.folder / "variants" / f"topgenre-{name}.onnx"
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(variant.SerializeToString())
-    return [variants.measure(name, variant, data) for name, variant in made.items()]
+        path = run.folder / "variants" / f"topgenre-{name}.onnx"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(variant.SerializeToString())
+    itself = variants.describe("fp32", model, valid, seconds)
+    return [itself, *(variants.measure(name, of, data) for name, of in made.items())]
 
 
 def _valid_scores(run: Run, predict: Predict, data: Dataset | None) -> Scores:
@@ -153,8 +161,8 @@ def _listen(
 
         answers = listen.listen(predict, run.front_end, files, advance)
         tracks = (
-            (run.genres.index(file.genre), samples)
-            for file, samples in listen.usable_samples(valid, run.front_end)
+            (run.genres.index(of.file.genre), of.samples)
+            for of in listen.usable(valid, run.front_end)
         )
         changed = robust.robustness(predict, run.front_end, tracks, advance=advance)
     return listen.group(answers, run.genres, predict, data), changed

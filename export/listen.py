@@ -44,6 +44,16 @@ class HeardFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Usable:
+    """A file's mono samples at the front end's rate, its own rate, and its mel power."""
+
+    file: HeardFile
+    source_hz: int
+    samples: Float32
+    mel: Float32
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One track's clip probabilities."""
 
@@ -67,37 +77,32 @@ def files(folder: Path, given: Path | None) -> list[HeardFile]:
     ]
 
 
+def usable(
+    heard: Iterable[HeardFile], front_end: FrontEnd, advance: Callable[[], None] = lambda: None
+) -> Iterator[Usable]:
+    """The files that can be used, read; the others are left out. `advance` is called for each."""
+    for file in heard:
+        try:
+            samples, source_hz = read_mono(file.path, front_end.sample_rate)
+            mel = features(samples, front_end)
+        except (DataError, TopgenreError):
+            continue
+        finally:
+            advance()
+        yield Usable(file, source_hz, samples, mel)
+
+
 def listen(
     predict: Predict,
     front_end: FrontEnd,
     heard: Iterable[HeardFile],
     advance: Callable[[], None],
 ) -> list[Answer]:
-    """Answers for these files; unusable ones are left out. `advance` is called for each."""
-    answers = []
-    for file in heard:
-        try:
-            samples, rate = read_mono(file.path, front_end.sample_rate)
-            probabilities = predict(features(samples, front_end))
-        except (DataError, TopgenreError):
-            continue
-        finally:
-            advance()
-        answers.append(Answer(file.track, file.genre, file.split, rate, probabilities))
-    return answers
-
-
-def usable_samples(
-    heard: Iterable[HeardFile], front_end: FrontEnd
-) -> Iterator[tuple[HeardFile, Float32]]:
-    """The files that can be used, with their mono samples at the front end's rate."""
-    for file in heard:
-        try:
-            samples, _ = read_mono(file.path, front_end.sample_rate)
-            features(samples, front_end)
-        except (DataError, TopgenreError):
-            continue
-        yield file, samples
+    """Answers for these files, but for unusable ones. `advance` is called for each."""
+    return [
+        Answer(of.file.track, of.file.genre, of.file.split, of.source_hz, predict(of.mel))
+        for of in usable(heard, front_end, advance)
+    ]
 
 
 def features(samples: Float32, front_end: FrontEnd) -> Float32:

@@ -19,17 +19,15 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from export.errors import ExportError
-from export.parity import probe
+from export.parity import BATCHES, probe
 from export.session import onnx_predictor, seconds_for
 from serve.inference.card import INPUT, OUTPUT
 from train.dataset import Dataset, Float32, power
-from train.evaluate import evaluate
+from train.evaluate import Scores, evaluate
 
 # Clips in one step of calibration, and of all its train tracks together.
 _CALIBRATION_BATCH = 64
 _CALIBRATION_CLIPS = 512
-# Clips of one call whose time is taken: a track of ten minutes.
-_TIMED_CLIPS = 428
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,12 @@ def measure(name: str, model: onnx.ModelProto, data: Dataset) -> Variant:
     """Run a variant on the CPU."""
     predict = onnx_predictor(model)
     scores = evaluate(predict, data, data.of("valid"))
-    seconds = seconds_for(predict, probe(data.front_end, _TIMED_CLIPS))
+    seconds = seconds_for(predict, probe(data.front_end, BATCHES[-1]))
+    return describe(name, model, scores, seconds)
+
+
+def describe(name: str, model: onnx.ModelProto, scores: Scores, seconds: float) -> Variant:
+    """A variant of which all this is known."""
     size = len(model.SerializeToString()) // 1024
     return Variant(name, size, scores.track_accuracy, scores.clip_accuracy, seconds)
 
