@@ -15,6 +15,9 @@ Rng = np.random.Generator
 class Augmentation:
     """How strongly clips are changed. Level needs no change: the network takes it out."""
 
+    contrast: float = 0.15
+    """standard deviation of the log of a random factor on dB below the clip's loudest cell: the
+    scale of recovered spectrograms is off by as much; 0 for none"""
     eq_db: float = 6.0
     """standard deviation of a smooth random equaliser, in dB"""
     eq_knots: int = 8
@@ -40,6 +43,8 @@ def augment(
 ) -> tuple[Float32, Float32]:
     """Changed clips (n, frames, mel bands) in dB and targets (n, genres) of a batch."""
     mel_db = _shift(rng, mel_db, how.shift_bands)
+    if how.contrast > 0:
+        mel_db = _contrast(rng, mel_db, how.contrast)
     mel_db = mel_db + _equaliser(rng, len(mel_db), mel_db.shape[2], how)[:, None, :]
     if how.mixup > 0:
         mel_db, targets = _mixup(rng, mel_db, targets, how.mixup)
@@ -55,6 +60,13 @@ def _shift(rng: Rng, mel_db: Float32, most: int) -> Float32:
     shifts = rng.integers(-most, most + 1, len(mel_db))
     source = np.clip(np.arange(bands)[None, :] - shifts[:, None], 0, bands - 1)
     return np.take_along_axis(mel_db, source[:, None, :], axis=2)
+
+
+def _contrast(rng: Rng, mel_db: Float32, deviation: float) -> Float32:
+    factor = np.exp(rng.normal(0.0, deviation, len(mel_db))).astype(np.float32)[:, None, None]
+    peak = mel_db.max(axis=(1, 2), keepdims=True)
+    stretched: Float32 = peak + factor * (mel_db - peak)
+    return stretched
 
 
 def _equaliser(rng: Rng, clips: int, bands: int, how: Augmentation) -> Float32:

@@ -5,21 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
+from train import sounds
 from train.augment import Augmentation, Rng, augment
-from train.dataset import Dataset, Float32, power
+from train.dataset import Dataset, Float32, power, relative_db
+
+Indices = NDArray[np.intp]
 
 
 class Batches:
-    """Draws training clips: every window of a track's frames is one, so no two epochs are alike."""
+    """Draws training clips: every window of a track's frames is one, so no two epochs are alike.
+
+    Of tracks that have renditions the share `renditions` of the clips comes from one of those. The
+    share `not_music` of all clips is one of `sounds.training(…, seed)`, each genre as likely.
+    """
 
     def __init__(
-        self, data: Dataset, clips_per_track: int, batch: int, how: Augmentation, rng: Rng
+        self,
+        data: Dataset,
+        clips_per_track: int,
+        batch: int,
+        how: Augmentation,
+        rng: Rng,
+        *,
+        renditions: float = 0.5,
+        not_music: float = 0.0,
+        seed: int = 1,
     ) -> None:
         tracks = data.of("train")
+        others = [data.renditions.get(track.track, ()) for track in tracks]
+        # Of each track its number of renditions, and where they lie among all, behind the tracks.
+        self._others = np.array([len(of) for of in others])
+        self._first = len(tracks) + np.cumsum(self._others) - self._others
+        listed = [*tracks, *(track for of in others for track in of)]
         self._windows = data.windows()
-        self._starts = np.array([track.start for track in tracks])
-        self._ends = np.array([t.start + t.frames - data.front_end.frames for t in tracks])
+        self._starts = np.array([track.start for track in listed])
+        self._ends = np.array([t.start + t.frames - data.front_end.frames for t in listed])
         self._targets = np.eye(len(data.genres), dtype=np.float32)[
             [data.label(track) for track in tracks]
         ]
@@ -27,19 +49,52 @@ class Batches:
         self._batch = min(batch, len(tracks) * clips_per_track)
         self._how = how
         self._rng = rng
+        self._renditions = renditions if self._others.any() else 0.0
+        self._not_music = not_music
+        if not_music:
+            made = sounds.training(data.front_end, seed)
+            self._sounds = np.stack([relative_db(sound) for sound in made])
+            self._silent = made.max(axis=(1, 2)) == 0.0
 
     def __len__(self) -> int:
         """Batches in an epoch; all are full."""
-        return len(self._starts) * self._clips_per_track // self._batch
+        return len(self._targets) * self._clips_per_track // self._batch
 
     def epoch(self) -> Iterator[tuple[Float32, Float32]]:
         """Mel power (n, frames, mel bands) and targets (n, genres) of one epoch's batches."""
         order = np.concatenate(
-            [self._rng.permutation(len(self._starts)) for _ in range(self._clips_per_track)]
+            [self._rng.permutation(len(self._targets)) for _ in range(self._clips_per_track)]
         )
         for number in range(len(self)):
             tracks = order[number * self._batch : (number + 1) * self._batch]
-            rows = self._rng.integers(self._starts[tracks], self._ends[tracks] + 1)
+            listed = self._rendered(tracks)
+            rows = self._rng.integers(self._starts[listed], self._ends[listed] + 1)
             mel_db = self._windows[rows].transpose(0, 2, 1).astype(np.float32)
-            mel_db, targets = augment(self._rng, mel_db, self._targets[tracks], self._how)
-            yield power(mel_db), targets
+            targets = self._targets[tracks]
+            silent = self._put_sounds(mel_db, targets)
+            mel_db, targets = augment(self._rng, mel_db, targets, self._how)
+            mel = power(mel_db)
+            # No power at all: in dB below the loudest cell there is no such thing.
+            mel[silent], targets[silent] = 0.0, 1.0 / targets.shape[1]
+            yield mel, targets
+
+    def _rendered(self, tracks: Indices) -> Indices:
+        """Tracks, or one of their renditions in place of them."""
+        if not self._renditions:
+            return tracks
+        others = self._others[tracks]
+        taken = (self._rng.random(len(tracks)) < self._renditions) & (others > 0)
+        which = self._first[tracks] + (self._rng.random(len(tracks)) * others).astype(int)
+        return np.where(taken, which, tracks)
+
+    def _put_sounds(self, mel_db: Float32, targets: Float32) -> Indices:
+        """Put sounds in place of some of the clips; returns those that are to be silent."""
+        if not self._not_music:
+            return np.array([], int)
+        chosen = np.flatnonzero(self._rng.random(len(mel_db)) < self._not_music)
+        which = self._rng.integers(len(self._sounds), size=len(chosen))
+        silent = self._silent[which]
+        heard = chosen[~silent]
+        mel_db[heard], targets[heard] = self._sounds[which[~silent]], 1.0 / targets.shape[1]
+        to_empty: Indices = chosen[silent]
+        return to_empty

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import av
 import numpy as np
+import scipy.signal
 
+from serve.audio.decode import Complete, decode
 from serve.audio.mel import Float32
 
 # Samples handed to the encoder at a time.
@@ -31,6 +34,18 @@ class Encoding:
     sample_format: str | None = None
     options: dict[str, str] = field(default_factory=dict)
     """of the container"""
+    codec_options: dict[str, str] = field(default_factory=dict)
+
+
+def coded(samples: Float32, sample_rate: int, encoding: Encoding) -> Float32:
+    """Mono samples encoded (the same in every channel), and decoded as the server does it."""
+    common = math.gcd(sample_rate, encoding.rate)
+    resampled: Float32 = scipy.signal.resample_poly(
+        samples, encoding.rate // common, sample_rate // common
+    )
+    channels = av.AudioLayout(encoding.layout).nb_channels
+    media = encode(np.tile(resampled.astype(np.float32), (channels, 1)), encoding)
+    return np.concatenate(list(decode(Complete(media), sample_rate)))
 
 
 def encode(samples: Float32, encoding: Encoding) -> bytes:
@@ -52,7 +67,7 @@ def _write(path: Path, samples: Float32, encoding: Encoding) -> None:
         if encoding.bit_rate:
             stream.bit_rate = encoding.bit_rate
         # FFmpeg's own Vorbis encoder is the only one there, and calls itself experimental.
-        stream.codec_context.options = {"strict": "experimental"}
+        stream.codec_context.options = {"strict": "experimental", **encoding.codec_options}
         stream.time_base = Fraction(1, encoding.rate)
         for start in range(0, samples.shape[1], _STEP):
             part = np.ascontiguousarray(samples[:, start : start + _STEP])

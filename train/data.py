@@ -14,12 +14,13 @@ from train import gtzan, plan, recovered, splits
 from train.dataset import NO_SPLIT, Dataset, is_dataset
 from train.errors import DataError
 from train.plan import Plan, Prepared
+from train.renditions import AS_IT_IS, RENDITIONS, Renditions
 
 # Counts up when the same input would come to other files.
 _LAYOUT = 2
 
 Advance = Callable[[int, int], None]
-"""Told files done and all files."""
+"""Told files (and renditions) done and all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Source:
     """folder of `train.txt`, `valid.txt` or a table; None for the folder's own `tracks.csv`"""
     plan: Plan = field(default_factory=Plan)
     """how it is split in place of that"""
+    audio: Path | None = None
+    """folder of audio of its tracks to make renditions of; may be the folder itself"""
 
 
 def prepare(source: Source, advance: Advance) -> Prepared:
@@ -52,6 +55,8 @@ def make(source: Source, advance: Advance) -> Dataset:
         raise DataError(f"{source.folder} is no folder")
     if not is_dataset(source.folder):
         return _build(source, advance)
+    if source.audio is not None:
+        raise DataError(f"{source.folder} is a finished dataset: it takes no renditions")
     data = Dataset.load(source.folder)
     _check_front_end(source, data)
     if source.splits is None:
@@ -82,38 +87,54 @@ def _check_front_end(source: Source, data: Dataset) -> None:
 def _build(source: Source, advance: Advance) -> Dataset:
     front_end = source.front_end or FrontEnd()
     given = splits.read(source.splits) if source.splits else None
+    renditions = _renditions(source)
     if recovered.is_recovered(source.folder):
         parts = [source.folder / "mel.npz", source.folder / "tracks.csv"]
-        out = source.cache / _key(front_end, parts, given)
+        out = source.cache / _key(front_end, parts, given, renditions)
         if is_dataset(out):
             return Dataset.load(out)
-        return recovered.build(source.folder, out, front_end, given, advance)
+        return recovered.build(source.folder, out, front_end, given, advance, renditions)
     listing = gtzan.find(source.folder)
     if given is None and (source.folder / "tracks.csv").is_file():
         given = splits.read(source.folder / "tracks.csv")
-    out = source.cache / _key(front_end, [file.path for file in listing.files], given)
+    parts = [file.path for file in listing.files]
+    out = source.cache / _key(front_end, parts, given, renditions)
     if is_dataset(out):
         return Dataset.load(out)
-    done = 0
-
-    def one_more(_: gtzan.AudioFile) -> None:
-        nonlocal done
-        done += 1
-        advance(done, len(listing.files))
-
     split_by = NO_SPLIT if given is None else "as given"
-    return gtzan.build(listing, out, front_end, given or {}, split_by, one_more)
+    return gtzan.build(listing, out, front_end, given or {}, split_by, advance, renditions)
 
 
-def _key(front_end: FrontEnd, files: list[Path], given: splits.Splits | None) -> str:
+def _renditions(source: Source) -> Renditions | None:
+    if source.audio is None:
+        return None
+    # Of a folder's own audio the track itself is the one as it is.
+    own = source.audio.resolve() == source.folder.resolve()
+    kinds = tuple(kind for kind in RENDITIONS if not (own and kind == AS_IT_IS))
+    return Renditions(gtzan.find(source.audio), kinds)
+
+
+def _key(
+    front_end: FrontEnd,
+    files: list[Path],
+    given: splits.Splits | None,
+    renditions: Renditions | None,
+) -> str:
     """Name of the dataset made from these files: another one when anything about them changes."""
+    about = [_LAYOUT, front_end.to_dict(), _stats(files), given]
+    if renditions is not None:
+        audio = [file.path for file in renditions.listing.files]
+        about += [_stats(audio), renditions.key()]
+    text = json.dumps(about, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _stats(files: list[Path]) -> list[tuple[str, int, int]]:
     try:
         stats = [path.stat() for path in files]
     except OSError as error:
         raise DataError(f"{error.filename} can't be read: {error.strerror}") from error
-    about = [
+    return [
         (path.as_posix(), stat.st_size, stat.st_mtime_ns)
         for path, stat in zip(files, stats, strict=True)
     ]
-    text = json.dumps([_LAYOUT, front_end.to_dict(), about, given], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

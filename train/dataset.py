@@ -3,20 +3,23 @@
 A folder of three files:
 
 - `mel_db.npy`: float16 (frames of all tracks, mel bands), dB relative to the track's loudest cell;
-- `tracks.csv`: track, genre, split, start, frames (its rows of `mel_db.npy`), source_hz;
+- `tracks.csv`: track, genre, split, start, frames (its rows of `mel_db.npy`), source_hz, and
+  rendition where tracks have several;
 - `dataset.json`: front end, genres in order, source, how it was split, digest, and the files that
   were skipped.
 
 Frames of a track are contiguous at the front end's hop, so every window of `front_end.frames` of
-them is a valid clip.
+them is a valid clip. Renditions are other sounds of a track, to train on only: whoever splits,
+counts or evaluates tracks doesn't see them, and a track's split is that of its renditions.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -65,6 +68,8 @@ class Dataset:
     """where its files lie"""
     file_digest: str = ""
     """`digest` of the files; the same for every split of them"""
+    renditions: Mapping[str, tuple[Track, ...]] = field(default_factory=dict)
+    """those of each track that has any, by its name"""
 
     def of(self, split: str) -> tuple[Track, ...]:
         """The tracks of one split; raise DataError where it has none."""
@@ -110,11 +115,12 @@ class Dataset:
             genres, digest = tuple(about["genres"]), about["digest"]
             source, split_by = about["source"], about["split_by"]
             mel_db = np.load(folder / MEL, mmap_mode="r")
-            tracks = read_tracks(folder / TRACKS)
+            listed = read_tracks(folder / TRACKS)
             skipped = tuple(Skipped(**entry) for entry in about["skipped"])
         except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
             raise DataError(f"{folder} is broken: {error}") from error
-        _check(front_end, genres, tracks, mel_db)
+        _check(front_end, genres, listed, mel_db)
+        tracks = tuple(track for track in listed if not track.rendition)
         return cls(
             front_end=front_end,
             genres=genres,
@@ -126,6 +132,7 @@ class Dataset:
             skipped=skipped,
             folder=folder,
             file_digest=digest,
+            renditions=_renditions(listed, tracks),
         )
 
 
@@ -146,6 +153,19 @@ def relative_db(mel_power: Float32) -> Float32:
 def is_dataset(folder: Path) -> bool:
     """Whether the folder holds a finished dataset."""
     return (folder / ABOUT).is_file()
+
+
+def _renditions(
+    listed: Iterable[Track], tracks: Iterable[Track]
+) -> Mapping[str, tuple[Track, ...]]:
+    genre_of = {track.track: track.genre for track in tracks}
+    found: dict[str, list[Track]] = defaultdict(list)
+    for track in listed:
+        if track.rendition:
+            if genre_of.get(track.track) != track.genre:
+                raise DataError(f"track {track.track}: {track.rendition!r} is no rendition of it")
+            found[track.track].append(track)
+    return {name: tuple(of) for name, of in found.items()}
 
 
 def _check(

@@ -72,7 +72,14 @@ class _Fitting:
         self._data, self._recipe = data, recipe
         self._rng = np.random.default_rng(recipe.seed)
         self._batches = Batches(
-            data, recipe.clips_per_track, recipe.batch, recipe.augmentation, self._rng
+            data,
+            recipe.clips_per_track,
+            recipe.batch,
+            recipe.augmentation,
+            self._rng,
+            renditions=recipe.renditions,
+            not_music=recipe.not_music,
+            seed=recipe.seed,
         )
         self._valid = data.of("valid")
         strategy = strategy_of(hardware)

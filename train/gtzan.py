@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serve.audio.frontend import FrontEnd
 from train.dataset import Dataset, Skipped, relative_db
@@ -13,6 +14,9 @@ from train.spectrogram import TrackSpectrogram, read_mono
 from train.splits import AUDIO_SUFFIXES, Splits, track_name
 from train.tracks import Track
 from train.writer import DatasetWriter
+
+if TYPE_CHECKING:
+    from train.renditions import Renditions
 
 # Kaggle's copy and the original archive keep the genres one folder deeper.
 _INNER = ("genres_original", "genres")
@@ -69,17 +73,20 @@ def build(
     front_end: FrontEnd,
     splits: Splits,
     split_by: str,
-    advance: Callable[[AudioFile], None],
+    advance: Callable[[int, int], None],
+    renditions: Renditions | None = None,
 ) -> Dataset:
     """Write the dataset of a folder's files to `out`; unreadable ones are named in it as skipped.
 
-    Tracks that `splits` doesn't name belong to `none`. `advance` is called after every file.
+    Tracks that `splits` doesn't name belong to `none`. `advance` is told files and renditions done
+    and all of them.
     """
+    files, total = len(listing.files), len(listing.files) + len(renditions or ())
     spectrogram = TrackSpectrogram(front_end)
     with DatasetWriter(out, front_end, "audio files", split_by) as writer:
         for entry in listing.skipped:
             writer.skip(entry.name, entry.reason)
-        for file in listing.files:
+        for done, file in enumerate(listing.files, 1):
             try:
                 samples, rate = read_mono(file.path, front_end.sample_rate)
                 mel_db = relative_db(spectrogram(samples))
@@ -88,5 +95,7 @@ def build(
             else:
                 split = splits.get(file.track, "none")
                 writer.add(Track(file.track, file.genre, split, source_hz=rate), mel_db)
-            advance(file)
+            advance(done, total)
+        if renditions is not None:
+            renditions.write(writer, front_end, lambda done: advance(files + done, total))
         return writer.finish()

@@ -31,6 +31,10 @@ class Recipe:
     """share of all steps"""
     weight_decay: float = 0.05
     label_smoothing: float = 0.1
+    renditions: float = 0.5
+    """share of clips that are of a rendition, where their track has any"""
+    not_music: float = 0.04
+    """share of clips that are a sound that is no music, each genre as likely; 0 for none"""
     average: float = 0.998
     """decay in a step of the moving average of the weights, which is what is kept"""
     validate_every: int = 5
@@ -44,11 +48,12 @@ class Recipe:
         try:
             size = dict(values["architecture"])
             size["stages"] = tuple(size["stages"])
+            # A run that doesn't name them was made before there were such things.
             parts = {
                 "architecture": Architecture(**size),
-                "augmentation": Augmentation(**values["augmentation"]),
+                "augmentation": Augmentation(**{"contrast": 0.0, **values["augmentation"]}),
             }
-            return cls(**{**values, **parts})
+            return cls(**{"renditions": 0.0, "not_music": 0.0, **values, **parts})
         except (KeyError, TypeError) as error:
             raise DataError(f"the recipe can't be read: {error}") from error
 

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from train.dataset import Dataset
 from train.errors import DataError
 from train.tracks import SPLITS, Track
 from train.writer import DatasetWriter
+
+if TYPE_CHECKING:
+    from train.renditions import Renditions
 
 _MEL, _TRACKS = "mel.npz", "tracks.csv"
 _MADE_BY = FrontEnd()
@@ -38,15 +41,17 @@ def build(
     front_end: FrontEnd,
     splits: dict[str, str] | None = None,
     advance: Callable[[int, int], None] = lambda done, total: None,
+    renditions: Renditions | None = None,
 ) -> Dataset:
     """Write the dataset of `folder` to `out`; raise DataError where the folder is broken.
 
     `splits` (track to split) takes the place of the column in `tracks.csv`. One track is read at a
-    time; `advance` is told tracks done and all tracks.
+    time; `advance` is told tracks and renditions done and all of them.
     """
     _check_front_end(front_end)
     names = _read_names(folder / _MEL)
     rows = _read_tracks(folder / _TRACKS)
+    tracks, total = len(names), len(names) + len(renditions or ())
     with DatasetWriter(out, front_end, "recovered spectrograms") as writer:
         values = _read_mel(folder / _MEL, front_end, len(names))
         for done, (name, value) in enumerate(zip(names, values, strict=True), 1):
@@ -56,7 +61,9 @@ def build(
             if splits is not None:
                 split = splits.get(name, "none")
             writer.add(Track(name, genre, split), value.astype(np.float32) / 2.0 - 127.5)
-            advance(done, len(names))
+            advance(done, total)
+        if renditions is not None:
+            renditions.write(writer, front_end, lambda done: advance(tracks + done, total))
         return writer.finish()
 
 

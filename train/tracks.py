@@ -24,6 +24,8 @@ class Track:
     """rows of `mel_db`"""
     source_hz: int = 0
     """sample rate of the recording it was made from, 0 where unknown"""
+    rendition: str = ""
+    """another sound of the same track, to train on only; empty for the track itself"""
 
 
 def read_tracks(path: Path) -> tuple[Track, ...]:
@@ -38,14 +40,19 @@ def write_tracks(path: Path, tracks: Iterable[Track]) -> None:
 
 
 def table(tracks: Iterable[Track]) -> str:
-    """The table as text (CSV, RFC 4180)."""
+    """The table as text (CSV, RFC 4180), with a column `rendition` where one is named."""
+    rows = [asdict(track) for track in tracks]
+    columns = [field.name for field in fields(Track)]
+    if not any(row["rendition"] for row in rows):
+        columns.remove("rendition")
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [field.name for field in fields(Track)])
+    writer = csv.DictWriter(text, columns, extrasaction="ignore")
     writer.writeheader()
-    writer.writerows(asdict(track) for track in tracks)
+    writer.writerows(rows)
     return text.getvalue()
 
 
 def _track(row: dict[str, str]) -> Track:
     start, frames, source_hz = (int(row[key]) for key in ("start", "frames", "source_hz"))
-    return Track(row["track"], row["genre"], row["split"], start, frames, source_hz)
+    name, genre, split = (row[key] for key in ("track", "genre", "split"))
+    return Track(name, genre, split, start, frames, source_hz, row.get("rendition") or "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Self
 
@@ -30,7 +30,7 @@ class DatasetWriter:
         self._source = source
         self._split_by = split_by
         self._tracks: list[Track] = []
-        self._skipped: list[Skipped] = []
+        self._skipped: dict[str, Skipped] = {}
         self._rows = 0
         folder.mkdir(parents=True, exist_ok=True)
         self._partial = folder / f"partial-{MEL}"
@@ -45,20 +45,23 @@ class DatasetWriter:
         self._file.close()
         self._partial.unlink(missing_ok=True)
 
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """Those added so far, renditions among them."""
+        return tuple(self._tracks)
+
     def add(self, track: Track, mel_db: Float32) -> None:
         """Add a track with its spectrogram (frames, mel bands) in dB."""
         data = np.ascontiguousarray(mel_db, dtype=np.float16).tobytes()
         self._file.write(data)
         self._hash.update(data)
         frames = len(mel_db)
-        self._tracks.append(
-            Track(track.track, track.genre, track.split, self._rows, frames, track.source_hz)
-        )
+        self._tracks.append(replace(track, start=self._rows, frames=frames))
         self._rows += frames
 
     def skip(self, name: str, reason: str) -> None:
-        """Note a file that was left out."""
-        self._skipped.append(Skipped(name, reason))
+        """Note a file that was left out, and the first reason given."""
+        self._skipped.setdefault(name, Skipped(name, reason))
 
     def finish(self) -> Dataset:
         """Finish the files and return the dataset; raise DataError where it would be empty."""
@@ -73,10 +76,10 @@ class DatasetWriter:
         about = {
             "front_end": self._front_end.to_dict(),
             "genres": sorted({track.genre for track in self._tracks}),
-            "source": self._source,
+            "source": self._source + _also(self._tracks),
             "split_by": self._split_by,
             "digest": self._hash.hexdigest(),
-            "skipped": [asdict(entry) for entry in self._skipped],
+            "skipped": [asdict(entry) for entry in self._skipped.values()],
         }
         # Written last: a folder with it is whole.
         text = json.dumps(about, indent=2) + "\n"
@@ -94,3 +97,8 @@ class DatasetWriter:
             "shape": (self._rows, self._front_end.n_mels),
         }
         np.lib.format.write_array_header_1_0(self._file, header)
+
+
+def _also(tracks: list[Track]) -> str:
+    renditions = sum(bool(track.rendition) for track in tracks)
+    return f", {renditions} renditions of audio" if renditions else ""

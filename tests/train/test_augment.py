@@ -10,6 +10,7 @@ from train.augment import Augmentation, augment
 from train.dataset import Float32
 
 OFF = Augmentation(
+    contrast=0.0,
     eq_db=0.0,
     shift_bands=0,
     low_pass=0.0,
@@ -47,6 +48,18 @@ def test_each_part_changes_clips_and_repeats(batch: tuple[Float32, Float32], nam
     np.testing.assert_array_equal(mel_db, again)
     np.testing.assert_allclose(targets.sum(axis=1), 1.0, rtol=1e-6)
     assert (targets != batch[1]).any() == (name == "mixup")
+
+
+def test_contrast_stretches_below_the_peak(batch: tuple[Float32, Float32]) -> None:
+    clips = np.repeat(batch[0], 500, axis=0)
+    targets = np.zeros((len(clips), 8), np.float32)
+    mel_db, _ = augment(np.random.default_rng(1), clips, targets, replace(OFF, contrast=0.15))
+    below = clips - clips.max(axis=(1, 2), keepdims=True)
+    stretched = mel_db - clips.max(axis=(1, 2), keepdims=True)
+    factor = stretched.min(axis=(1, 2)) / below.min(axis=(1, 2))
+    np.testing.assert_allclose(stretched, factor[:, None, None] * below, rtol=1e-4, atol=1e-4)
+    assert np.log(factor).std() == pytest.approx(0.15, rel=0.05)
+    assert np.log(factor).mean() == pytest.approx(0.0, abs=0.01)
 
 
 def test_low_pass_empties_upper_bands_only(batch: tuple[Float32, Float32]) -> None:
