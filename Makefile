@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve classify test lint data train folds evaluate report export bench clean
+.PHONY: serve classify tune test lint data train folds search evaluate report export bench clean
 
 serve: $(VENV)/.serve ## start the server with the shipped model
 	exec $(BIN)/python -m serve
 
 classify: $(VENV)/.serve ## one answer on the terminal: FILE=song.mp3 or URL=https://…
 	@$(BIN)/python -m serve classify $(if $(URL),"$(URL)") $(if $(FILE),"$(FILE)")
+
+tune: $(VENV)/.serve ## measure how the model runs best here, and have the server know it
+	$(BIN)/python -m serve tune
 
 test: $(VENV)/.dev ## the whole suite, with coverage
 	$(BIN)/python -m coverage erase
@@ -30,6 +33,9 @@ train: $(VENV)/.train ## DATA=folder: a GTZAN folder or a NumPy dataset to a che
 
 folds: $(VENV)/.train ## DATA=folder, ARTISTS=table: a run for each artist-grouped fold; RESUME=folds
 	$(BIN)/python -m train folds $(DATA) $(if $(ARTISTS),--artists $(ARTISTS)) $(if $(RESUME),--resume $(RESUME)) $(OPTIONS)
+
+search: $(VENV)/.train ## DATA=folder, SPACE=file.toml: runs over a space of recipes; RESUME=search
+	$(BIN)/python -m train search $(DATA) $(if $(SPACE),--space $(SPACE)) $(if $(SPLITS),--splits $(SPLITS)) $(if $(ARTISTS),--artists $(ARTISTS)) $(if $(RESUME),--resume $(RESUME)) $(OPTIONS)
 
 evaluate: $(VENV)/.train ## scores of the newest run, or RUN=folder
 	$(BIN)/python -m train evaluate $(RUN) $(OPTIONS)

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from export.calibrate import Calibration
     from export.listen import Heard
-    from export.robust import Changed
     from export.variants import Variant
     from train.evaluate import Predict
+    from train.robustness import Changed
     from train.runs import Run
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -149,9 +149,11 @@ def _listen(
     """Scores on audio files, and what changes of the audio do to the validation tracks."""
     if options.audio is None:
         return [], []
-    from export import listen, robust
+    from export import listen
+    from train import hearing, robustness, splits
 
-    files = listen.files(options.audio, options.splits)
+    of_track = splits.read(options.splits or options.audio / "tracks.csv")
+    files = hearing.files(options.audio, of_track)
     valid = [file for file in files if file.split == "valid"]
     with bar(console) as progress:
         task = progress.add_task("listening", total=len(files) + len(valid))
@@ -162,9 +164,9 @@ def _listen(
         answers = listen.listen(predict, run.front_end, files, advance)
         tracks = (
             (run.genres.index(of.file.genre), of.samples)
-            for of in listen.usable(valid, run.front_end)
+            for of in hearing.usable(valid, run.front_end)
         )
-        changed = robust.robustness(predict, run.front_end, tracks, advance=advance)
+        changed = robustness.robustness(predict, run.front_end, tracks, advance=advance)
     return listen.group(answers, run.genres, predict, data), changed
 
 

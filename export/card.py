@@ -14,11 +14,12 @@ from export.convert import OPSET
 from export.graph import node_counts, parameters
 from export.listen import Heard
 from export.parity import Difference
-from export.robust import Changed, Sound
+from export.robust import Sound
 from export.variants import Variant
 from serve.audio.frontend import FrontEnd
 from serve.inference.card import INPUT, OUTPUT, ModelCard
 from train.evaluate import Scores
+from train.robustness import Changed
 from train.runs import Run
 
 NAME = "topgenre"

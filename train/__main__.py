@@ -1,4 +1,4 @@
-"""`python -m train [fit] DATA`, and `data`, `evaluate`, `folds`, `report` beside it."""
+"""`python -m train [fit] DATA`; `data`, `evaluate`, `folds`, `report`, `search` beside it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 _COMMANDS = {
     "fit": commands.fit,
     "folds": commands.folds,
+    "search": commands.search,
     "data": commands.data,
     "evaluate": commands.evaluate,
     "report": commands.report,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,16 @@ from rich.console import Console
 from train.data import Advance, Source, make, prepare
 from train.dataset import NO_SPLIT, Dataset
 from train.errors import DataError
-from train.options import hardware_of, recipe_of, source_of
+from train.hearing import audio_of
+from train.options import given_of, hardware_of, recipe_of, source_of
 from train.plan import Prepared
 from train.progress import bar
+from train.recipe import Recipe
 
 # TensorFlow takes seconds to load: only when there is something to do.
 if TYPE_CHECKING:
     from train.runs import Run
+    from train.search import Request
 
 
 def data(options: argparse.Namespace, console: Console) -> None:
@@ -75,12 +78,30 @@ def folds(options: argparse.Namespace, console: Console) -> None:
         prepared = [_fold(options, number, console) for number in range(1, options.folds + 1)]
         folder = runs.new_folder(options.runs, "-folds")
         recipe, hardware = recipe_of(options), hardware_of(options)
-        crossvalidation.start(folder, recipe, prepared, options.about, hardware)
+        audio = audio_of(source_of(options))
+        crossvalidation.start(folder, recipe, prepared, options.about, hardware, audio)
     again = f"make folds RESUME={folder}"
     console.print(f"folds {folder}; if stopped: {again}", highlight=False, soft_wrap=True)
     summary = crossvalidation.train(folder, options.cache, console)
     console.print(tables.folds(summary))
     console.print(f"[green]done[/green]: {folder}", highlight=False)
+
+
+def search(options: argparse.Namespace, console: Console) -> None:
+    """Train runs over a space of recipes; a search that is there already goes on."""
+    from train import search as searches
+    from train import search_results
+
+    if options.resume is not None:
+        _need_no_data(options)
+        folder: Path = options.resume
+    else:
+        folder = searches.begin(options.runs, _search_request(options, console))
+    again = f"make search RESUME={folder}"
+    console.print(f"search {folder}; if stopped: {again}", highlight=False, soft_wrap=True)
+    results = searches.search(folder, console)
+    console.print(search_results.table(searches.read(folder).space, results))
+    console.print(f"[green]done[/green]: {folder}/search.md", highlight=False, soft_wrap=True)
 
 
 def evaluate(options: argparse.Namespace, console: Console) -> None:
@@ -106,14 +127,19 @@ def evaluate(options: argparse.Namespace, console: Console) -> None:
 
 
 def report(options: argparse.Namespace, console: Console) -> None:
-    """Write a page about a run."""
-    from train import evaluation
+    """Write a page about a run; where audio is known, with what changes of it do."""
+    from train import evaluation, robustness
+    from train.fit import predictor
     from train.report import page
 
     run = _run(options)
     result = evaluation.evaluate_run(run, _data_of(run, options.cache), "valid", console)
+    changed: list[robustness.Changed] = []
+    if audio := options.audio or run.audio:
+        with _working("changing audio", console) as advance:
+            changed = robustness.of_run(run, predictor(run.model()), audio, advance)
     out: Path = options.out or run.folder / "report.html"
-    out.write_text(page(run, result), encoding="utf-8")
+    out.write_text(page(run, result, changed), encoding="utf-8")
     console.print(f"[green]wrote[/green] {out}", highlight=False)
 
 
@@ -126,7 +152,27 @@ def _new_run(options: argparse.Namespace, console: Console) -> tuple[Dataset, Ru
 
     folder = runs.new_folder(options.runs)
     recipe, hardware = recipe_of(options), hardware_of(options)
-    return dataset, runs.start(folder, recipe, dataset, options.about, hardware)
+    audio = audio_of(source_of(options))
+    return dataset, runs.start(folder, recipe, dataset, options.about, hardware, audio)
+
+
+def _search_request(options: argparse.Namespace, console: Console) -> Request:
+    from train.search import Request
+    from train.search_space import Space
+
+    _need_data(options)
+    if options.space is None:
+        raise DataError("there is nothing to search in: give --space FILE.toml")
+    space = Space.read(options.space).with_base(given_of(options))
+    if space.search.folds is not None:
+        options.split, options.folds, options.fold = "artists", space.search.folds, 1
+    # The search may go on from another folder.
+    for name, value in vars(options).items():
+        if isinstance(value, Path) and name != "runs":
+            setattr(options, name, value.absolute())
+    digest = _prepare(options, console).data.digest
+    source, hardware = source_of(options), hardware_of(options)
+    return Request(space, Recipe(), source, digest, options.about, hardware)
 
 
 def _need_data(options: argparse.Namespace) -> None:
@@ -157,10 +203,14 @@ def _prepare(options: argparse.Namespace, console: Console, quiet: bool = False)
     return prepared
 
 
+def _reading(console: Console) -> AbstractContextManager[Advance]:
+    return _working("reading", console)
+
+
 @contextmanager
-def _reading(console: Console) -> Iterator[Advance]:
+def _working(on: str, console: Console) -> Iterator[Advance]:
     with bar(console) as progress:
-        task = progress.add_task("reading", total=None)
+        task = progress.add_task(on, total=None)
         yield lambda done, all_: progress.update(task, completed=done, total=all_)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -54,15 +55,16 @@ class Summary:
 
 
 def start(
-    folder: Path, recipe: Recipe, folds: list[Dataset], about: str, hardware: Hardware
+    folder: Path,
+    recipe: Recipe,
+    folds: list[Dataset],
+    about: str,
+    hardware: Hardware,
+    audio: Path | None = None,
 ) -> None:
     """Make the folders of all folds' runs, so that a stop loses none of them."""
     for number, data in enumerate(folds, 1):
-        # Made under another name first: a folder that is called a fold is one.
-        partial = folder / f"partial-{number}"
-        partial.mkdir()
-        runs.start(partial, recipe, data, about, hardware)
-        partial.rename(folder / f"fold-{number:02d}")
+        runs.start_whole(folder / f"fold-{number:02d}", recipe, data, about, hardware, audio)
 
 
 def train(folder: Path, cache: Path, console: Console) -> Summary:
@@ -95,12 +97,13 @@ def summarise(finished: list[Run]) -> Summary:
         folds.append(Fold(run.folder.name, *scores))
     return Summary(
         folds=tuple(folds),
-        track_accuracy=_spread([fold.track_accuracy for fold in folds]),
-        clip_accuracy=_spread([fold.clip_accuracy for fold in folds]),
+        track_accuracy=spread([fold.track_accuracy for fold in folds]),
+        clip_accuracy=spread([fold.clip_accuracy for fold in folds]),
     )
 
 
-def _spread(values: list[float]) -> Spread:
+def spread(values: Sequence[float]) -> Spread:
+    """Mean and deviation of some values, at least one; of one there is no deviation."""
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     return Spread(float(np.mean(values)), deviation)
 

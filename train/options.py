@@ -18,7 +18,7 @@ from train.tracks import SPLITS
 PARTS = (*SPLITS, "all")
 _DATA = "folder of genre/track audio files, of mel.npz, or a dataset"
 _FRONT_END = ("hop_length", "n_fft", "n_mels")
-_RECIPE = ("seed", "epochs", "clips_per_track", "batch", "learning_rate")
+_RECIPE = ("epochs", "clips_per_track", "batch", "learning_rate")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,6 +35,12 @@ def parser() -> argparse.ArgumentParser:
     folds.add_argument("--resume", type=Path, metavar="FOLDS", help="go on with folds stopped")
     _add_data(folds)
     _add_recipe(folds)
+    search = commands.add_parser("search", help="runs over a space of recipes; best first")
+    search.add_argument("data", type=Path, nargs="?", help=_DATA)
+    search.add_argument("--space", type=Path, metavar="FILE", help="TOML; see train/spaces")
+    search.add_argument("--resume", type=Path, metavar="SEARCH", help="go on with a search stopped")
+    _add_data(search)
+    _add_recipe(search)
     data = commands.add_parser("data", help="only make the dataset")
     data.add_argument("data", type=Path, help=_DATA)
     _add_data(data)
@@ -46,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", action="store_true", help="print JSON in place of tables")
     report = commands.add_parser("report", help="an HTML page about a run")
     _add_run(report)
+    report.add_argument("--audio", type=Path, help="folder of genre/track audio of its tracks")
     report.add_argument("--out", type=Path, help="the page; report.html in the run's folder")
     return top
 
@@ -67,15 +74,23 @@ def source_of(options: argparse.Namespace) -> Source:
         fold=options.fold,
         seed=options.seed,
     )
-    return Source(options.data, options.cache, front_end, options.splits, plan)
+    if options.audio and options.renditions:
+        raise DataError("--renditions are made of the data's own audio, not of --audio")
+    audio = options.data if options.renditions else options.audio
+    return Source(options.data, options.cache, front_end, options.splits, plan, audio)
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """The recipe with what is given in place of its defaults."""
+    return Recipe(seed=options.seed, **given_of(options))
+
+
+def given_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The fields of the recipe that are given, but for the seed."""
     given = {name: getattr(options, name) for name in _RECIPE}
     if options.split == "clips" and options.clips_per_track is None:
         given["clips_per_track"] = 1  # each clip is a track there
-    return Recipe(**{name: value for name, value in given.items() if value is not None})
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def hardware_of(options: argparse.Namespace) -> Hardware:
@@ -86,6 +101,8 @@ def hardware_of(options: argparse.Namespace) -> Hardware:
 def _add_data(to: argparse.ArgumentParser) -> None:
     add = to.add_argument
     add("--splits", type=Path, help="folder of train.txt and valid.txt, or a table track,split")
+    add("--audio", type=Path, help="folder of genre/track audio: renditions of the tracks it has")
+    add("--renditions", action="store_true", help="of the data's own audio files")
     add("--split", choices=WAYS, help="how tracks are split, where not by --splits")
     add("--artists", type=Path, help="table track,artist for --split artists")
     add("--folds", type=_positive, default=5, help="of --split artists (%(default)s)")

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from train.fit import Progress
-from train.runs import Run, write_json
+from train.runs import Run, write_json, write_text
 
 COLUMNS = (
     *("epoch", "loss", "learning_rate", "seconds"),
@@ -63,6 +63,4 @@ def _write_csv(path: Path, history: list[dict[str, Any]]) -> None:
     writer = csv.DictWriter(text, COLUMNS)
     writer.writeheader()
     writer.writerows(history)
-    partial = path.with_name(f"partial-{path.name}")
-    partial.write_text(text.getvalue(), encoding="utf-8", newline="")
-    partial.replace(path)
+    write_text(path, text.getvalue())

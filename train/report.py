@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from train import figures
 from train.evaluation import Evaluation
 from train.measures import GenreScore, Reliability, by_length, per_genre, reliability
+from train.robustness import Changed
 from train.runs import Run
 
 _WORST = 20
@@ -37,8 +39,8 @@ _FLATTERING = {
 }
 
 
-def page(run: Run, result: Evaluation) -> str:
-    """The page of a run and its evaluation."""
+def page(run: Run, result: Evaluation, changed: Sequence[Changed] = ()) -> str:
+    """The page of a run, its evaluation, and what changes of the audio do to its answers."""
     genres = per_genre(result.scores.confusion, run.genres)
     tracks = reliability(result.track_probabilities, result.labels)
     parts = [
@@ -65,6 +67,13 @@ def page(run: Run, result: Evaluation) -> str:
             "Accuracy where only so many consecutive clips of each track are heard, over all the "
             "places they can be taken from.",
             _image(figures.length(by_length(result.answers), result.clip_s), "length"),
+        ),
+        _section(
+            "Codecs and other changes of the audio",
+            "Valid tracks whose audio was changed on its way: how many have another first genre "
+            "than before, how far the probability of the genre that was first moves in the mean, "
+            "and how many are right.",
+            _changes(changed, run),
         ),
         _section("Learning", "", _learning(run)),
         _section(
@@ -114,6 +123,28 @@ def _clips(result: Evaluation) -> Reliability:
 def _genre_table(genres: list[GenreScore]) -> str:
     rows = [[g.genre, str(g.tracks), _percent(g.precision), _percent(g.recall)] for g in genres]
     return _table(["genre", "tracks", "precision", "recall"], rows, numbers=3)
+
+
+def _changes(changed: Sequence[Changed], run: Run) -> str:
+    if not changed:
+        command = escape(f"python -m train report {run.folder} --audio FOLDER")
+        return (
+            "<p class=note>Not measured: the audio of these tracks is not known. "
+            f"<code>{command}</code> measures it, with a folder of genre/track audio files.</p>"
+        )
+    header = ["change", "tracks", "other genre", "moved by", "right before", "right after"]
+    rows = [
+        [
+            row.change,
+            str(row.tracks),
+            f"{row.moved / row.tracks:.1%}",
+            f"{row.drift:.3f}",
+            f"{row.right_before / row.tracks:.1%}",
+            f"{row.right / row.tracks:.1%}",
+        ]
+        for row in changed
+    ]
+    return _table(header, rows, numbers=5)
 
 
 def _learning(run: Run) -> str:

@@ -47,6 +47,17 @@ class Run:
         return self.folder / _STATE
 
     @property
+    def tracks(self) -> Path:
+        """The table of its tracks, and the splits they are in."""
+        return self.folder / _TRACKS
+
+    @property
+    def audio(self) -> Path | None:
+        """The folder of its data's audio files; None where none is known or it is gone."""
+        given = self.config["data"].get("audio")
+        return Path(given) if given and Path(given).is_dir() else None
+
+    @property
     def recipe(self) -> Recipe:
         """What it is trained by."""
         return Recipe.from_dict(self.config["recipe"])
@@ -65,9 +76,9 @@ class Run:
         about = self.config["data"]
         places = [Path(about["folder"])] if about.get("folder") else []
         data = find(about.get("files_sha256", about["sha256"]), [*places, cache])
-        if data is None or not (self.folder / _TRACKS).is_file():
+        if data is None or not self.tracks.is_file():
             return data
-        return data.with_tracks(read_tracks(self.folder / _TRACKS), about["split"])
+        return data.with_tracks(read_tracks(self.tracks), about["split"])
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -111,16 +122,39 @@ def new_folder(runs: Path, suffix: str = "") -> Path:
 
 
 def start(
-    folder: Path, recipe: Recipe, data: Dataset, about: str, hardware: Hardware | None = None
+    folder: Path,
+    recipe: Recipe,
+    data: Dataset,
+    about: str,
+    hardware: Hardware | None = None,
+    audio: Path | None = None,
 ) -> Run:
     """Write the configuration of a new run into its folder, and nothing of its training yet.
 
-    `about` says in words what the data are.
+    `about` says in words what the data are, `audio` is the folder of their audio files.
     """
     write_tracks(folder / _TRACKS, data.tracks)
     write_json(folder / _METRICS, {"history": []})
     configuration = _configuration(recipe, data, about, hardware or Hardware())
+    configuration["data"]["audio"] = str(audio.absolute()) if audio else None
     write_json(folder / _CONFIG, configuration)
+    return Run.open(folder)
+
+
+def start_whole(
+    folder: Path,
+    recipe: Recipe,
+    data: Dataset,
+    about: str,
+    hardware: Hardware,
+    audio: Path | None,
+) -> Run:
+    """`start` in a folder that is not there yet: once it is, it holds a whole configuration."""
+    # Made under another name first: a stop in between leaves nothing that looks like it.
+    partial = folder.with_name(f"partial-{folder.name}")
+    partial.mkdir(parents=True, exist_ok=True)
+    start(partial, recipe, data, about, hardware, audio)
+    partial.rename(folder)
     return Run.open(folder)
 
 
@@ -136,8 +170,13 @@ def finish(folder: Path, model: keras.Model, metrics: dict[str, Any]) -> Run:
 
 def write_json(path: Path, values: Any) -> None:
     """Write values as JSON; `path` never holds half of them."""
+    write_text(path, json.dumps(values, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text with the line ends it has; `path` never holds half of it."""
     partial = path.with_name(f"partial-{path.name}")
-    partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    partial.write_text(text, encoding="utf-8", newline="")
     partial.replace(path)
 
 

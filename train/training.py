@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
 
 from train import runs
 from train.dataset import Dataset
+from train.errors import DataError
 from train.evaluate import Scores, evaluate
 from train.fit import Progress, fit, predictor
 from train.progress import bar
@@ -19,29 +22,48 @@ from train.state import State
 _SCORED = ("train", "valid")
 
 
+class Diverged(DataError):
+    """The loss became infinite or no number."""
+
+
 def train(run: Run, data: Dataset, console: Console) -> Run:
-    """Train what is left of a run and finish it; raise DataError where the data don't do."""
-    tracks = {split: data.of(split) for split in _SCORED}
-    recipe = run.recipe
-    done = State.load(run.state).epoch if run.state.is_file() else 0
-    if done:
+    """Train what is left of a run and finish it, with a bar; raises what `train_telling` does."""
+    if done := _epochs_done(run):
         console.print(f"going on after epoch {done}", highlight=False)
-    record = Record(run, done)
     with bar(console) as progress:
         task = progress.add_task("training", total=None)
 
-        def report(now: Progress) -> None:
-            steps = (now.epoch - 1) * now.steps + now.step
-            note = f"epoch {now.epoch}/{now.epochs} loss {now.loss:.3f}"
-            total = now.epochs * now.steps
-            progress.update(task, completed=steps, total=total, description=note)
-            if now.step == now.steps:
-                record.add(now)
+        def show(now: Progress) -> None:
+            note = summary(now)
+            done, total = steps(now)
+            progress.update(task, completed=done, total=total, description=note)
             if now.valid is not None:
-                console.print(f"{note}: {_summary(now.valid)}", highlight=False)
+                console.print(f"{note}: {_scores(now.valid)}", highlight=False)
 
-        model = fit(data, recipe, report, run.hardware, run.state)
-    record.close()
+        return train_telling(run, data, show)
+
+
+def train_telling(run: Run, data: Dataset, tell: Callable[[Progress], None]) -> Run:
+    """Train what is left of a run and finish it; `tell` is called after every step.
+
+    Raises DataError where the data don't do, Diverged where the loss is lost.
+    """
+    tracks = {split: data.of(split) for split in _SCORED}
+    record = Record(run, _epochs_done(run))
+
+    def report(now: Progress) -> None:
+        if not math.isfinite(now.loss):
+            raise Diverged(
+                f"the loss is {now.loss} in epoch {now.epoch}: try a lower learning rate"
+            )
+        if now.step == now.steps:
+            record.add(now)
+        tell(now)
+
+    try:
+        model = fit(data, run.recipe, report, run.hardware, run.state)
+    finally:
+        record.close()
     predict = predictor(model)
     scores = {split: evaluate(predict, data, of) for split, of in tracks.items()}
     metrics: dict[str, Any] = {
@@ -53,5 +75,19 @@ def train(run: Run, data: Dataset, console: Console) -> Run:
     return runs.finish(run.folder, model, metrics)
 
 
-def _summary(scores: Scores) -> str:
+def steps(now: Progress) -> tuple[int, int]:
+    """Steps done, and steps in all."""
+    return (now.epoch - 1) * now.steps + now.step, now.epochs * now.steps
+
+
+def summary(now: Progress) -> str:
+    """How far it is, in a few words."""
+    return f"epoch {now.epoch}/{now.epochs} loss {now.loss:.3f}"
+
+
+def _epochs_done(run: Run) -> int:
+    return State.load(run.state).epoch if run.state.is_file() else 0
+
+
+def _scores(scores: Scores) -> str:
     return f"valid tracks {scores.track_accuracy:.1%}, clips {scores.clip_accuracy:.1%}"

@@ -8,14 +8,14 @@ import onnx
 import onnxruntime
 import pytest
 
-from export import graph, listen, parity
+from export import graph, parity
 from export.__main__ import main
 from export.errors import ExportError
 from serve.audio.frontend import FrontEnd
 from serve.inference.card import ModelCard
 from serve.inference.session import load_model
 from tests.train import synthetic
-from train import runs
+from train import hearing, runs
 from train.dataset import Float32
 
 
@@ -148,6 +148,6 @@ def test_parity_has_a_tolerance(shift: float, fails: bool) -> None:
 def test_features_of_a_track_are_the_servers() -> None:
     front_end = FrontEnd()
     samples = synthetic.sound("noise", 1, front_end.sample_rate, seconds=4.0)
-    found = listen.features(samples, front_end)
+    found = hearing.features(samples, front_end)
     assert found.shape == (3, *front_end.clip_shape), "the remainder of 1.2 s counts"
     assert found[-1].any()

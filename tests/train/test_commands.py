@@ -106,6 +106,7 @@ def test_the_report_is_one_page_that_needs_nothing(workplace: Path, tmp_path: Pa
     assert len(page.sources) == 5
     assert all(source.startswith("data:image/svg+xml;base64,") for source in page.sources)
     assert page.links == []
+    assert "--audio FOLDER</code> measures it" in text
     for part in ("Confusion", "Genres", "Reliability", "Length", "Learning", "Worst-confused"):
         assert f"<h2>{part}" in text
     assert main(["report", *places(workplace), "--out", str(out)]) == 0

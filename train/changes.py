@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import scipy.signal
 
-from serve.audio.decode import Complete, decode
 from serve.audio.mel import Float32
-from train.codecs import Encoding, encode
+from train.codecs import Encoding, coded
 
 Change = Callable[[Float32, int], Float32]
 """Mono samples and their rate to mono samples of the same rate."""
@@ -26,16 +24,6 @@ _ENCODINGS = (
 _GAINS_DB = (-20.0, -6.0, 6.0)
 _LOW_PASS_HZ = 8000.0
 _OFFSET_S = 0.5
-
-
-def coded(samples: Float32, sample_rate: int, *, encoding: Encoding) -> Float32:
-    """Encoded as stereo at the encoding's rate, and decoded as the server does it."""
-    common = math.gcd(sample_rate, encoding.rate)
-    resampled: Float32 = scipy.signal.resample_poly(
-        samples, encoding.rate // common, sample_rate // common
-    )
-    stereo = np.stack([resampled, resampled]).astype(np.float32)
-    return np.concatenate(list(decode(Complete(encode(stereo, encoding)), sample_rate)))
 
 
 def gained(samples: Float32, _: int, *, db: float) -> Float32:

@@ -1,0 +1,112 @@
+"""Space files: what they say, and what is wrong with them, in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import train
+from serve.audio.frontend import FrontEnd
+from train.errors import DataError
+from train.recipe import Recipe
+from train.search_fields import change
+from train.search_points import points_of
+from train.search_space import Coordinates, Space
+
+GRID = '[search]\nmethod = "grid"\n'
+TPE = '[search]\nmethod = "tpe"\ntrials = 3\n'
+
+
+def read(folder: Path, text: str) -> Space:
+    path = folder / "sizes.toml"
+    path.write_text(text)
+    return Space.read(path)
+
+
+def test_a_space_changes_recipe_and_front_end(tmp_path: Path) -> None:
+    text = """
+        [search]
+        method = "grid"
+        [base]
+        epochs = 3
+        [space]
+        "architecture.stages" = [[16, 32], [32, 64, 128]]
+        frames = [{}, { hop_length = 512, "augmentation.mask_frames" = 11 }]
+    """
+    space = read(tmp_path, text)
+    assert space.name == "sizes"
+    at: Coordinates = {"architecture.stages": 0, "frames": 1}
+    made = change(space.settings(at))
+    assert made.recipe.architecture.stages == (16, 32)
+    assert made.recipe.augmentation.mask_frames == 11
+    assert made.recipe.epochs == 3
+    assert made.front_end == FrontEnd(hop_length=512)
+    untouched = change({})
+    assert untouched.recipe == Recipe()
+    assert untouched.front_end == FrontEnd()
+
+
+def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
+    space = read(tmp_path, GRID + "[base]\nepochs = 3\nbatch = 8\n[space]\naverage = [0.0]")
+    assert space.with_base({"epochs": 2}).settings({"average": 0}) == {
+        "epochs": 2,
+        "batch": 8,
+        "average": 0.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("search =", "Invalid value"),
+        ("[space]\nepochs = [1]", "search: Field required"),
+        (GRID, "space: Field required"),
+        (GRID + "[space]", "at least 1 item"),
+        ('[search]\nmethod = "guess"\n[space]\nepochs = [1]', "search.method: Input should be"),
+        (GRID + "seeds = []\n[space]\nepochs = [1]", "search.seeds: List should have"),
+        (GRID + 'seeds = ["a"]\n[space]\nepochs = [1]', "search.seeds.0: Input should be a valid"),
+        (GRID + "seeds = [-1]\n[space]\nepochs = [1]", "search.seeds.0: Input should be greater"),
+        (GRID + "seeds = [1, 1]\n[space]\nepochs = [1]", "a seed is there twice"),
+        (GRID + "folds = 1\n[space]\nepochs = [1]", "search.folds: Input should be greater"),
+        (GRID + "sedes = [1]\n[space]\nepochs = [1]", "search.sedes: Extra inputs"),
+        (GRID + "[space]\nepochs = 1", "space.epochs: Value error, must be a list of values"),
+        (GRID + "[space]\nepochs = []", "space.epochs: there is no value"),
+        (GRID + "[space]\nepochs = [1.5]", "space.epochs: epochs: Input should be a valid integer"),
+        (GRID + "[space]\nepochs = [true]", "valid integer, not True"),
+        (GRID + '[space]\n"augmentation.mixup" = ["a"]', "augmentation.mixup: Input should be"),
+        (GRID + '[space]\n"augmentation.mixap" = [0.0]', "is it augmentation.mixup?"),
+        (GRID + "[space]\naugmentation = [0.0]", "there is no field 'augmentation'"),
+        (GRID + "[space]\nseed = [1]", "there is no field 'seed'"),
+        (GRID + '[space]\n"architecture.stages" = [3]', "architecture.stages: Input should be"),
+        (GRID + "[space]\nhop_length = [0]", "hop_length must be a positive whole number"),
+        (GRID + "[space]\nn_fft = [40000]", "holds no frame of 40000"),
+        (GRID + "[space]\nmasks = [{ mixup = 0.0 }]", "is it augmentation.mixup?"),
+        (GRID + "[base]\nepohcs = 1\n[space]\nbatch = [1]", "is it epochs?"),
+        (GRID + "[space]\nepochs = { low = 1, high = 9 }", "a range is for random and tpe"),
+        ('[search]\nmethod = "tpe"\n[space]\nbatch = [1]', "give trials or minutes"),
+        (TPE + "[space]\nepochs = { low = 9, high = 1 }", "no width"),
+        (TPE + "[space]\nepochs = { low = 1.5, high = 9 }", "valid integer, not 1.5"),
+        (TPE + "[space]\nepochs = { low = 1 }", "space.epochs.Range.high: Field required"),
+        (TPE + "[space]\naverage = { low = 0.0, high = 1.0, log = true }", "no logarithm"),
+        (TPE + '[space]\n"architecture.stages" = { low = 1, high = 2 }', "only a number"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path: Path, text: str, fault: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, text)
+    said = str(caught.value)
+    assert said.startswith(str(tmp_path / "sizes.toml"))
+    assert fault in said
+    assert "\n" not in said
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="can't be read"):
+        Space.read(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(("name", "points"), [("ablations", 9), ("hops", 3)])
+def test_the_spaces_that_are_shipped(name: str, points: int) -> None:
+    (folder,) = train.__path__
+    assert points_of(Space.read(Path(folder) / "spaces" / f"{name}.toml")) == points
