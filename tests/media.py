@@ -11,6 +11,7 @@ from serve.audio.mel import Float32
 from train.codecs import INDEX_FIRST, Encoding, encode
 
 __all__ = [
+    "CHANNELS",
     "ENCODINGS",
     "INDEX_FIRST",
     "LOSSLESS",
@@ -20,6 +21,9 @@ __all__ = [
     "encode",
     "music",
 ]
+
+#: Channels of the layouts.
+CHANNELS = {"mono": 1, "stereo": 2, "5.1": 6, "7.1": 8}
 
 
 def music(seconds: float, rate: int = 44_100, channels: int = 2, seed: int = 0) -> Float32:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Protocol, cast
 
 import av
-import av.audio
-import numpy as np
 from av.container import InputContainer
 
+from serve.audio.frames import Frames
 from serve.audio.mel import Float32
+from serve.audio.parts import Part
 from serve.errors import Undecodable
 
-# Samples per block after resampling: large, because each block costs Python work.
-_BLOCK = 1 << 14
-# Packets in a row that may be broken before the rest is given up.
-_MAX_BROKEN = 1000
 # FFmpeg's buffer for reading through Python.
 _READ_BYTES = 1 << 16
 # Demuxers that may see untrusted bytes. Those that open other files or addresses named inside the
@@ -26,8 +23,6 @@ _CONTAINERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,eac3,flac,flv,iff,matroska,mov,mp3,mpc,mpc8,mpeg,"
     "mpegts,nut,ogg,rm,tta,voc,w64,wav,webm,wv"
 )
-# Channels are averaged: no sum of them leaves full scale.
-_DOWNMIX = {"rematrix_maxval": "1.0"}
 _OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none"}
 
 
@@ -68,19 +63,30 @@ def decode(media: Media, sample_rate: int) -> Iterator[Float32]:
 
     Broken packets are passed over, as players do. Raises Undecodable where there is no audio.
     """
+    for part in attempts(media, sample_rate):
+        yield from part
+
+
+def attempts(media: Media, sample_rate: int) -> Iterator[Part]:
+    """Yield the track as one part, to be iterated over at once, until something has come of it.
+
+    Raises Undecodable where nothing does.
+    """
     # First without seeking, so that decoding starts with the first bytes. Where nothing comes of
     # that, as for an mp4 with its index at the end, everything is waited for.
-    for attempt in (lambda: _Forward(media), media.whole):
-        empty = True
-        for block in _decoded(attempt(), sample_rate):
-            empty = False
-            yield block
-        if not empty:
-            return
+    for file in (lambda: _Forward(media), media.whole):
+        with opened(file()) as container:
+            if container:
+                part = Part(Frames(container), sample_rate)
+                yield part
+                if part.position:
+                    return
     raise Undecodable
 
 
-def _decoded(file: IO[bytes] | _Forward, sample_rate: int) -> Iterator[Float32]:
+@contextmanager
+def opened(file: IO[bytes] | _Forward) -> Iterator[InputContainer | None]:
+    """A container with audio in it; None where it is nothing that we know, or has none."""
     try:
         container = av.open(
             cast(IO[bytes], file),
@@ -90,10 +96,10 @@ def _decoded(file: IO[bytes] | _Forward, sample_rate: int) -> Iterator[Float32]:
             buffer_size=_READ_BYTES,
         )
     except av.error.FFmpegError:
+        yield None
         return
     with container:
-        if container.streams.audio:
-            yield from _resampled(container, sample_rate)
+        yield container if container.streams.audio else None
 
 
 class _Forward:
@@ -101,47 +107,3 @@ class _Forward:
 
     def __init__(self, media: Media) -> None:
         self.read = media.read
-
-
-def _frames(container: InputContainer) -> Iterator[av.AudioFrame]:
-    stream = container.streams.best("audio") or container.streams.audio[0]
-    broken = 0
-    packets = container.demux(stream)
-    while broken < _MAX_BROKEN:
-        try:
-            packet = next(packets)
-            frames = cast(list[av.AudioFrame], packet.decode())
-        except StopIteration:
-            return
-        except av.error.FFmpegError:
-            broken += 1
-            continue
-        broken = 0
-        yield from frames
-
-
-def _resampled(container: InputContainer, sample_rate: int) -> Iterator[Float32]:
-    resampler: av.AudioResampler | None = None
-    setup = None
-    for frame in _frames(container):
-        # A stream may change its format on the way, as chained Ogg and AAC with SBR do.
-        if (found := (frame.format.name, frame.layout.name, frame.sample_rate)) != setup:
-            yield from _blocks(resampler, None)
-            setup = found
-            resampler = av.AudioResampler(
-                "flt", "mono", sample_rate, frame_size=_BLOCK, options=_DOWNMIX
-            )
-        # The time stamps don't matter here, and broken ones would make the filter complain.
-        frame.pts = None
-        yield from _blocks(resampler, frame)
-    yield from _blocks(resampler, None)
-
-
-def _blocks(resampler: av.AudioResampler | None, frame: av.AudioFrame | None) -> Iterator[Float32]:
-    if resampler is None:
-        return
-    for resampled in resampler.resample(frame):
-        samples = resampled.to_ndarray()[0]
-        if not np.isfinite(samples).all():
-            samples = np.nan_to_num(samples, posinf=0.0, neginf=0.0)
-        yield samples

@@ -16,23 +16,28 @@ _SILENCE_PEAK = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What a finished stream came to: clips written, seconds heard."""
+    """What a finished stream came to, counted from the track's start: clips, seconds heard."""
 
     clips: int
     duration_s: float
+    silent: bool
+    """whether nothing was heard in what the stream itself took in"""
 
 
 class FeatureStream:
     """Cuts samples into clips and writes each clip's mel power into a preallocated array.
 
     `out` has the shape (capacity, frames, mel bands), with room for `max_duration_s`. The result
-    does not depend on how the stream was cut into blocks.
+    does not depend on how the stream was cut into blocks. A stream that begins in the middle of a
+    track begins with clip `first`, and leaves those before alone.
     """
 
     # Encoders pad the ends of a track, by up to a few thousand samples: that is not its length.
     SLACK_S = 1.0
 
-    def __init__(self, mel: MelSpectrogram, out: Float32, max_duration_s: float) -> None:
+    def __init__(
+        self, mel: MelSpectrogram, out: Float32, max_duration_s: float, first: int = 0
+    ) -> None:
         front_end = mel.front_end
         self._mel = mel
         self._out = out
@@ -41,8 +46,8 @@ class FeatureStream:
         self._samples = np.zeros((mel.batch, front_end.clip_samples), np.float32)
         self._flat = self._samples.reshape(-1)
         self._filled = 0
-        self._clips = 0
-        self._total = 0
+        self._clips = first
+        self._total = first * front_end.clip_samples
         self._peak = 0.0
 
     @staticmethod
@@ -53,7 +58,7 @@ class FeatureStream:
 
     @property
     def seconds(self) -> float:
-        """Seconds of audio taken in so far."""
+        """Seconds of audio so far, counted from the track's start."""
         return self._total / self._mel.front_end.sample_rate
 
     def push(self, samples: Float32) -> None:
@@ -74,17 +79,22 @@ class FeatureStream:
 
     def finish(self) -> Extent:
         """Write what is left; raise TooShort under half a clip, Silent where nothing is heard."""
+        extent = self.end()
+        if extent.silent:
+            raise Silent
+        return extent
+
+    def end(self) -> Extent:
+        """The same for a part of a track, of which another part may be heard."""
         front_end = self._mel.front_end
         if self._total == 0 or front_end.clips_in(self._total) == 0:
             raise TooShort(
                 f"There are {self.seconds:.2f} s of audio; at least {front_end.clip_s / 2:.2f} s "
                 "are needed."
             )
-        if self._peak < _SILENCE_PEAK:
-            raise Silent
         self._flat[self._filled :] = 0.0
         self._write(front_end.clips_in(self._filled))
-        return Extent(self._clips, self.seconds)
+        return Extent(self._clips, self.seconds, self._peak < _SILENCE_PEAK)
 
     def _write(self, clips: int) -> None:
         self._mel.into(self._samples[:clips], self._out[self._clips : self._clips + clips])

@@ -1,53 +1,92 @@
-"""The messages between the server and a decoder process: a kind, a length, a body.
+"""The messages between the server and a decoder process: a kind, a length, a body in JSON.
 
-To the decoder: JOB (no body), DATA (encoded bytes) and END for each track. From it: READY once,
-then for each track PROGRESS and one DONE (both JSON) or FAILED (JSON: code, text).
+To the decoder: JOB begins a track or a part of one; its media and its features are handed over as
+descriptors on a socket of their own. Then GROWN and END tell of the media, UNTIL of the joint
+where the part may end, ALONE that nobody else writes features any more.
+
+From it: READY once, then for each JOB PROGRESS, a JOINT or UNSEEKABLE for a part that begins in
+the middle, PARTED where a joint does not fit, and one DONE or FAILED.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import struct
-from typing import IO, Any
+from typing import Any
 
-JOB, DATA, END = b"j", b"d", b"e"
-READY, PROGRESS, DONE, FAILED = b"r", b"p", b"o", b"f"
+JOB, GROWN, END, UNTIL, ALONE = b"j", b"g", b"e", b"u", b"a"
+READY, PROGRESS, JOINT, UNSEEKABLE, PARTED, DONE, FAILED = (
+    *(b"r", b"p", b"t", b"x", b"b"),
+    *(b"o", b"f"),
+)
+
+Message = tuple[bytes, dict[str, Any]]
 
 _HEADER = struct.Struct("!cI")
-_MAX_BODY = 1 << 20
+_MAX_BODY = 1 << 16
+_RECEIVED_BYTES = 1 << 12
 
 
-def pack(kind: bytes, body: bytes = b"") -> bytes:
-    """One message as bytes; the body may have at most 1 MiB."""
-    if len(body) > _MAX_BODY:
-        raise ValueError(f"a message of {len(body)} bytes")
+def pack(kind: bytes, **values: Any) -> bytes:
+    """One message as bytes."""
+    body = json.dumps(values).encode()
     return _HEADER.pack(kind, len(body)) + body
 
 
-def pack_json(kind: bytes, **values: Any) -> bytes:
-    """One message whose body is JSON."""
-    return pack(kind, json.dumps(values).encode())
-
-
-def receive(file: IO[bytes]) -> tuple[bytes, bytes]:
-    """Wait for the next message: kind, body. Raise EOFError at the end of the stream."""
-    header = file.read(_HEADER.size)
-    if len(header) < _HEADER.size:
-        raise EOFError
-    kind, length = _HEADER.unpack(header)
-    body = file.read(length)
-    if len(body) < length:
-        raise EOFError
-    return kind, body
-
-
-async def receive_from(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    """Wait for the next message: kind, body. Raise EOFError at the end of the stream."""
+async def receive_from(reader: asyncio.StreamReader) -> Message:
+    """Wait for the next message. Raise EOFError at the end of the stream."""
     try:
         kind, length = _HEADER.unpack(await reader.readexactly(_HEADER.size))
         if length > _MAX_BODY:
             raise EOFError(f"a message of {length} bytes")
-        return kind, await reader.readexactly(length)
-    except ConnectionError as error:
+        values: dict[str, Any] = json.loads(await reader.readexactly(length))
+    except (ConnectionError, ValueError) as error:
         raise EOFError from error
+    return kind, values
+
+
+class Channel:
+    """The decoder's end: messages that can be waited for, or only looked for."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._received = bytearray()
+
+    def send(self, kind: bytes, **values: Any) -> None:
+        """Send one message."""
+        self._socket.sendall(pack(kind, **values))
+
+    def wait(self) -> Message:
+        """Wait for the next message. Raise EOFError at the end of the stream."""
+        while (message := self._next()) is None:
+            self._receive(0)
+        return message
+
+    def look(self) -> Message | None:
+        """The next message if it is there. Raise EOFError at the end of the stream."""
+        if (message := self._next()) is None:
+            try:
+                self._receive(socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return None
+            message = self._next()
+        return message
+
+    def _receive(self, flags: int) -> None:
+        received = self._socket.recv(_RECEIVED_BYTES, flags)
+        if not received:
+            raise EOFError
+        self._received += received
+
+    def _next(self) -> Message | None:
+        if len(self._received) < _HEADER.size:
+            return None
+        kind, length = _HEADER.unpack_from(self._received)
+        end = _HEADER.size + length
+        if len(self._received) < end:
+            return None
+        values: dict[str, Any] = json.loads(self._received[_HEADER.size : end])
+        del self._received[:end]
+        return kind, values

@@ -1,4 +1,4 @@
-"""The decoder processes: a few, warm, each with one track at a time."""
+"""The decoder processes: a few, warm, each with one track, or part of a track, at a time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from serve.audio.decoder import Decoder
 from serve.audio.frontend import FrontEnd
+from serve.audio.track import Track
 from serve.errors import Internal
 
 _LOG = logging.getLogger(__name__)
@@ -57,19 +58,41 @@ class DecoderPool:
         self._all.clear()
 
     @asynccontextmanager
-    async def lease(self) -> AsyncIterator[Decoder]:
+    async def lease(self) -> AsyncIterator[Track]:
         """Wait for a free decoder and have it, with its memory, until the context is left."""
         decoder = await self._idle.get()
         while not decoder.alive:  # killed from outside while it had nothing to do
             self._replace(decoder)
             decoder = await self._idle.get()
         try:
-            yield decoder
+            yield Track(decoder, self._borrowed, self._memory_bytes)
         finally:
-            if decoder.idle and decoder.alive:
-                self._idle.put_nowait(decoder)
+            await self._give_back(decoder)
+
+    @asynccontextmanager
+    async def _borrowed(self, most: int) -> AsyncIterator[list[Decoder]]:
+        """Those that are free at this moment, up to `most`, until the context is left."""
+        decoders: list[Decoder] = []
+        while len(decoders) < most and not self._idle.empty():
+            decoder = self._idle.get_nowait()
+            if decoder.alive:
+                decoders.append(decoder)
             else:
                 self._replace(decoder)
+        try:
+            yield decoders
+        finally:
+            await asyncio.gather(*map(self._give_back, decoders))
+
+    async def _give_back(self, decoder: Decoder) -> None:
+        if decoder.idle and decoder.alive:
+            self._idle.put_nowait(decoder)
+            return
+        try:
+            # When this is over, nothing writes to the track's memory any more.
+            await decoder.kill()
+        finally:
+            self._replace(decoder)
 
     async def _add(self) -> None:
         decoder = await Decoder.start(self._front_end, self._max_duration_s, self._memory_bytes)

@@ -9,11 +9,10 @@ from scipy.signal import correlate, resample_poly
 
 from serve.audio.decode import decode
 from serve.errors import Undecodable
-from tests.media import ENCODINGS, LOSSLESS, Bytes, Encoding, by_name, encode, music
+from tests.media import CHANNELS, ENCODINGS, LOSSLESS, Bytes, Encoding, by_name, encode, music
 
 RATE = 22_050
 SECONDS = 4.2
-CHANNELS = {"mono": 1, "stereo": 2, "5.1": 6, "7.1": 8}
 # mp4 and its kin with the index last can't be read without seeking.
 NEED_THE_WHOLE = {"alac", "m4a-index-last", "m4a-5.1"}
 
@@ -77,9 +76,10 @@ def test_full_scale_on_all_channels_stays_full_scale():
 
 
 def test_no_block_is_small_and_the_rest_comes_too():
-    media = Bytes(encode(music(2.0), by_name("mp3")))
+    media = Bytes(encode(music(5.0), by_name("mp3")))
     sizes = [len(block) for block in decode(media, RATE)]
-    assert set(sizes[:-1]) == {1 << 14}
+    assert len(sizes) > 2
+    assert min(sizes[:-1]) > 1 << 13
 
 
 def test_not_a_number_and_infinity_become_silence():

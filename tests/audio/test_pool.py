@@ -56,9 +56,9 @@ async def endless(content):
     await asyncio.Event().wait()
 
 
-async def decode_in(pool, content, on_seconds=lambda seconds: None):
+async def decode_in(pool, content, on_seconds=lambda seconds: None, size=5000):
     async with pool.lease() as decoder:
-        decoded = await decoder.decode(blocks(content), on_seconds)
+        decoded = await decoder.decode(blocks(content, size), on_seconds)
         return decoded.features[: decoded.clips].copy(), decoded
 
 

@@ -177,7 +177,7 @@ def strict(tiny_model):
         model=tiny_model,
         max_duration_s=10,
         max_body_bytes=1 << 20,
-        deadline_s=1.5,
+        deadline_s=3.0,
         max_requests=1,
         decoders=1,
     ) as running:

@@ -1,0 +1,173 @@
+"""The decoded frames of a container's audio, each at its place in the track."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from itertools import islice
+from typing import cast
+
+import av
+from av import AudioCodecContext, AudioFrame, Packet
+from av.codec.context import Flags2
+from av.container import InputContainer
+
+# Packets in a row that may be broken before the rest is given up.
+_MAX_BROKEN = 1000
+# These decoders carry a random number generator on from frame to frame (AAC for substituted noise,
+# AC-3 for dither), so that a decoder begun in the middle gives other noise. Theirs are begun anew
+# every few seconds, wherever the decoding began: the same noise, however a track is parted.
+_RENEWED = {"aac": "LC", "ac3": None}
+RENEWED_S = 20
+# Packets that a new decoder is given before those that count: a frame overlaps the one before.
+_RENEWED_PACKETS = 2
+# Decoders that give the same samples soon after any place where they begin. Others are never begun
+# in the middle of a track.
+_SEEKABLE = {
+    *("aac", "ac3", "alac", "flac", "mp3", "mp3float", "opus", "vorbis", "wavpack"),
+}
+# What a decoder is given before the samples that count: Opus takes the longest, some 0.7 s.
+_LEAD_S = 2
+# The first frames after a seek may be partial; this one tells where we are.
+_TELLING = 2
+# A container that can't seek any better than this would cost more than is won.
+_MAX_OVERSHOOT_S = 10
+
+
+class Unseekable(Exception):
+    """The audio can't be taken up in its middle, not so that the samples are the same."""
+
+
+class Frames:
+    """Iterates over the frames of an audio stream, once.
+
+    Broken packets are passed over, as players do.
+    """
+
+    def __init__(self, container: InputContainer) -> None:
+        stream = container.streams.best("audio") or container.streams.audio[0]
+        self._container = container
+        self._stream = cast(av.AudioStream, stream)
+        self._decoder: AudioCodecContext = self._stream.codec_context
+        self._decoded = self._run()
+        self._period = 0
+        #: samples (of each channel) of the track before the frame that was given last, and in it
+        self.position = self.samples = 0
+        self._watched: float = float("inf")
+        #: when the watched sample is heard, by the container's clock; None while not known
+        self.time: Fraction | None = None
+        self._renewal: float = float("inf")
+        self._recent: deque[Packet[av.AudioStream]] = deque(maxlen=_RENEWED_PACKETS)
+
+    def __iter__(self) -> Iterator[AudioFrame]:
+        return self._decoded
+
+    @property
+    def end(self) -> int:
+        """Samples of the track up to the end of the frame that was given last."""
+        return self.position + self.samples
+
+    @property
+    def duration_s(self) -> float | None:
+        """The track's length as the container states it."""
+        if self._stream.duration is not None and self._stream.time_base is not None:
+            return float(self._stream.duration * self._stream.time_base)
+        duration = self._container.duration
+        return None if duration is None else duration / av.time_base
+
+    def watch(self, sample: int) -> None:
+        """Let `time` be that of a sample which is still to come."""
+        self.time = None
+        self._watched = sample
+
+    def seek(self, seconds: float) -> AudioFrame:
+        """Go on at a frame shortly before `seconds`, which is given back; raise Unseekable.
+
+        Samples are the same as always from `seconds` on. Nothing may have been taken yet.
+        """
+        name = self._decoder.name
+        start = list(islice(self, _TELLING + 1))
+        if len(start) <= _TELLING or not (name in _SEEKABLE or name.startswith("pcm_")):
+            raise Unseekable
+        if name in _RENEWED and self._renewal == float("inf"):
+            raise Unseekable
+        known, rate = start[-1], start[-1].sample_rate
+        ticks, at = self._stream.time_base, self.position
+        if known.pts is None or not ticks:
+            raise Unseekable
+        target = seconds - _LEAD_S - at / rate
+        try:
+            self._container.seek(known.pts + int(target / ticks), stream=self._stream)
+        except av.error.FFmpegError:
+            raise Unseekable from None
+        if self._container.format.name == "mp3":
+            # Its demuxer knows of padding at the end only where it can seek, and a track's first
+            # part is read without.
+            self._decoder.flags2 |= Flags2.skip_manual
+        self._decoded = self._run()
+        self._renewal = float("inf")
+        frame = next(islice(self, _TELLING, None), None)
+        if frame is None or frame.pts is None or frame.sample_rate != rate:
+            raise Unseekable
+        passed = (frame.pts - known.pts) * ticks * rate
+        # Where the clock is too coarse for samples, frames of one size are counted.
+        unit = 1 if ticks * rate <= 1 else known.samples
+        self.position = at + round(passed / unit) * unit
+        if not seconds - _MAX_OVERSHOOT_S < self.end / rate < seconds:
+            raise Unseekable
+        self._renew_after(self.position, rate)
+        return frame
+
+    def _run(self) -> Iterator[AudioFrame]:
+        broken = 0
+        packets = self._container.demux(self._stream)
+        while broken < _MAX_BROKEN:
+            try:
+                packet = next(packets)
+                if self.position + self.samples >= self._renewal:
+                    self._renew()
+                self._recent.append(packet)
+                frames = self._decoder.decode(packet)
+            except StopIteration:
+                return
+            except av.error.FFmpegError:
+                broken += 1
+                continue
+            broken = 0
+            for frame in frames:
+                self.position += self.samples
+                self.samples = frame.samples
+                if self.position + self.samples > self._watched:
+                    self._note(frame)
+                if not self.position:
+                    self._renew_after(0, frame.sample_rate)
+                yield frame
+
+    def _note(self, frame: AudioFrame) -> None:
+        if self.position <= self._watched and frame.pts is not None and frame.time_base:
+            into = Fraction(int(self._watched) - self.position, frame.sample_rate)
+            self.time = frame.pts * frame.time_base + into
+        self._watched = float("inf")
+
+    def _renewable(self) -> bool:
+        name = self._decoder.name
+        return name in _RENEWED and _RENEWED[name] in (None, self._decoder.profile)
+
+    def _renew_after(self, position: int, rate: int) -> None:
+        if self._renewable():
+            self._period = rate * RENEWED_S
+            self._renewal = (position // self._period + 1) * self._period
+
+    def _renew(self) -> None:
+        if not self._renewable():  # AAC that was found to be more than that on the way
+            self._renewal = float("inf")
+            return
+        self._renewal += self._period
+        decoder = cast(AudioCodecContext, av.CodecContext.create(self._decoder.name, "r"))
+        decoder.extradata = self._stream.codec_context.extradata
+        for packet in self._recent:
+            with suppress(av.error.FFmpegError):
+                decoder.decode(packet)
+        self._decoder = decoder
