@@ -43,7 +43,11 @@ class Running:
 
 @contextmanager
 def running_server(**settings: Any) -> Iterator[Running]:
-    """Start a server with these settings, wait until it is ready, and stop it in the end."""
+    """Start a server with these settings, wait until it is ready, and stop it in the end.
+
+    It does not keep yt-dlp loaded, which few tests are about.
+    """
+    settings = {"youtube_preload": False} | settings
     pipeline = Pipeline.from_settings(Settings(port=0, **settings))
     config = uvicorn.Config(create_app(pipeline), port=0, lifespan="on", ws="none", log_config=None)
     server = uvicorn.Server(config)

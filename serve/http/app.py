@@ -20,7 +20,7 @@ def create_app(pipeline: Pipeline) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with pipeline:
+        async with pipeline, pipeline.preloading():
             yield
 
     app = Starlette(

@@ -1,6 +1,7 @@
 """`POST /predict` with a link: the whole way, against a stand-in for YouTube."""
 
 import asyncio
+import json
 import os
 import threading
 
@@ -12,10 +13,11 @@ from tests.eventually import until
 from tests.http.test_predict import SONG, multipart, stream
 from tests.media import INDEX_FIRST, Encoding, by_name, encode, music
 from tests.server import running_server
-from tests.sources.processes import downloaders
+from tests.sources.processes import LOAD_S, downloaders, templates
 from tests.standin import Video, faults
 
 ID = "dQw4w9WgXcQ"
+EVENTS = {"Accept": "text/event-stream"}
 URL = f"https://www.youtube.com/watch?v={ID}"
 M4A = encode(music(60.0), by_name("m4a-index-first"))
 WEBM = encode(music(60.0, 48_000), by_name("opus-webm"))
@@ -55,6 +57,40 @@ def test_progress_of_a_link(client, youtube):
     assert fractions[-1] == pytest.approx(1.0, abs=0.02)
     assert events[1][1]["duration_s"] == 60
     assert events[-1][0] == "result"
+
+
+def test_the_first_event_does_not_wait_for_youtube(client, youtube):
+    youtube.add(Video(ID, watch=faults.hang()))
+    with client.stream("POST", "/predict", json={"url": URL}, headers=EVENTS) as response:
+        lines = response.iter_lines()
+        assert next(lines) == "event: progress"
+        event = json.loads(next(lines).removeprefix("data: "))
+        assert event["stage"] == "accepted"
+        assert event["fraction"] is None
+        until(lambda: youtube.log)  # it was asked, and will never answer
+    until(lambda: downloaders() == [])
+
+
+def test_with_yt_dlp_kept_loaded(tiny_model, youtube):
+    youtube.add(Video(ID, {140: M4A}, title="T", length=60))
+    with running_server(model=tiny_model, decoders=1, youtube_preload=True) as server:
+        until(lambda: server.metric("topgenre_youtube_preloaded") == 1, LOAD_S)
+        (template,) = templates()
+        with server.client() as client:
+            for _ in range(2):
+                answer = client.post("/predict", json={"url": URL})
+                assert answer.json()["video_title"] == "T"
+            assert downloaders() == []
+            youtube.add(Video(ID, {140: M4A}, length=60, fault=faults.stall(100_000)))
+            with client.stream("POST", "/predict", json={"url": URL}, headers=EVENTS) as response:
+                lines = response.iter_lines()  # when it goes, the connection does
+                assert next(lines)
+                until(lambda: len(youtube.audio()) > 2)
+                (downloader,) = downloaders()
+                assert psutil.Process(downloader).ppid() == template
+            until(lambda: downloaders() == [])
+        assert templates() == [template]
+    assert templates() == []
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,33 @@ from pathlib import Path
 
 import psutil
 
-from serve.sources.youtube.process import COMMAND
+from serve.sources.youtube import preloaded
+from serve.sources.youtube import process as started
 
 #: Longest wait for something that ought to happen at once, in seconds.
 PATIENCE_S = 20.0
+#: Longest wait for yt-dlp to be loaded, in seconds: that has the lowest priority.
+LOAD_S = 120.0
 
 
 def downloaders(parent: int | None = None) -> list[int]:
     """The process groups that the downloaders of this process (or another) lead."""
+    server = psutil.Process(parent)
+    anew = _leaders(server, started.COMMAND, recursive=False)
+    loaded = _leaders(server, preloaded.COMMAND, recursive=True)
+    return anew + sorted({*loaded} - {*templates(parent)})
+
+
+def templates(parent: int | None = None) -> list[int]:
+    """The processes with yt-dlp loaded that this process (or another) has started."""
+    return _leaders(psutil.Process(parent), preloaded.COMMAND, recursive=False)
+
+
+def _leaders(server: psutil.Process, command: tuple[str, ...], *, recursive: bool) -> list[int]:
     found = []
-    for child in psutil.Process(parent).children():
+    for child in server.children(recursive):
         with suppress(psutil.Error, ProcessLookupError):
-            if COMMAND[-1] in child.cmdline() and os.getpgid(child.pid) == child.pid:
+            if command[-1] in child.cmdline() and os.getpgid(child.pid) == child.pid:
                 found.append(child.pid)
     return found
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,18 +15,29 @@ import uvloop
 from serve.errors import Private, Timeout, TooLong, YouTubeError
 from serve.process import ROOT
 from serve.sources.stream import AudioSource, AudioStream, SourceInfo
-from serve.sources.youtube import YouTubeOptions, YouTubeSource
+from serve.sources.youtube import Launcher, YouTubeOptions, YouTubeSource
 from serve.sources.youtube.frames import Kind
 from serve.sources.youtube.job import Job
-from serve.sources.youtube.process import COMMAND
+from serve.sources.youtube.process import COMMAND, Start, spawn
 from tests.eventually import eventually, until
 from tests.sources.fetching import read_frames
-from tests.sources.processes import PATIENCE_S, downloaders, members, open_pipes, zombies
+from tests.sources.processes import LOAD_S, PATIENCE_S, downloaders, members, open_pipes, zombies
 from tests.standin import Handler, StandIn, Video, faults, pages
 
 ID = "AAAAAAAAAAA"
 LONG = random.Random(0).randbytes(11 << 20)  # more than one range
 SHORT = LONG[:300_000]
+
+
+@pytest.fixture(params=["started anew", "forked"])
+async def start(request: pytest.FixtureRequest, youtube: StandIn) -> AsyncIterator[Start]:
+    """How downloaders come to be."""
+    if request.param == "started anew":
+        yield spawn
+        return
+    async with Launcher() as launcher:
+        await eventually(lambda: launcher.preloaded, LOAD_S)
+        yield launcher.start
 
 
 async def download(source: AudioSource) -> tuple[SourceInfo, bytes]:
@@ -39,9 +51,9 @@ async def receive(stream: AudioStream, into: bytearray) -> None:
 
 
 @pytest.mark.parametrize("itag", [140, 251])
-async def test_byte_for_byte(youtube: StandIn, itag: int) -> None:
+async def test_byte_for_byte(youtube: StandIn, start: Start, itag: int) -> None:
     youtube.add(Video(ID, {itag: LONG}, title="Ünïcode ♫"))
-    info, audio = await download(YouTubeSource(ID))
+    info, audio = await download(YouTubeSource(ID, start=start))
     assert info == SourceInfo("Ünïcode ♫", 600.0, len(LONG))
     assert audio == LONG
     assert len(youtube.audio()) == 2
@@ -57,11 +69,13 @@ def test_under_uvloop(youtube: StandIn) -> None:
     assert zombies() == []
 
 
-async def test_several_at_once(youtube: StandIn) -> None:
+async def test_several_at_once(youtube: StandIn, start: Start) -> None:
     ids = [letter * 11 for letter in "ABCD"]
     for number, video_id in enumerate(ids):
         youtube.add(Video(video_id, {140: SHORT[number:]}))
-    results = await asyncio.gather(*(download(YouTubeSource(video_id)) for video_id in ids))
+    results = await asyncio.gather(
+        *(download(YouTubeSource(video_id, start=start)) for video_id in ids)
+    )
     assert [audio for _, audio in results] == [SHORT[n:] for n in range(len(ids))]
 
 
@@ -72,18 +86,22 @@ async def test_several_at_once(youtube: StandIn) -> None:
         (Video(ID, status="LOGIN_REQUIRED", reason="Private video"), Private),
     ],
 )
-async def test_refusal(youtube: StandIn, video: Video, error: type[Exception]) -> None:
+async def test_refusal(
+    youtube: StandIn, start: Start, video: Video, error: type[Exception]
+) -> None:
     youtube.add(video)
     with pytest.raises(error):
-        await download(YouTubeSource(ID))
+        await download(YouTubeSource(ID, start=start))
     assert youtube.audio() == []
     assert downloaders() == []
 
 
-async def test_failure_on_the_way(youtube: StandIn, caplog: pytest.LogCaptureFixture) -> None:
+async def test_failure_on_the_way(
+    youtube: StandIn, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
     youtube.add(Video(ID, {140: SHORT}, fault=faults.close(1000)))
     options = YouTubeOptions(retries=0)
-    async with YouTubeSource(ID, options).open() as stream:
+    async with YouTubeSource(ID, options, start).open() as stream:
         received = bytearray()
         with pytest.raises(YouTubeError):
             await receive(stream, received)
@@ -111,9 +129,9 @@ async def test_blocks_flow_while_it_drips(youtube: StandIn) -> None:
 # how it ends
 
 
-async def test_leaving_midway_kills(youtube: StandIn) -> None:
+async def test_leaving_midway_kills(youtube: StandIn, start: Start) -> None:
     youtube.add(Video(ID, {140: SHORT}, fault=faults.stall(1000)))
-    async with YouTubeSource(ID).open() as stream:
+    async with YouTubeSource(ID, start=start).open() as stream:
         assert await anext(aiter(stream))
         (group,) = downloaders()
         assert members(group)
@@ -122,12 +140,12 @@ async def test_leaving_midway_kills(youtube: StandIn) -> None:
 
 
 @pytest.mark.parametrize("way", ["cancel", "deadline", "error"])
-async def test_any_way_out_kills(youtube: StandIn, way: str) -> None:
+async def test_any_way_out_kills(youtube: StandIn, start: Start, way: str) -> None:
     youtube.add(Video(ID, {140: SHORT}, fault=faults.stall(1000)))
     groups: list[int] = []
 
     async def listener(deadline: asyncio.Timeout) -> None:
-        async with YouTubeSource(ID).open() as stream:
+        async with YouTubeSource(ID, start=start).open() as stream:
             groups.extend(downloaders())
             async for _ in stream:
                 if way == "error":
@@ -154,9 +172,9 @@ async def test_any_way_out_kills(youtube: StandIn, way: str) -> None:
     assert zombies() == []
 
 
-async def test_cancel_before_youtube_answers(youtube: StandIn) -> None:
+async def test_cancel_before_youtube_answers(youtube: StandIn, start: Start) -> None:
     youtube.add(Video(ID, {140: SHORT}, watch=faults.hang()))
-    task = asyncio.create_task(download(YouTubeSource(ID)))
+    task = asyncio.create_task(download(YouTubeSource(ID, start=start)))
     await eventually(lambda: youtube.log)
     (group,) = downloaders()
     task.cancel()
@@ -165,8 +183,8 @@ async def test_cancel_before_youtube_answers(youtube: StandIn) -> None:
     assert not members(group)
 
 
-async def test_cancel_at_once(youtube: StandIn) -> None:
-    task = asyncio.create_task(download(YouTubeSource(ID)))
+async def test_cancel_at_once(youtube: StandIn, start: Start) -> None:
+    task = asyncio.create_task(download(YouTubeSource(ID, start=start)))
     await eventually(downloaders)
     (group,) = downloaders()
     task.cancel()
@@ -182,10 +200,10 @@ def endless_player(handler: Handler) -> bool:
     return handler.request_line.path == pages.PLAYER_PATH and handler.reply(200, source)
 
 
-async def test_cancel_takes_deno_along(youtube: StandIn) -> None:
+async def test_cancel_takes_deno_along(youtube: StandIn, start: Start) -> None:
     youtube.add(Video(ID, {140: SHORT}, challenges=True))
     youtube.route = endless_player
-    task = asyncio.create_task(download(YouTubeSource(ID)))
+    task = asyncio.create_task(download(YouTubeSource(ID, start=start)))
     await eventually(lambda: pages.PLAYER_PATH in youtube.paths())
     (group,) = downloaders()
     # Busy with the challenge: while it still reads its input, it would end with its parent.
@@ -199,7 +217,7 @@ async def test_cancel_takes_deno_along(youtube: StandIn) -> None:
 
 PARENT = f"""
 import asyncio
-from serve.sources.youtube import YouTubeOptions, YouTubeSource
+from serve.sources.youtube import Launcher, YouTubeOptions, YouTubeSource
 
 async def main():
     async with YouTubeSource("{ID}", YouTubeOptions(timeout_s=60)).open() as stream:
@@ -223,13 +241,13 @@ def test_death_of_the_parent_kills(youtube: StandIn) -> None:
     until(lambda: not members(group), PATIENCE_S)
 
 
-async def test_nothing_is_left_open(youtube: StandIn) -> None:
+async def test_nothing_is_left_open(youtube: StandIn, start: Start) -> None:
     youtube.add(Video(ID, {140: SHORT}))
-    await download(YouTubeSource(ID))
+    await download(YouTubeSource(ID, start=start))
     await asyncio.sleep(0)
     before = open_pipes()
     for _ in range(2):
-        await download(YouTubeSource(ID))
+        await download(YouTubeSource(ID, start=start))
     await eventually(lambda: open_pipes() <= before)
     assert zombies() == []
 

@@ -1,12 +1,13 @@
 """YouTube as a source: from a pasted link to the bytes of a video's audio.
 
-The server's side is `url`, `download`, `process` and `frames`. The downloader's side (`child`,
-`lifeline`, `work`, `extract`, `transfer`, `failures`, `fence`) runs in a process of its own and is
-the only one that imports yt-dlp.
+The server's side is `url`, `download`, `launcher`, `process`, `preloaded` and `frames`. The
+downloader's side (`child`, `lifeline`, `work`, `extract`, `transfer`, `failures`, `fence`; and
+`template`, `rehearsal`) runs in processes of its own and is the only one that imports yt-dlp.
 """
 
 from serve.sources.youtube.download import YouTubeSource
 from serve.sources.youtube.job import YouTubeOptions
+from serve.sources.youtube.launcher import Launcher
 from serve.sources.youtube.url import video_id
 
-__all__ = ["YouTubeOptions", "YouTubeSource", "video_id"]
+__all__ = ["Launcher", "YouTubeOptions", "YouTubeSource", "video_id"]

@@ -1,8 +1,8 @@
-"""The downloader's process: `python -m serve.sources.youtube.child`, one for one video.
+"""The downloader's process, one for one video: `python -m serve.sources.youtube.child`.
 
 Standard input: one job as a line of JSON (`job.Job`), then nothing; it stays open as long as the
-parent lives (`lifeline`). Standard output: frames (`frames`). The process imports yt-dlp before
-it waits for its job, so that it can be started ahead of time. It writes no file.
+server lives (`lifeline`). Standard output: frames (`frames`). It writes no file. Where yt-dlp is
+kept loaded, `template` forks such processes instead, and they begin with `serve`.
 """
 
 from __future__ import annotations
@@ -10,23 +10,35 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import BinaryIO
 
 from serve.sources.youtube.lifeline import listen
 
+Run = Callable[[bytes, BinaryIO], int]
+
 
 def main() -> int:
-    """Do the one job; 0 if all was sent, 1 if an error was, or nobody listens any more."""
+    """Do one job in a process started for it; the exit code of `serve`."""
     gc.disable()  # one short job: what garbage there is goes with the process
+    return serve(load)
+
+
+def serve(load: Callable[[], Run]) -> int:
+    """Do the one job; 0 if all was sent, 1 if an error was, or nobody listens any more."""
     lines = listen(sys.stdin.fileno())
     pipe = _take_stdout()
+    run = load()
+    return run(lines.get(), pipe)
+
+
+def load() -> Run:
+    """The slow part of a start: yt-dlp, which looks at the environment; what does a job then."""
     confine(os.environ)
-    # Here, not above: the slow part of a start (yt-dlp), which looks at the environment.
     from serve.sources.youtube import fence, work
 
     fence.refuse_redirects()
-    return work.run(lines.get(), pipe)
+    return work.run
 
 
 def _take_stdout() -> BinaryIO:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +12,7 @@ from serve.errors import Extractor, Internal, TopgenreError, YouTubeError, from_
 from serve.sources.stream import SourceInfo
 from serve.sources.youtube.frames import Kind, parse_json, read_frame
 from serve.sources.youtube.job import Job, YouTubeOptions
-from serve.sources.youtube.process import running
+from serve.sources.youtube.process import Running, Start, running, spawn
 
 logger = logging.getLogger(__name__)
 
@@ -22,11 +21,13 @@ logger = logging.getLogger(__name__)
 class YouTubeSource:
     """The audio of one video, by its 11-character id (see `url.video_id`).
 
-    It sets no deadline of its own: put `asyncio.timeout` around its use.
+    `start` starts its downloader; a `Launcher` has a faster way than the default. It sets no
+    deadline of its own: put `asyncio.timeout` around its use.
     """
 
     video_id: str
     options: YouTubeOptions = field(default_factory=YouTubeOptions)
+    start: Start = spawn
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[YouTubeStream]:
@@ -34,14 +35,14 @@ class YouTubeSource:
 
         Raises a TopgenreError that says why it can't be had: see `failures`.
         """
-        async with running(Job(self.video_id, self.options)) as reader:
-            kind, payload = await read_frame(reader)
+        async with running(Job(self.video_id, self.options), self.start) as child:
+            kind, payload = await read_frame(child.reader)
             if kind is Kind.ERROR:
                 raise _error(self.video_id, payload)
             if kind is not Kind.INFO:
                 raise Internal("The downloader could not be understood.")
             title, duration_s, size_bytes = parse_json(payload, "title", "duration_s", "size_bytes")
-            yield YouTubeStream(self.video_id, SourceInfo(title, duration_s, size_bytes), reader)
+            yield YouTubeStream(self.video_id, SourceInfo(title, duration_s, size_bytes), child)
 
 
 class YouTubeStream:
@@ -50,10 +51,10 @@ class YouTubeStream:
     While iterated it raises a TopgenreError where the download fails.
     """
 
-    def __init__(self, video_id: str, info: SourceInfo, reader: asyncio.StreamReader) -> None:
+    def __init__(self, video_id: str, info: SourceInfo, child: Running) -> None:
         self._video_id = video_id
         self._info = info
-        self._reader = reader
+        self._child = child
         self._received = 0
         self._ended = False
 
@@ -67,12 +68,13 @@ class YouTubeStream:
 
     async def __anext__(self) -> bytes:
         while not self._ended:
-            kind, payload = await read_frame(self._reader)
+            kind, payload = await read_frame(self._child.reader)
             if kind is Kind.DATA:
                 self._received += len(payload)
                 return payload
             if kind is not Kind.WAIT:
                 self._ended = True
+                self._child.end()  # now, so that nobody has to wait for it later
                 self._end(kind, payload)
         raise StopAsyncIteration
 

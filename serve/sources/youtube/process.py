@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import IO
 
 from serve.errors import Internal
 from serve.process import ROOT, child_environment, kill_group
@@ -22,53 +24,90 @@ PASSED = (
 )
 
 
-@asynccontextmanager
-async def running(job: Job) -> AsyncIterator[asyncio.StreamReader]:
-    """Start a child on this job; its frames come out of the reader.
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A downloader that waits for its job, and our ends of its pipes.
 
-    The reader takes no more than it is asked for (and a small buffer), so a child whose parent
-    is slow waits. On leaving, the child and whatever it started are killed and reaped. Raises
-    Internal where no child can be started.
+    `end` kills it and whatever it started, at once; what it returns is done when it is reaped.
     """
-    process = _start()
-    assert process.stdin is not None
-    assert process.stdout is not None
-    transport: asyncio.ReadTransport | None = None
-    try:
-        reader = asyncio.StreamReader(limit=MAX_PAYLOAD)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), process.stdout
-        )
-        with suppress(BrokenPipeError):  # dead already: the reader will say so
-            process.stdin.write(job.to_line())
-        yield reader
-    finally:
-        await _end(process, transport)
+
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+    end: Callable[[], Awaitable[object]]
 
 
-def _start() -> subprocess.Popen[bytes]:
-    """Start a child as the leader of its own group. Not asyncio's own way, which reaps at will."""
+Start = Callable[[], Awaitable[Child]]
+
+
+async def spawn() -> Child:
+    """Start a child as the leader of its own group; Internal where none can be started."""
     try:
-        return subprocess.Popen(
-            COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            cwd=ROOT,
-            env=child_environment(*PASSED),
-            start_new_session=True,
-        )
+        process = _popen()
     except OSError as error:
         raise Internal("The downloader could not be started.") from error
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    def end() -> Awaitable[object]:
+        # Nobody has reaped it yet, so its number, which is also its group's, is still its own.
+        kill_group(process.pid)
+        return asyncio.get_running_loop().run_in_executor(None, process.wait)
+
+    return Child(process.stdin, process.stdout, end)
 
 
-async def _end(process: subprocess.Popen[bytes], transport: asyncio.ReadTransport | None) -> None:
-    # Nobody has reaped the child yet, so its number, which is also its group's, is still its own.
-    kill_group(process.pid)
-    if transport is not None:
-        transport.close()
-    for pipe in (process.stdin, process.stdout if transport is None else None):
-        if pipe is not None:
-            pipe.close()
-    reaping = asyncio.get_running_loop().run_in_executor(None, process.wait)
-    await asyncio.shield(reaping)  # goes on in its thread where we are cancelled once more
+def _popen() -> subprocess.Popen[bytes]:
+    """Not asyncio's own way, which reaps at will."""
+    return subprocess.Popen(
+        COMMAND,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+        cwd=ROOT,
+        env=child_environment(*PASSED),
+        start_new_session=True,
+    )
+
+
+class Running:
+    """A child at work: its frames come out of `reader`.
+
+    The reader takes no more than it is asked for (and a small buffer), so a child whose parent is
+    slow waits.
+    """
+
+    def __init__(self, child: Child) -> None:
+        self.reader = asyncio.StreamReader(limit=MAX_PAYLOAD)
+        self._child = child
+        self._transport: asyncio.ReadTransport | None = None
+        self._reaped: asyncio.Future[object] | None = None
+
+    async def give(self, job: Job) -> None:
+        """Have the child do this job."""
+        self._transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(self.reader), self._child.stdout
+        )
+        with suppress(BrokenPipeError):  # dead already: the reader will say so
+            self._child.stdin.write(job.to_line())
+
+    def end(self) -> asyncio.Future[object]:
+        """Kill the child and whatever it started; the result is there when it is reaped."""
+        if self._reaped is None:
+            self._reaped = asyncio.ensure_future(self._child.end())
+            self._child.stdin.close()
+            (self._transport or self._child.stdout).close()
+        return self._reaped
+
+
+@asynccontextmanager
+async def running(job: Job, start: Start = spawn) -> AsyncIterator[Running]:
+    """Have a child do this job; Internal where none can be started.
+
+    On leaving, the child and whatever it started are killed and reaped.
+    """
+    child = Running(await start())
+    try:
+        await child.give(job)
+        yield child
+    finally:
+        await asyncio.shield(child.end())  # goes on where we are cancelled once more

@@ -1,0 +1,175 @@
+"""A link, from the request to the first media byte asked for, and from the last one to the answer.
+
+YouTube is the tests' stand-in, in a process of its own, its audio paced like a fast network; the
+servers are processes, too: one that keeps yt-dlp loaded, one that starts each downloader anew.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from multiprocessing.connection import Connection
+
+import psutil
+
+from benchmarks.stages import Timing
+from serve.process import ROOT
+from serve.settings import PREFIX
+
+_BYTES_PER_S = 40e6 / 8
+_BLOCK = 16 << 10
+_START_S = 60.0
+_ID = "AAAAAAAAAAA"
+_ITAGS = {"m4a": 140, "webm": 251}
+_SERVERS = {"preloaded": True, "started anew": False}
+
+
+def measure(tracks: dict[str, tuple[bytes, float]], runs: int) -> list[Timing]:
+    """Time links to these tracks (name: file, seconds), alternating between the two servers."""
+    taken: dict[tuple[str, str], list[float]] = {}
+    with _standin(tracks) as (events, environment):
+        with _server(environment, True) as preloaded, _server(environment, False) as anew:
+            servers = dict(zip(_SERVERS, (preloaded, anew), strict=True))
+            for name in tracks:
+                events.send(name)
+                for run in range(runs + 1):
+                    for way, (port, pid) in servers.items():
+                        for stage, ms in _ask(port, pid, events):
+                            if run:  # the first warms up
+                                taken.setdefault((f"{stage}, {way}", name), []).append(ms)
+        events.send(None)
+    return [
+        Timing(stage, name, round(statistics.median(times), 3), round(max(times), 3))
+        for (stage, name), times in taken.items()
+    ]
+
+
+def _ask(port: int, pid: int, events: Connection) -> Iterator[tuple[str, float]]:
+    """One request; its stages and their milliseconds, and those of CPU it took in the server."""
+    before = _cpu_s(pid)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    start = time.perf_counter()
+    connection.request(
+        "POST",
+        "/predict",
+        json.dumps({"url": f"https://youtu.be/{_ID}"}),
+        {"Content-Type": "application/json", "Accept": "text/event-stream"},
+    )
+    response = connection.getresponse()
+    assert response.readline() == b"event: progress\n"
+    progress = time.perf_counter()
+    body = response.read()
+    end = time.perf_counter()
+    connection.close()
+    assert b"event: result\n" in body, body
+    asked, sent = events.recv()
+    yield "request to first event", 1000 * (progress - start)
+    yield "request to first media byte", 1000 * (asked - start)
+    yield "last media byte to answer", 1000 * (end - sent)
+    yield "CPU of a link", 1000 * (_cpu_s(pid) - before)
+
+
+def _cpu_s(pid: int) -> float:
+    """Seconds of CPU that a process and all it has started have taken so far."""
+    server = psutil.Process(pid)
+    used = 0.0
+    for process in (server, *server.children(recursive=True)):
+        try:
+            used += sum(process.cpu_times()[:4])  # its own, and those of children it has reaped
+        except psutil.NoSuchProcess:
+            continue
+    return used
+
+
+@contextmanager
+def _server(environment: dict[str, str], preload: bool) -> Iterator[tuple[int, int]]:
+    """A server's port and process."""
+    settings = {"PORT": "0", "LOG_LEVEL": "warning", "YOUTUBE_CLIENTS": "visionos"}
+    settings["YOUTUBE_PRELOAD"] = str(preload)
+    with subprocess.Popen(
+        [sys.executable, "-m", "serve"],
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | environment | {PREFIX + name: value for name, value in settings.items()},
+    ) as process:
+        try:
+            port = _wait_for(lambda: _listening(process.pid))
+            if preload:
+                _wait_for(lambda: _gauge(port, "topgenre_youtube_preloaded"))
+            yield port, process.pid
+        finally:
+            process.terminate()
+
+
+def _wait_for(condition: Callable[[], int]) -> int:
+    end = time.monotonic() + _START_S
+    while not (found := condition()):
+        if time.monotonic() > end:
+            raise TimeoutError("the server does not come up")
+        time.sleep(0.05)
+    return found
+
+
+def _listening(pid: int) -> int:
+    return next(
+        (
+            connection.laddr.port
+            for connection in psutil.Process(pid).net_connections("tcp4")
+            if connection.status == psutil.CONN_LISTEN
+        ),
+        0,
+    )
+
+
+def _gauge(port: int, name: str) -> int:
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/metrics")
+    lines = connection.getresponse().read().decode().splitlines()
+    connection.close()
+    return next(int(float(line.split()[1])) for line in lines if line.startswith(f"{name} "))
+
+
+@contextmanager
+def _standin(
+    tracks: dict[str, tuple[bytes, float]],
+) -> Iterator[tuple[Connection, dict[str, str]]]:
+    """What the stand-in says of its audio, and the environment in which it is YouTube."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_youtube, args=(theirs, tracks))
+    process.start()
+    try:
+        yield ours, ours.recv()
+    finally:
+        process.join(10)
+        process.kill()
+
+
+def _youtube(events: Connection, tracks: dict[str, tuple[bytes, float]]) -> None:
+    """Be YouTube: serve the track that is asked for last, and say when its audio was."""
+    from tests.standin import Handler, StandIn, Video
+
+    def paced(handler: Handler, media: bytes, start: int, end: int) -> bool:
+        began = time.perf_counter()
+        handler.audio_head(start, end, len(media))
+        for at in range(start, end + 1, _BLOCK):
+            part = media[at : min(at + _BLOCK, end + 1)]
+            due = began + (at - start + len(part)) / _BYTES_PER_S
+            time.sleep(max(0.0, due - time.perf_counter()))
+            handler.send(part)
+        events.send((began, time.perf_counter()))
+        return True
+
+    with StandIn() as youtube:
+        events.send(youtube.env())
+        while (name := events.recv()) is not None:
+            media, seconds = tracks[name]
+            itag = _ITAGS[name.rpartition(" ")[2]]
+            youtube.add(Video(_ID, {itag: media}, length=round(seconds), fault=paced))
