@@ -1,4 +1,4 @@
-"""The command line: `python -m serve [run]` and `python -m serve classify TRACK…`."""
+"""The command line: `python -m serve [run]`, `python -m serve classify TRACK…` and `… tune`."""
 
 from __future__ import annotations
 
@@ -19,18 +19,22 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"topgenre: {error}", file=sys.stderr)
         return BadRequest.exit_code
     logging.basicConfig(
-        level=settings.log_level.upper() if asked.command != "classify" else logging.ERROR,
+        level=settings.log_level.upper() if asked.command in (None, "run") else logging.ERROR,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     # Imported only now: a wrong setting or --help should not wait for numpy and ONNX Runtime.
     from serve.inference.card import ModelFileError
-    from serve.inference.session import DeviceError
+    from serve.inference.providers import DeviceError
 
     try:
         if asked.command == "classify":
             from serve.cli import classify
 
             return classify(settings, asked.tracks, as_json=asked.json)
+        if asked.command == "tune":
+            from serve.tune import tune
+
+            return tune(settings)
         from serve.server import run
 
         return run(settings)
@@ -46,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     classify = commands.add_parser("classify", help="tell the genre of files and YouTube links")
     classify.add_argument("tracks", nargs="+", metavar="TRACK", help="an audio file or a link")
     classify.add_argument("--json", action="store_true", help="one JSON object a line, no progress")
+    commands.add_parser("tune", help="measure how the model runs best here, for later starts")
     return parser
 
 

@@ -1,20 +1,19 @@
-"""The one inference thread and its bounded queue: one ONNX Runtime call for a track's clips."""
+"""The one inference thread: one call for all clips of a track, and for tracks that waited."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from serve.errors import Internal, NotReady, Overloaded
-from serve.inference.buckets import bucket_for, bucket_sizes
-from serve.inference.session import Float32, Model
+from serve.errors import Internal, NotReady
+from serve.inference.queue import FairQueue
+from serve.inference.runner import Runner
+from serve.inference.session import Float32
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ class Prediction:
     ran_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Work:
     mel: Float32
     clips: int
@@ -52,87 +51,94 @@ class _Work:
 
 
 class Engine:
-    """Runs the model in a thread of its own, one track a call.
+    """Runs the model in a thread of its own.
 
-    `on_call` is told the padded batch size of every call. `max_clips` is the longest track.
+    It starts as soon as a track is there. While it works tracks gather, and share the next call up
+    to `share` clips; a track is never split. `on_call` is told the padded size of every call. The
+    longest track is what `runner` has room for.
     """
 
     def __init__(
         self,
-        model: Model,
+        runner: Runner,
         *,
-        max_clips: int,
         queue_size: int,
+        share: int,
         on_call: Callable[[int], None] = lambda batch: None,
     ) -> None:
-        self.model = model
-        self.buckets = bucket_sizes(max_clips)
+        self._runner = runner
         self._on_call = on_call
-        self._queue: queue.Queue[_Work | None] = queue.Queue(queue_size)
+        self._queue = FairQueue[_Work](queue_size, min(share, runner.largest))
         self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
-        self._stopping = False
+        self._warm: Future[None] = Future()
 
     @property
     def alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread.is_alive()
+        """Whether the thread runs and the model is warm."""
+        return self._thread.is_alive() and self._warm.done()
 
     @property
     def waiting(self) -> int:
         """Tracks in the queue."""
-        return self._queue.qsize()
+        return len(self._queue)
 
     def start(self) -> None:
-        """Run every batch size once, then start the thread."""
-        for size in self.buckets:
-            self.model.run(np.zeros((size, *self.model.clip_shape), np.float32))
+        """Start the thread, and wait until the model is warm; raises what that raises."""
         self._thread.start()
+        self._warm.result()
 
     def stop(self) -> None:
         """Finish what waits, then end the thread."""
-        self._stopping = True
-        if self.alive:
-            self._queue.put(None)
+        self._queue.close()
+        if self._thread.is_alive():
             self._thread.join()
+        self._runner.close()
 
     async def predict(self, mel: Float32, clips: int) -> Prediction:
         """Probabilities of the first `clips` rows of `mel` (rows, frames, mel bands).
 
-        Where `mel` has rows to spare they serve as padding, and nothing is copied; it must not
-        change meanwhile. Raises Overloaded when the queue is full.
+        Where `mel` has rows to spare they serve as padding, and nothing is copied for a track that
+        is alone; it must not change meanwhile. Raises Overloaded when the queue is full.
         """
-        if self._stopping or not self.alive:
+        if not self.alive:
             raise NotReady
+        if clips > self._runner.largest:
+            raise Internal(f"{clips} clips are more than the model was prepared for.")
         loop = asyncio.get_running_loop()
         work = _Work(mel, clips, loop.create_future(), loop)
+        self._queue.put(work)
         try:
-            self._queue.put_nowait(work)
-        except queue.Full:
-            raise Overloaded(retry_after_s=1.0) from None
-        return await work.done
+            return await work.done
+        finally:
+            self._queue.discard(work)
 
     def _work(self) -> None:
-        while (work := self._queue.get()) is not None:
-            if work.done.cancelled():
-                continue
+        try:
+            self._runner.warm()
+        except Exception as error:
+            self._warm.set_exception(error)
+            return
+        self._warm.set_result(None)
+        while call := self._queue.take():
             try:
-                outcome: Prediction | Exception = self._run(work)
+                predictions = self._run(call)
             except Exception:
                 _LOG.exception("inference failed")
-                outcome = Internal("The model failed on this track.")
-            work.settle(outcome)
+                for work in call:
+                    work.settle(Internal("The model failed on this track."))
+            else:
+                for work, prediction in zip(call, predictions, strict=True):
+                    work.settle(prediction)
 
-    def _run(self, work: _Work) -> Prediction:
+    def _run(self, call: list[_Work]) -> list[Prediction]:
         start = time.perf_counter()
-        bucket = bucket_for(work.clips, self.buckets)
-        self._on_call(bucket)
-        probabilities = self.model.run(_padded(work.mel, work.clips, bucket))[: work.clips]
-        return Prediction(probabilities, start - work.since, time.perf_counter() - start)
-
-
-def _padded(mel: Float32, clips: int, bucket: int) -> Float32:
-    if len(mel) >= bucket:
-        return mel[:bucket]
-    padded = np.zeros((bucket, *mel.shape[1:]), np.float32)
-    padded[:clips] = mel[:clips]
-    return padded
+        batch = self._runner.batch([(work.mel, work.clips) for work in call])
+        self._on_call(len(batch))
+        probabilities = self._runner.run(batch)
+        ran_s = time.perf_counter() - start
+        predictions, row = [], 0
+        for work in call:
+            rows = probabilities[row : row + work.clips]
+            predictions.append(Prediction(rows, start - work.since, ran_s))
+            row += work.clips
+        return predictions

@@ -6,27 +6,17 @@ import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
 from serve.inference.card import INPUT, OUTPUT, ModelCard, ModelFileError
+from serve.inference.providers import Calls, Device, DeviceError, Provider, Providers, choose
+from serve.inference.providers import running as running_on
 
 _LOG = logging.getLogger(__name__)
 Float32 = NDArray[np.float32]
-Device = Literal["auto", "cuda", "cpu"]
-
-_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
-# The driver's device, and Windows' for Linux guests.
-_GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
-# The default search measures every convolution anew for each batch size, for seconds.
-_CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
-
-
-class DeviceError(RuntimeError):
-    """The device that was asked for can't be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +24,13 @@ class Model:
     """A loaded model: what it says of itself, its digest, and the session that runs it.
 
     `clip_shape` is the shape of one clip's input: frames, mel bands. `provider` is what the
-    session really runs on, `cuda` or `cpu`.
+    session really runs on.
     """
 
     card: ModelCard
     sha256: str
     clip_shape: tuple[int, int]
-    provider: Literal["cuda", "cpu"]
+    provider: Provider
     session: ort.InferenceSession
 
     def run(self, mel: Float32) -> Float32:
@@ -49,52 +39,55 @@ class Model:
         return np.asarray(probabilities)
 
 
-def load_model(path: Path, device: Device = "auto", threads: int = 0) -> Model:
+def load_model(
+    path: Path,
+    device: Device = "auto",
+    threads: int = 0,
+    calls: Calls = "plain",
+    *,
+    half: bool = False,
+) -> Model:
     """Load a self-describing model file.
 
-    `threads` is for one call on the CPU, 0 for one on each core. Raises ModelFileError for a file
-    that is missing, is no model, or does not describe itself; DeviceError where `cuda` was asked
-    for and can't be had.
+    `threads` is for one call on the CPU, 0 for one on each core; `calls` is how a GPU will be
+    called, `half` lets TensorRT compute in fp16. Raises ModelFileError for a file that is missing,
+    is no model, or does not describe itself; DeviceError where another device than `auto` was
+    asked for and can't be had.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ModelFileError(f"{path}: {error.strerror}") from None
     try:
-        session = _session(content, device, threads)
+        # On the CPU first: some providers must be told the shape of a clip.
+        session = _session(content, threads, ["CPUExecutionProvider"])
         card = ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map)
         clip_shape = _clip_shape(session, card)
+        providers = choose(device, calls, clip_shape, half=half)
+        if len(providers) > 1:
+            session = _session(content, threads, providers)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from None
-    provider: Literal["cuda", "cpu"] = "cuda" if _CUDA in session.get_providers() else "cpu"
-    if device == "cuda" and provider == "cpu":
-        raise DeviceError("cuda was asked for, but ONNX Runtime fell back to the CPU")
+    provider = running_on(session)
+    if device not in ("auto", provider):
+        raise DeviceError(f"{device} was asked for, but ONNX Runtime fell back to {provider}")
     _LOG.info(
         "model %s %s runs on %s (%s was asked for)", card.name, card.version, provider, device
     )
     return Model(card, hashlib.sha256(content).hexdigest(), clip_shape, provider, session)
 
 
-def _session(content: bytes, device: Device, threads: int) -> ort.InferenceSession:
+def _session(content: bytes, threads: int, providers: Providers) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    providers: list[str | tuple[str, dict[str, Any]]] = [_CPU]
-    if device == "cuda" or (device == "auto" and _has_gpu()):
-        if _CUDA in ort.get_available_providers():
-            # The CUDA and cuDNN libraries may come as Python packages; these are loaded first.
-            ort.preload_dlls()
-            providers.insert(0, (_CUDA, _CUDA_OPTIONS))
-        elif device == "cuda":
-            raise DeviceError("cuda was asked for, but this ONNX Runtime is built without it")
+    # After a call its threads would burn 20 ms of each core, which decoders need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A plan for each batch size would hold a third more memory, and is no faster.
+    options.enable_mem_pattern = False
     try:
         return ort.InferenceSession(content, options, providers=providers)
     except Exception as error:  # ONNX Runtime's own exceptions share no base but this
         raise ModelFileError(f"not a model that can be loaded: {error}") from error
-
-
-def _has_gpu() -> bool:
-    # Asked before CUDA is tried: without a GPU that costs time and a page of complaints.
-    return any(Path(device).exists() for device in _GPU_DEVICES)
 
 
 def _clip_shape(session: ort.InferenceSession, card: ModelCard) -> tuple[int, int]:

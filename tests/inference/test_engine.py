@@ -3,38 +3,43 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from serve.errors import Internal, NotReady, Overloaded
-from serve.inference.buckets import bucket_for, bucket_sizes
 from serve.inference.engine import Engine
+from serve.inference.queue import FairQueue
+from serve.inference.runner import Runner
 from serve.inference.session import load_model
+from serve.settings import MODELS
 from tests.eventually import eventually
 from tests.models import write_model
 
-MAX_CLIPS = 40
+MAX_CLIPS, SHARE = 40, 16
 
 
-class Recorded:
-    """A model that notes each call, and may be held up or fail."""
+class Recorded(Runner):
+    """Notes each call, waits until the test lets it through, and may fail."""
 
-    def __init__(self, model):
-        self._model = model
-        self.clip_shape = model.clip_shape
-        self.card = model.card
+    def __init__(self, model, largest=MAX_CLIPS):
+        super().__init__(model, largest)
         self.batches = []
-        self.calls = []
-        self.gate = threading.Event()
-        self.gate.set()
+        self.free = True
         self.failure = None
+        self._turns = threading.Semaphore(0)
 
     def run(self, mel):
-        self.gate.wait(10)
         self.batches.append(mel)
+        if not self.free:
+            assert self._turns.acquire(timeout=30)
         if self.failure:
             raise self.failure
-        return self._model.run(mel)
+        return super().run(mel)
+
+    def release(self, calls=1):
+        self._turns.release(calls)
+
+    @property
+    def sizes(self):
+        return [len(batch) for batch in self.batches]
 
 
 @pytest.fixture(scope="module")
@@ -49,92 +54,196 @@ def recorded(model):
 
 @pytest.fixture
 def engine(recorded):
-    engine = Engine(recorded, max_clips=MAX_CLIPS, queue_size=2, on_call=recorded.calls.append)
+    engine = Engine(recorded, queue_size=20, share=SHARE)
     engine.start()
     recorded.batches.clear()
     yield engine
-    recorded.gate.set()
+    recorded.free = True
+    recorded.release(100)
     engine.stop()
     assert not engine.alive
+
+
+async def held_up(engine, recorded):
+    """A call that runs until the test releases it."""
+    recorded.free = False
+    running = asyncio.create_task(engine.predict(clips(1), 1))
+    await eventually(lambda: recorded.sizes == [1])
+    return running
+
+
+async def waiting(engine, *lengths):
+    """A task for each length, in this order in the queue."""
+    before = engine.waiting
+    # Tasks begin in the order in which they were made.
+    tasks = [
+        asyncio.create_task(engine.predict(clips(n, seed), n)) for seed, n in enumerate(lengths)
+    ]
+    await eventually(lambda: engine.waiting == before + len(lengths))
+    return tasks
+
+
+async def calls_made(recorded, n):
+    await eventually(lambda: len(recorded.sizes) == n)
 
 
 def clips(n, seed=0):
     return np.random.default_rng(seed).random((n, 16, 128), np.float32)
 
 
-def test_every_bucket_is_warmed_before_work(recorded):
-    engine = Engine(recorded, max_clips=MAX_CLIPS, queue_size=2)
-    engine.start()
-    assert [len(batch) for batch in recorded.batches] == list(engine.buckets)
-    assert engine.buckets[0] == 1
-    assert engine.buckets[-1] == MAX_CLIPS
-    engine.stop()
-
-
 @pytest.mark.parametrize("n", [1, 7, 22, 40])
 async def test_a_track_is_one_call(engine, recorded, model, n):
     mel = clips(n)
     prediction = await engine.predict(mel, n)
-    assert recorded.calls == [bucket_for(n, engine.buckets)]
-    assert len(recorded.batches) == 1
+    assert recorded.sizes == [n]
+    assert np.shares_memory(recorded.batches[0], mel)  # not copied
     np.testing.assert_allclose(prediction.probabilities, model.run(mel), atol=1e-6)
     assert prediction.waited_s >= 0
     assert prediction.ran_s > 0
 
 
-async def test_rows_to_spare_are_the_padding(engine, recorded, model):
-    mel = clips(MAX_CLIPS)
-    prediction = await engine.predict(mel, 23)
-    assert len(prediction.probabilities) == 23
-    assert np.shares_memory(recorded.batches[0], mel)
-    np.testing.assert_allclose(prediction.probabilities, model.run(mel[:23]), atol=1e-6)
+async def test_the_size_of_each_call_is_told(recorded):
+    sizes: list[int] = []
+    engine = Engine(recorded, queue_size=1, share=SHARE, on_call=sizes.append)
+    engine.start()
+    for n in (3, 5):
+        await engine.predict(clips(n), n)
+    engine.stop()
+    assert sizes == [3, 5]
+
+
+async def test_an_idle_engine_waits_for_nobody(engine, recorded):
+    for n in (1, 2, 3):
+        await engine.predict(clips(n), n)
+    assert recorded.sizes == [1, 2, 3]
+
+
+async def test_tracks_that_waited_share_a_call(engine, recorded, model):
+    running = await held_up(engine, recorded)
+    tasks = await waiting(engine, 5, 2, 9, 1)
+    recorded.release(3)
+    await running
+    predictions = await asyncio.gather(*tasks)
+    assert recorded.sizes == [1, 8, 9]  # 1 + 2 + 5, for with 9 it were more than may share
+    for seed, (n, prediction) in enumerate(zip((5, 2, 9, 1), predictions, strict=True)):
+        expected = model.run(clips(n, seed=seed))
+        np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-6)
+
+
+async def test_a_long_track_is_never_split(engine, recorded):
+    running = await held_up(engine, recorded)
+    (long, short) = await waiting(engine, MAX_CLIPS, 2)
+    recorded.release(3)
+    await asyncio.gather(running, long, short)
+    assert recorded.sizes == [1, 2, MAX_CLIPS]
+
+
+async def test_a_short_track_does_not_wait_behind_ten_long_ones(engine, recorded):
+    running = await held_up(engine, recorded)
+    long = await waiting(engine, *[MAX_CLIPS] * 10)
+    # The worst moment for it: those that came in between have used up the oldest one's patience.
+    for call in range(FairQueue.PATIENCE):
+        (between,) = await waiting(engine, SHARE)
+        recorded.release()
+        await calls_made(recorded, call + 2)
+    (short,) = await waiting(engine, 2)
+    recorded.release()  # the last one between
+    await asyncio.gather(running, between)
+    await calls_made(recorded, FairQueue.PATIENCE + 2)
+    assert recorded.sizes[-2:] == [SHARE, MAX_CLIPS]  # the oldest one's turn
+    recorded.release(2)
+    assert len((await short).probabilities) == 2
+    assert sum(task.done() for task in long) == 1
+    recorded.release(10)
+    await asyncio.gather(*long)
+
+
+async def test_a_long_track_has_its_turn_however_many_short_ones_come(engine, recorded):
+    running = await held_up(engine, recorded)
+    (long,) = await waiting(engine, MAX_CLIPS)
+    shorts = []
+    for call in range(FairQueue.PATIENCE + 1):
+        shorts += await waiting(engine, SHARE)
+        recorded.release()
+        await calls_made(recorded, call + 2)
+    assert recorded.sizes == [1, *[SHARE] * FairQueue.PATIENCE, MAX_CLIPS]
+    recorded.release(2)
+    await asyncio.gather(running, long, *shorts)
+
+
+async def test_company_changes_no_result_of_the_shipped_model():
+    model = load_model(MODELS / "topgenre.onnx", "cpu")
+    recorded = Recorded(model)
+    engine = Engine(recorded, queue_size=8, share=MAX_CLIPS)
+    engine.start()
+    alone = [(await engine.predict(clips(n, seed=n), n)).probabilities for n in (3, 7, 21)]
+    recorded.batches.clear()
+    running = await held_up(engine, recorded)
+    tasks = [asyncio.create_task(engine.predict(clips(n, seed=n), n)) for n in (3, 7, 21)]
+    await eventually(lambda: engine.waiting == 3)
+    recorded.release(2)
+    together = [prediction.probabilities for prediction in await asyncio.gather(*tasks)]
+    await running
+    engine.stop()
+    assert recorded.sizes == [1, 31]
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6, rtol=0)
 
 
 async def test_a_full_queue_refuses_at_once(engine, recorded):
-    recorded.gate.clear()
-    running = asyncio.create_task(engine.predict(clips(1), 1))
-    await eventually(lambda: recorded.calls)
-    waiting = [asyncio.create_task(engine.predict(clips(1), 1)) for _ in range(2)]
-    await eventually(lambda: engine.waiting == 2)
+    running = await held_up(engine, recorded)
+    tasks = await waiting(engine, *[1] * 20)
     with pytest.raises(Overloaded) as refused:
         await engine.predict(clips(1), 1)
     assert refused.value.retry_after_s == 1.0
-    recorded.gate.set()
-    for task in (running, *waiting):
+    recorded.release(10)
+    for task in (running, *tasks):
         assert len((await task).probabilities) == 1
 
 
-async def test_a_cancelled_track_is_not_computed(engine, recorded):
-    recorded.gate.clear()
-    running = asyncio.create_task(engine.predict(clips(1), 1))
-    await eventually(lambda: recorded.calls)
-    cancelled = asyncio.create_task(engine.predict(clips(2), 2))
-    await eventually(lambda: engine.waiting == 1)
+async def test_a_cancelled_track_leaves_the_queue(engine, recorded):
+    running = await held_up(engine, recorded)
+    (cancelled,) = await waiting(engine, 2)
     cancelled.cancel()
     await asyncio.gather(cancelled, return_exceptions=True)
+    assert engine.waiting == 0
     running.cancel()  # while it runs: its result has nowhere to go, and nothing breaks
-    recorded.gate.set()
+    recorded.release(2)
     assert len((await engine.predict(clips(3), 3)).probabilities) == 3
-    assert [len(batch) for batch in recorded.batches] == [1, 3]
+    assert recorded.sizes == [1, 3]
 
 
-async def test_a_failing_model_fails_one_track(engine, recorded, caplog):
+async def test_a_failing_model_fails_the_tracks_of_its_call(engine, recorded, caplog):
+    running = await held_up(engine, recorded)
+    tasks = await waiting(engine, 1, 2)
     recorded.failure = RuntimeError("out of memory")
-    with pytest.raises(Internal, match="model failed"):
-        await engine.predict(clips(1), 1)
+    recorded.release(2)
+    for task in (running, *tasks):
+        with pytest.raises(Internal, match="model failed"):
+            await task
     assert "out of memory" in caplog.text
     recorded.failure = None
+    recorded.release()
     assert engine.alive
     await engine.predict(clips(1), 1)
 
 
+def test_a_model_that_can_not_be_warmed_stops_the_start(recorded):
+    recorded.failure = RuntimeError("out of memory")
+    engine = Engine(recorded, queue_size=2, share=SHARE)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        engine.start()
+    engine.stop()
+    assert not engine.alive
+
+
 async def test_too_many_clips_are_an_error(engine):
-    with pytest.raises(Internal):
+    with pytest.raises(Internal, match="41 clips"):
         await engine.predict(clips(MAX_CLIPS + 1), MAX_CLIPS + 1)
 
 
 async def test_a_stopped_engine_takes_nothing(recorded):
-    engine = Engine(recorded, max_clips=2, queue_size=1)
+    engine = Engine(recorded, queue_size=1, share=SHARE)
     with pytest.raises(NotReady):
         await engine.predict(clips(1), 1)
     engine.start()
@@ -143,41 +252,19 @@ async def test_a_stopped_engine_takes_nothing(recorded):
         await engine.predict(clips(1), 1)
 
 
-async def test_stopping_finishes_what_waits(recorded):
-    engine = Engine(recorded, max_clips=2, queue_size=4)
-    engine.start()
-    recorded.gate.clear()
-    waiting = [asyncio.create_task(engine.predict(clips(1), 1)) for _ in range(3)]
-    await eventually(lambda: engine.waiting >= 2)
+async def test_stopping_finishes_what_waits(engine, recorded):
+    running = await held_up(engine, recorded)
+    tasks = await waiting(engine, SHARE, SHARE)
     stopping = asyncio.create_task(asyncio.to_thread(engine.stop))
-    recorded.gate.set()
+    recorded.release(3)
     await stopping
-    assert [len((await task).probabilities) for task in waiting] == [1, 1, 1]
+    assert [len((await task).probabilities) for task in (running, *tasks)] == [1, SHARE, SHARE]
 
 
 def test_a_result_for_a_closed_loop_is_dropped(engine, recorded):
     async def abandon():
-        task = asyncio.create_task(engine.predict(clips(1), 1))
-        await eventually(lambda: recorded.calls)
-        task.cancel()
+        (await held_up(engine, recorded)).cancel()
 
-    recorded.gate.clear()
     asyncio.run(abandon())
-    recorded.gate.set()
+    recorded.release(2)
     assert len(asyncio.run(engine.predict(clips(1), 1)).probabilities) == 1
-
-
-@given(st.integers(1, 2000))
-def test_buckets_hold_everything_and_waste_little(largest):
-    sizes = bucket_sizes(largest)
-    assert list(sizes) == sorted(set(sizes))
-    assert sizes[-1] == largest
-    for clips_ in {1, largest, max(1, largest // 3), max(1, largest - 1)}:
-        bucket = bucket_for(clips_, sizes)
-        assert clips_ <= bucket <= max(clips_ + 1, 1.25 * clips_ + 1)
-    assert len(sizes) < 40
-
-
-def test_no_bucket_for_too_many():
-    with pytest.raises(ValueError, match="9 clips, at most 8"):
-        bucket_for(9, (1, 4, 8))

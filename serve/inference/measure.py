@@ -1,0 +1,36 @@
+"""How long calls take, side by side."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable, Hashable, Mapping
+from typing import TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def seconds(
+    calls: Mapping[Key, Callable[[], object]], rounds: int, on_round: Callable[[], None]
+) -> dict[Key, list[float]]:
+    """The seconds of each call in each of so many rounds, after one that does not count.
+
+    A round makes every call once, in a new order, so that a machine's moods meet all alike.
+    """
+    taken: dict[Key, list[float]] = {key: [] for key in calls}
+    order = list(calls)
+    shuffle = random.Random(0).shuffle  # noqa: S311
+    for _ in range(rounds + 1):
+        shuffle(order)
+        for key in order:
+            start = time.perf_counter()
+            calls[key]()
+            taken[key].append(time.perf_counter() - start)
+        on_round()
+    return {key: times[1:] for key, times in taken.items()}
+
+
+def median_ms(times: list[float]) -> float:
+    """The median of some seconds, in milliseconds."""
+    return 1000 * statistics.median(times)

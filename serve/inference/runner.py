@@ -1,0 +1,137 @@
+"""How the model is called: at which batch sizes, from and into which memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import onnxruntime as ort
+
+from serve.inference import pages
+from serve.inference.buckets import bucket_for, bucket_sizes
+from serve.inference.card import INPUT, OUTPUT
+from serve.inference.providers import Calls
+from serve.inference.session import Float32, Model
+
+
+class Runner:
+    """Calls a model with batches of up to `largest` clips, and leaves the memory to ONNX Runtime.
+
+    A batch is padded to one of a few sizes, each called once in `warm`. Not on a CPU: there padding
+    costs as much as clips do, and a new size costs nothing.
+    """
+
+    def __init__(self, model: Model, largest: int) -> None:
+        self.largest = largest
+        self.clip_shape = model.clip_shape
+        self._model = model
+        self._pads = model.provider != "cpu"
+        self._sizes = bucket_sizes(largest) if self._pads else (1, largest)
+        # Where batches are put together, and whether the device reads no other memory.
+        self._staging = np.zeros((largest, *model.clip_shape), np.float32)
+        self._staged = False
+
+    def warm(self) -> None:
+        """Call the model once with each size that has to be prepared; the largest takes its memory.
+
+        To be done in the thread that runs: CUDA keeps what it prepares for the thread that asked.
+        """
+        for size in self._sizes:
+            self.run(self._staging[:size])
+
+    def batch(self, tracks: Sequence[tuple[Float32, int]]) -> Float32:
+        """The clips of some tracks and the padding in one array, valid until the next batch.
+
+        A track is an array (rows, frames, mel bands) and the clips in its first rows. If it is
+        alone, and has rows to spare for the padding, nothing is copied.
+        """
+        clips = sum(clips for _, clips in tracks)
+        size = bucket_for(clips, self._sizes) if self._pads else clips
+        first = tracks[0][0]
+        if len(tracks) == 1 and len(first) >= size and not self._staged:
+            return first[:size]
+        row = 0
+        # What an earlier batch left in the other rows does not matter: each clip is for itself.
+        for mel, clips in tracks:
+            self._staging[row : row + clips] = mel[:clips]
+            row += clips
+        return self._staging[:size]
+
+    def run(self, mel: Float32) -> Float32:
+        """Probabilities (clips, genres) of a batch."""
+        return self._model.run(mel)
+
+    def close(self) -> None:
+        """Give back what is not the interpreter's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Binding:
+    input: ort.OrtValue
+    output: ort.OrtValue
+    io: ort.IOBinding
+    options: ort.RunOptions
+
+
+class BoundRunner(Runner):
+    """Calls a model with fixed memory on its device, bound once for each size.
+
+    With `pinned` batches come from page-locked memory. With `graphs` the first call with a size
+    records its launches, and later ones replay them: the session must have been made for it.
+    Raises DeviceError where memory can't be page-locked.
+    """
+
+    def __init__(self, model: Model, largest: int, calls: Calls) -> None:
+        super().__init__(model, largest)
+        self._session = model.session
+        self._device: Literal["cpu", "cuda"] = "cpu" if model.provider == "cpu" else "cuda"
+        self._genres = len(model.card.genres)
+        self._graphs = calls == "graphs"
+        self._bindings: dict[int, _Binding] = {}
+        self._unlock: Callable[[], None] | None = None
+        if calls in ("pinned", "graphs"):
+            self._unlock = pages.lock(self._staging)
+            self._staged = True
+
+    def run(self, mel: Float32) -> Float32:
+        """Probabilities (clips, genres) of a batch."""
+        clips = len(mel)
+        if clips not in self._bindings:
+            self._bindings[clips] = self._bind(clips)
+        binding = self._bindings[clips]
+        binding.input.update_inplace(mel)
+        self._session.run_with_iobinding(binding.io, binding.options)
+        # On a CPU this would be the buffer itself, which the next call overwrites.
+        return np.array(binding.output.numpy())
+
+    def close(self) -> None:
+        """Unlock the pages."""
+        if self._unlock:
+            self._unlock()
+            self._unlock = None
+
+    def _bind(self, clips: int) -> _Binding:
+        shapes = {INPUT: (clips, *self.clip_shape), OUTPUT: (clips, self._genres)}
+        values = {
+            name: ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, self._device)
+            for name, shape in shapes.items()
+        }
+        io = self._session.io_binding()
+        io.bind_ortvalue_input(INPUT, values[INPUT])
+        io.bind_ortvalue_output(OUTPUT, values[OUTPUT])
+        options = ort.RunOptions()
+        if self._graphs:  # one graph for each batch size
+            options.add_run_config_entry("gpu_graph_id", str(clips))
+        return _Binding(values[INPUT], values[OUTPUT], io, options)
+
+
+def runner_for(model: Model, largest: int, calls: Calls) -> Runner:
+    """How to call a model as `calls` has it; on a CPU there is only one way.
+
+    `graphs` are CUDA's own: TensorRT is called `pinned` then.
+    """
+    if calls == "plain" or model.provider == "cpu":
+        return Runner(model, largest)
+    return BoundRunner(model, largest, calls if model.provider == "cuda" else "pinned")

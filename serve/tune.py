@@ -1,0 +1,133 @@
+"""`tune`: measures how the model runs best on this machine, and writes it down for the server."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar, get_args
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from serve.inference.measure import median_ms, seconds
+from serve.inference.providers import Calls, DeviceError, Provider
+from serve.inference.runner import Runner, runner_for
+from serve.inference.session import Model
+from serve.inference.tuning import Tuning, load
+from serve.settings import Settings, cores
+
+_ROUNDS = 15
+# Clips of a moment, and of tracks of 30 seconds, 3 and 10 minutes.
+_TRACKS = (1, 22, 129, 428)
+_BATCHES: dict[Provider, tuple[int, ...]] = {
+    "cpu": tuple(2**n for n in range(10)),
+    "cuda": tuple(2**n for n in range(13)),
+    "tensorrt": tuple(2**n for n in range(13)),
+}
+# What is hardly faster is not worth more threads, larger batches or other ways to call.
+_HARDLY = 1.05
+
+Choice = TypeVar("Choice")
+
+
+def tune(settings: Settings, rounds: int = _ROUNDS) -> int:
+    """Measure, print a table, and write the file that `settings.tuning` names."""
+    console = Console()
+    if os.getloadavg()[0] > cores() / 2:
+        console.print("This machine is busy with other work; what is measured now may mislead.")
+    model = load(settings)
+    with Progress(console=console, transient=True) as bars:
+        bar = bars.add_task("measuring", total=2 * (rounds + 1))
+        table, tuning = _measure(settings, model, rounds, lambda: bars.advance(bar))
+    console.print(table)
+    tuning.write(settings.tuning)
+    console.print(
+        f"{model.provider}: {tuning.inference_threads} threads, calls {tuning.gpu_calls}, tracks "
+        f"share a call up to {tuning.batch_clips} clips; written to {settings.tuning}"
+    )
+    return 0
+
+
+def choose(costs: Mapping[Choice, float]) -> Choice:
+    """The first, in their order, that costs hardly more than the best."""
+    best = min(costs.values())
+    return next(choice for choice, cost in costs.items() if cost <= _HARDLY * best)
+
+
+def _measure(
+    settings: Settings, model: Model, rounds: int, on_round: Callable[[], None]
+) -> tuple[Table, Tuning]:
+    provider = model.provider
+    table = Table(
+        "", "clips", "median ms", "fastest ms", "µs a clip", title=f"a call on {provider}"
+    )
+    with _runners(settings, provider) as runners:
+        ways = seconds(
+            {(way, n): _call(runner, n) for way, (_, runner) in runners.items() for n in _TRACKS},
+            rounds,
+            on_round,
+        )
+        _rows(table, ways)
+        # The fastest counts, because other work on the machine only ever adds to a call. All
+        # lengths count alike: the geometric mean.
+        best = choose(
+            {way: statistics.geometric_mean(min(ways[way, n]) for n in _TRACKS) for way in runners}
+        )
+        chosen, runner = runners[best]
+        batches = seconds({n: _call(runner, n) for n in _BATCHES[provider]}, rounds, on_round)
+        _rows(table, {("batches", n): times for n, times in batches.items()})
+    return table, Tuning(
+        sha256=model.sha256,
+        provider=provider,
+        cores=cores(),
+        inference_threads=chosen.inference_threads,
+        batch_clips=choose({n: min(times) / n for n, times in batches.items()}),
+        gpu_calls=chosen.gpu_calls,
+    )
+
+
+@contextmanager
+def _runners(
+    settings: Settings, provider: Provider
+) -> Iterator[dict[str, tuple[Settings, Runner]]]:
+    """A warm runner for each way to run the model, the simplest first, and its settings."""
+    ways: dict[str, dict[str, Any]] = {calls: {"gpu_calls": calls} for calls in get_args(Calls)}
+    if provider == "cpu":
+        ways = {f"{n} threads": {"inference_threads": n} for n in _thread_counts(cores())}
+    runners: dict[str, tuple[Settings, Runner]] = {}
+    try:
+        for way, update in ways.items():
+            candidate = settings.model_copy(update=update)
+            try:
+                runner = runner_for(load(candidate), _BATCHES[provider][-1], candidate.gpu_calls)
+            except DeviceError as error:  # one that can't be had here, like page-locked memory
+                Console(stderr=True).print(f"{way}: {error}")
+                continue
+            runners[way] = candidate, runner
+            runner.warm()
+        yield runners
+    finally:
+        for _, runner in runners.values():
+            runner.close()
+
+
+def _thread_counts(most: int) -> list[int]:
+    return sorted({2**n for n in range(most.bit_length())} | {most})
+
+
+def _call(runner: Runner, clips: int) -> Callable[[], object]:
+    mel = np.random.default_rng(clips).random((clips, *runner.clip_shape), np.float32)
+    return lambda: runner.run(runner.batch([(mel, clips)]))
+
+
+def _rows(table: Table, taken: Mapping[tuple[str, int], list[float]]) -> None:
+    for (what, clips), times in taken.items():
+        ms = 1000 * min(times)
+        table.add_row(
+            what, str(clips), f"{median_ms(times):.2f}", f"{ms:.2f}", f"{1000 * ms / clips:.0f}"
+        )
+    table.add_section()
