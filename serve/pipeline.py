@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from serve.audio.decoder import Decoded
 from serve.audio.features import FeatureStream
 from serve.audio.frontend import FrontEnd
 from serve.audio.pool import DecoderPool
+from serve.audio.track import Decoded
 from serve.errors import Overloaded, Timeout
 from serve.inference.aggregate import Verdict, aggregate
 from serve.inference.card import ModelFileError
 from serve.inference.engine import Engine
-from serve.inference.session import Model, load_model
+from serve.inference.runner import runner_for
+from serve.inference.session import Model
+from serve.inference.tuning import SHARE, tuned
 from serve.metrics import Metrics
-from serve.settings import Settings
+from serve.settings import Settings, cores
 from serve.sources.stream import AudioSource, AudioStream
-from serve.sources.youtube import YouTubeOptions, YouTubeSource, video_id
+from serve.sources.youtube import Launcher, YouTubeOptions, YouTubeSource, video_id
 
 _LOG = logging.getLogger(__name__)
 
@@ -73,7 +79,7 @@ class Pipeline:
         self.metrics = metrics or Metrics()
         self.front_end = front_end_of(model)
         #: decoder processes
-        self.decoders = settings.decoders or _cores()
+        self.decoders = settings.decoders or cores()
         self._active = 0
         self._youtube = YouTubeOptions(
             max_duration_s=settings.max_duration_s,
@@ -84,29 +90,32 @@ class Pipeline:
             timeout_s=settings.youtube_timeout_s,
             retries=settings.youtube_retries,
         )
+        self._launcher = Launcher()
         self._pool = DecoderPool(
             self.front_end,
             size=self.decoders,
             max_duration_s=settings.max_duration_s,
             memory_bytes=settings.decoder_memory_bytes,
         )
+        share = settings.batch_clips or SHARE[model.provider]
+        largest = max(share, FeatureStream.capacity(self.front_end, settings.max_duration_s))
         self._engine = Engine(
-            model,
-            max_clips=FeatureStream.capacity(self.front_end, settings.max_duration_s),
+            runner_for(model, largest, settings.gpu_calls),
             queue_size=settings.queue_size,
+            share=share,
             on_call=self.metrics.inference_call,
         )
         watch = self.metrics.watch
         watch("requests_active", "Tracks being worked on", lambda: self._active)
         watch("decoders_alive", "Decoder processes", lambda: self._pool.alive)
+        watch("youtube_preloaded", "1 while yt-dlp is loaded", lambda: self._launcher.preloaded)
         watch("inference_waiting", "Tracks waiting for the model", lambda: self._engine.waiting)
         watch("ready", "1 when tracks are taken", lambda: self.ready)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Load the model; raises ModelFileError or DeviceError where that can't be done."""
-        model = load_model(settings.model, settings.device, settings.inference_threads)
-        return cls(settings, model)
+        return cls(*tuned(settings))
 
     @property
     def ready(self) -> bool:
@@ -125,7 +134,11 @@ class Pipeline:
 
     def video(self, url: str) -> YouTubeSource:
         """The source for a link as people paste it; raises BadUrl, NotYouTube or Playlist."""
-        return YouTubeSource(video_id(url), self._youtube)
+        return YouTubeSource(video_id(url), self._youtube, self._launcher.start)
+
+    def preloading(self) -> AbstractAsyncContextManager[object]:
+        """A context in which yt-dlp is kept loaded, if the settings say so."""
+        return self._launcher if self.settings.youtube_preload else nullcontext()
 
     async def classify(self, source: AudioSource, on_progress: OnProgress = _ignore) -> Answer:
         """Take a track from its source to its genres; use it within `deadline`.
@@ -174,8 +187,8 @@ class _Run:
             info = stream.info
             self._duration_s = info.duration_s
             self._tell("found", title=info.title, duration_s=info.duration_s)
-            async with self._pipeline._pool.lease() as decoder:
-                decoded = await decoder.decode(self._download(stream), self._listened)
+            async with self._pipeline._pool.lease() as track:
+                decoded = await track.decode(self._download(stream), self._listened)
                 verdict = await self._predict(decoded)
         self._took("total", time.perf_counter() - self._start)
         return Answer(
@@ -241,7 +254,3 @@ def front_end_of(model: Model) -> FrontEnd:
             f"its front end makes clips of {front_end.clip_shape}, it takes {model.clip_shape}"
         )
     return front_end
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

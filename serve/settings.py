@@ -10,6 +10,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from serve.process import ROOT
+
 PREFIX = "TOPGENRE_"
 MODELS = Path(__file__).parent / "models"
 
@@ -22,6 +24,11 @@ def _words(value: object) -> object:
 
 # NoDecode: pydantic-settings would take the text for JSON.
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+
+
+def cores() -> int:
+    """Cores that this process may use: what "one for each core" means."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class SettingsError(ValueError):
@@ -43,11 +50,26 @@ class Settings(BaseSettings):
     )
 
     model: Path = Field(MODELS / "topgenre.onnx", description="the model file")
-    device: Literal["auto", "cuda", "cpu"] = Field(
-        "auto", description="where the model runs; `cuda` stops the start if it can't be had"
+    device: Literal["auto", "tensorrt", "cuda", "cpu"] = Field(
+        "auto",
+        description="where the model runs; a GPU that is named and can't be had stops the start",
+    )
+    tuning: Path = Field(
+        ROOT / "topgenre.toml",
+        description="file of what `make tune` measured; the next three, if set, win over it",
     )
     inference_threads: int = Field(
         0, ge=0, le=256, description="threads of one inference call; 0 is one for each core"
+    )
+    batch_clips: int = Field(
+        0,
+        ge=0,
+        le=8192,
+        description="clips up to which waiting tracks share a call; 0 is what suits the device",
+    )
+    gpu_calls: Literal["plain", "bound", "pinned", "graphs"] = Field(
+        "plain",
+        description="a GPU's memory: `plain`, `bound` once, also `pinned`, also with CUDA `graphs`",
     )
     queue_size: int = Field(32, ge=1, le=10_000, description="tracks that may wait for the model")
 
@@ -79,6 +101,10 @@ class Settings(BaseSettings):
     )
     youtube_retries: int = Field(
         3, ge=0, le=20, description="times a broken media transfer is taken up again"
+    )
+
+    youtube_preload: bool = Field(
+        True, description="keep yt-dlp loaded in an idle process, so that a link starts at once"
     )
 
     @classmethod

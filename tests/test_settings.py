@@ -51,7 +51,7 @@ def test_they_come_from_the_environment(monkeypatch):
         ("PROT", "8080", "unknown setting: TOPGENRE_PROT"),
         ("PORT", "many", "TOPGENRE_PORT: .*integer"),
         ("PORT", "70000", "TOPGENRE_PORT: .*65535"),
-        ("DEVICE", "tpu", "TOPGENRE_DEVICE: .*'auto', 'cuda' or 'cpu'"),
+        ("DEVICE", "tpu", "TOPGENRE_DEVICE: .*'auto', 'tensorrt', 'cuda' or 'cpu'"),
         ("DEADLINE_S", "0", "TOPGENRE_DEADLINE_S: .*greater than 0"),
         ("MAX_REQUESTS", "0", "TOPGENRE_MAX_REQUESTS"),
         ("LOG_LEVEL", "loud", "TOPGENRE_LOG_LEVEL"),
