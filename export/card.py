@@ -12,6 +12,7 @@ import tf2onnx
 from export.calibrate import Calibration
 from export.convert import OPSET
 from export.graph import node_counts, parameters
+from export.lineage import Teacher, portable, teachers
 from export.listen import Heard
 from export.parity import Difference
 from export.robust import Sound
@@ -24,9 +25,13 @@ from train.runs import Run
 
 NAME = "topgenre"
 LICENCE = (
-    "The weights were trained by the topgenre project, from nothing, and may be used as the "
+    "The weights were trained by the topgenre project, from random ones, and may be used as the "
     "project may. They were fitted to features of recordings that have owners; no recording is "
     "part of the project or of this file, and none is given away with it."
+)
+_BUILT_ON = (
+    " One of its teachers was built on a network that others trained: NOTICE, beside this file, "
+    "holds its licence."
 )
 _GTZAN = (
     *("blues", "classical", "country", "disco", "hiphop"),
@@ -53,14 +58,15 @@ def make_card(
     run: Run, valid: Scores, heard: list[Heard], calibration: Calibration | None
 ) -> ModelCard:
     """The metadata of a run's model; `valid` are the exported file's own scores."""
-    config = run.config
+    config, taught_by = run.config, teachers(run)
     training = {
         "data": config["data"]["source"],
         "data_sha256": config["data"]["sha256"],
         "tracks": config["data"]["tracks"],
         "about": config["data"]["about"],
         "split": config["data"]["split"],
-        "recipe": config["recipe"],
+        "recipe": portable(config["recipe"]),
+        "teachers": [asdict(teacher) for teacher in taught_by],
         "git": config["git"],
         "opset": OPSET,
         "versions": {
@@ -84,7 +90,7 @@ def make_card(
         genres=run.genres,
         training=training,
         scores=scores,
-        licence=LICENCE,
+        licence=LICENCE + (_BUILT_ON if any(teacher.base for teacher in taught_by) else ""),
     )
 
 
@@ -145,11 +151,24 @@ def _training(card: ModelCard) -> str:
     return (
         f"{about}. Made from {training['data']}; split {training['split']}; tracks: {tracks}. Only "
         f"the train tracks were fitted: {recipe['epochs']} epochs of {recipe['clips_per_track']} "
-        f"random clips of each, seed {recipe['seed']}, with mixup, random equaliser, band shift, "
-        "low-pass, noise floor and masks; the weights are a moving average over the last steps. No "
-        "epoch was chosen by the validation tracks. Digest of the data: "
-        f"`{training['data_sha256']}`."
+        f"random clips of each, seed {recipe['seed']}, with mixup, random contrast, equaliser, "
+        "band shift, low-pass, noise floor and masks; the weights are a moving average over the "
+        f"last steps. {_taught(card)}No epoch was chosen by the validation tracks. Digest of the "
+        f"data: `{training['data_sha256']}`."
     )
+
+
+def _taught(card: ModelCard) -> str:
+    of = [Teacher(**teacher) for teacher in card.training["teachers"]]
+    if not of:
+        return ""
+    named = "; ".join(
+        f"`{t.name}` of {t.parameters:,} parameters, {t.track_accuracy:.1%} of valid tracks right"
+        + (f", built on `{t.base}`" if t.base else "")
+        for t in of
+    )
+    share = card.training["recipe"]["teacher_share"]
+    return f"{share:.0%} of the targets are what {len(of)} earlier runs said ({named}). "
 
 
 def _scores(card: ModelCard, valid: Scores) -> str:

@@ -1,4 +1,4 @@
-"""`python -m train [fit] DATA`; `data`, `evaluate`, `folds`, `report`, `search` beside it."""
+"""`python -m train [fit] DATA`; also `adapt`, `data`, `evaluate`, `folds`, `report`, `search`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _COMMANDS = {
     "folds": commands.folds,
     "search": commands.search,
     "data": commands.data,
+    "adapt": commands.adapt,
     "evaluate": commands.evaluate,
     "report": commands.report,
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from train.pinned import Pinned
+
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
@@ -25,3 +27,5 @@ class Architecture:
     """share of batch normalisation's running statistics kept in a step"""
     floor_db: float = 70.0
     """cells further below their clip's loudest are raised to it"""
+    base: Pinned | None = None
+    """an adapted teacher in place of all convolutions: of the above, only dropout then counts"""

@@ -6,16 +6,20 @@ import argparse
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from serve.audio.frontend import FrontEnd
+from train.adaptation import Adaptation
 from train.data import Advance, Source, make, prepare
 from train.dataset import NO_SPLIT, Dataset
 from train.errors import DataError
 from train.hearing import audio_of
-from train.options import given_of, hardware_of, recipe_of, source_of
+from train.options import front_end_of, given_of, hardware_of, recipe_of, source_of
+from train.pinned import Pinned
 from train.plan import Prepared
 from train.progress import bar
 from train.recipe import Recipe
@@ -76,8 +80,9 @@ def folds(options: argparse.Namespace, console: Console) -> None:
         _need_data(options)
         options.split = "artists"
         prepared = [_fold(options, number, console) for number in range(1, options.folds + 1)]
-        folder = runs.new_folder(options.runs, "-folds")
         recipe, hardware = recipe_of(options), hardware_of(options)
+        _check_base(recipe, prepared[0])
+        folder = runs.new_folder(options.runs, "-folds")
         audio = audio_of(source_of(options))
         crossvalidation.start(folder, recipe, prepared, options.about, hardware, audio)
     again = f"make folds RESUME={folder}"
@@ -102,6 +107,38 @@ def search(options: argparse.Namespace, console: Console) -> None:
     results = searches.search(folder, console)
     console.print(search_results.table(searches.read(folder).space, results))
     console.print(f"[green]done[/green]: {folder}/search.md", highlight=False, soft_wrap=True)
+
+
+def adapt(options: argparse.Namespace, console: Console) -> None:
+    """Adapt a teacher to our front end, and say how near it came."""
+    from train import adapt as adapting
+    from train import audioset, unlabelled
+
+    if options.out.suffix != ".keras":
+        raise DataError(f"{options.out}: the file made must end in .keras")
+    teacher = Pinned.of(options.teacher)
+    model = audioset.load(options.teacher)
+    front_end = front_end_of(options) or FrontEnd()
+    audio = unlabelled.Audio(options.audio, options.clips, options.seed)
+    with _working("listening", console) as advance:
+        targets = unlabelled.targets(teacher, audio, front_end, options.cache, advance)
+    console.print(f"{len(targets.mel_db)} clips of {options.audio}", highlight=False)
+    how = Adaptation(options.steps, options.batch, seed=options.seed)
+    with _working("adapting", console) as advance:
+        done = adapting.adapt(model, targets, front_end, how, lambda step: advance(step, how.steps))
+    about = {
+        "front_end": front_end.to_dict(),
+        "audio": {"folder": str(options.audio.absolute()), "clips": len(targets.mel_db)},
+    }
+    adapting.save(done, options.out, teacher, how, about)
+    before, after = done.before, done.after
+    console.print(
+        f"unexplained of clips held out: embedding {before.embedding:.1%} to {after.embedding:.1%},"
+        f" logits {before.logits:.1%} to {after.logits:.1%}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(f"[green]done[/green] in {done.seconds:.0f} s: {options.out}", highlight=False)
 
 
 def evaluate(options: argparse.Namespace, console: Console) -> None:
@@ -150,10 +187,32 @@ def _new_run(options: argparse.Namespace, console: Console) -> tuple[Dataset, Ru
         dataset.of(part)
     from train import runs
 
+    recipe, hardware = _taught(recipe_of(options), options, dataset), hardware_of(options)
+    _check_base(recipe, dataset)
     folder = runs.new_folder(options.runs)
-    recipe, hardware = recipe_of(options), hardware_of(options)
     audio = audio_of(source_of(options))
     return dataset, runs.start(folder, recipe, dataset, options.about, hardware, audio)
+
+
+def _taught(recipe: Recipe, options: argparse.Namespace, dataset: Dataset) -> Recipe:
+    """The recipe with the teachers that are given."""
+    if options.teachers is None:
+        if options.teacher_share is not None:
+            raise DataError("--teacher-share needs --teachers")
+        return recipe
+    from train import distil
+
+    pinned = distil.pin(options.teachers)
+    distil.teachers(pinned, dataset)  # before there is a folder of a run that can't be
+    share = recipe.teacher_share if options.teacher_share is None else options.teacher_share
+    return replace(recipe, teachers=pinned, teacher_share=share)
+
+
+def _check_base(recipe: Recipe, dataset: Dataset) -> None:
+    if recipe.architecture.base is not None:
+        from train import base
+
+        base.load(recipe.architecture.base, dataset.front_end)
 
 
 def _search_request(options: argparse.Namespace, console: Console) -> Request:

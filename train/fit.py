@@ -13,15 +13,17 @@ import numpy as np
 import tensorflow as tf
 
 from train.batches import Batches
-from train.dataset import Dataset, Float32
+from train.dataset import Dataset, Float32, power
+from train.distil import Distillation, teachers
 from train.evaluate import Scores, evaluate
 from train.hardware import make_deterministic, precision, strategy_of
-from train.network import build
+from train.network import build, standardise
 from train.recipe import Hardware, Recipe
 from train.state import State, assign, values_of
 from train.step import TrainingStep
 
 _PREDICT_BATCH = 512
+_STANDARDISED_ON = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,15 @@ class _Fitting:
             seed=recipe.seed,
         )
         self._valid = data.of("valid")
+        known = [predictor(run.model()) for run in teachers(recipe.teachers, data)]
+        self._distillation = Distillation(recipe, known)
         strategy = strategy_of(hardware)
         with strategy.scope(), precision(hardware.precision):
             self._model = build(data.front_end, len(data.genres), recipe.architecture)
             with precision("float32"):
                 self.averaged = build(data.front_end, len(data.genres), recipe.architecture)
+            if recipe.architecture.base is not None:
+                standardise(self._model, _some_clips(data))
             self.averaged.set_weights(self._model.get_weights())
             steps = len(self._batches) * recipe.epochs
             self._step = TrainingStep(self._model, self.averaged, recipe, steps, strategy)
@@ -98,8 +104,8 @@ class _Fitting:
         epochs, every = self._recipe.epochs, self._recipe.validate_every
         self.epoch += 1
         losses = []
-        for number, (mel, targets) in enumerate(self._batches.epoch(), 1):
-            losses.append(self._step(mel, targets))
+        for number, (mel, labels) in enumerate(self._batches.epoch(), 1):
+            losses.append(self._step(mel, self._distillation.targets(mel, labels)))
             scores = None
             last = number == len(self._batches)
             if last and (self.epoch % every == 0 or self.epoch == epochs):
@@ -138,6 +144,12 @@ class _Fitting:
             "average": self.averaged.variables,
             "optimizer": self._step.optimizer.variables,
         }
+
+
+def _some_clips(data: Dataset) -> Float32:
+    """Mel power (n, frames, mel bands) of up to some 2,000 clips, spread over the train tracks."""
+    clips = np.concatenate([data.clips(track) for track in data.of("train")])
+    return power(clips[:: max(1, len(clips) // _STANDARDISED_ON)])
 
 
 def predictor(model: keras.Model) -> Callable[[Float32], Float32]:

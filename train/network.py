@@ -8,7 +8,13 @@ import keras
 from keras import layers, ops
 
 from serve.audio.frontend import FrontEnd
+from serve.audio.mel import Float32
 from train.architecture import Architecture
+from train.base import load
+from train.pinned import Pinned
+
+_BASE, _STANDARDISED = "base", "standardised"
+_BATCH = 64
 
 
 @keras.saving.register_keras_serializable("topgenre")
@@ -39,9 +45,52 @@ class RelativeDecibels(layers.Layer):  # type: ignore[misc]
 def build(front_end: FrontEnd, genres: int, size: Architecture) -> keras.Model:
     """A network from `mel` (n, frames, mel bands) power to `probabilities` (n, genres).
 
-    Its layer `logits` gives what the softmax is taken of.
+    Its layer `logits` gives what the softmax is taken of. Raises DataError where the base can't be
+    had, or is of another front end.
     """
     mel = keras.Input(front_end.clip_shape, name="mel", dtype="float32")
+    x = _convolutions(mel, size) if size.base is None else _on_base(mel, size.base, front_end)
+    x = layers.Dropout(size.dropout, name="dropout")(x)
+    # On a base the first steps are of the head alone: from zeros, no gradient comes through it.
+    kernel = "glorot_uniform" if size.base is None else "zeros"
+    logits = layers.Dense(genres, kernel_initializer=kernel, name="logits", dtype="float32")(x)
+    probabilities = layers.Softmax(name="probabilities", dtype="float32")(logits)
+    return keras.Model(mel, probabilities, name="topgenre")
+
+
+def logits_of(model: keras.Model) -> keras.Model:
+    """The same network (and weights) up to its logits."""
+    return keras.Model(model.input, model.get_layer("logits").output)
+
+
+def base_variables(model: keras.Model) -> list[keras.Variable]:
+    """What is trained of the network's base; nothing where it has none."""
+    found = [layer for layer in model.layers if layer.name == _BASE]
+    return [variable for layer in found for variable in layer.trainable_variables]
+
+
+def standardise(model: keras.Model, mel: Float32) -> None:
+    """Let the base's embedding have mean 0 and deviation 1 over clips (n, frames, mel bands)."""
+    embedding = model.get_layer(_BASE).predict(mel, batch_size=_BATCH, verbose=0)
+    # Features that hardly vary must not be blown up to noise.
+    deviation = embedding.std(axis=0) + 0.05 * embedding.std()
+    layer = model.get_layer(_STANDARDISED)
+    layer.moving_mean.assign(embedding.mean(axis=0))
+    layer.moving_variance.assign(deviation**2)
+
+
+def _on_base(mel: Any, base: Pinned, front_end: FrontEnd) -> Any:
+    network = load(base, front_end)
+    network.name = _BASE
+    # Normalised by the statistics of the teacher's own, far larger, data.
+    embedding = network(mel, training=False)
+    # Not trained, it always normalises by its moving statistics: those of `standardise`.
+    return layers.BatchNormalization(
+        center=False, scale=False, epsilon=1e-8, trainable=False, name=_STANDARDISED
+    )(embedding)
+
+
+def _convolutions(mel: Any, size: Architecture) -> Any:
     x = RelativeDecibels(size.floor_db, name="relative_decibels", dtype="float32")(mel)
     x = _convolution(x, size.stem, (1, 2), size.memory, "stem")
     x = layers.ReLU(name="stem_relu")(x)
@@ -53,16 +102,7 @@ def build(front_end: FrontEnd, genres: int, size: Architecture) -> keras.Model:
             change = _convolution(x, channels, (1, 1), size.memory, name)
             x = layers.Add(name=f"{name}_add")([x, change])
             x = layers.ReLU(name=f"{name}_relu")(x)
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    x = layers.Dropout(size.dropout, name="dropout")(x)
-    logits = layers.Dense(genres, name="logits", dtype="float32")(x)
-    probabilities = layers.Softmax(name="probabilities", dtype="float32")(logits)
-    return keras.Model(mel, probabilities, name="topgenre")
-
-
-def logits_of(model: keras.Model) -> keras.Model:
-    """The same network (and weights) up to its logits."""
-    return keras.Model(model.input, model.get_layer("logits").output)
+    return layers.GlobalAveragePooling2D(name="pool")(x)
 
 
 def _convolution(x: Any, channels: int, strides: tuple[int, int], memory: float, name: str) -> Any:

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from serve.audio.frontend import FrontEnd
+from train.adaptation import CLIPS, Adaptation
+from train.architecture import Architecture
 from train.data import Source
 from train.errors import DataError
+from train.pinned import Pinned
 from train.plan import WAYS, Plan
 from train.recipe import DEVICES, PRECISIONS, Hardware, Recipe
 from train.tracks import SPLITS
@@ -30,11 +33,14 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run that was stopped")
     _add_data(fit)
     _add_recipe(fit)
+    _add_base(fit)
+    _add_teachers(fit)
     folds = commands.add_parser("folds", help="a run for each fold; mean and spread")
     folds.add_argument("data", type=Path, nargs="?", help=_DATA)
     folds.add_argument("--resume", type=Path, metavar="FOLDS", help="go on with folds stopped")
     _add_data(folds)
     _add_recipe(folds)
+    _add_base(folds)
     search = commands.add_parser("search", help="runs over a space of recipes; best first")
     search.add_argument("data", type=Path, nargs="?", help=_DATA)
     search.add_argument("--space", type=Path, metavar="FILE", help="TOML; see train/spaces")
@@ -44,6 +50,10 @@ def parser() -> argparse.ArgumentParser:
     data = commands.add_parser("data", help="only make the dataset")
     data.add_argument("data", type=Path, help=_DATA)
     _add_data(data)
+    adapt = commands.add_parser("adapt", help="a teacher of AudioSet to our front end, for --base")
+    adapt.add_argument("teacher", type=Path, help="Keras file of the kind of EfficientAT's mn04")
+    adapt.add_argument("audio", type=Path, help="folder of any music, at any depth; no labels")
+    _add_adaptation(adapt)
     evaluate = commands.add_parser("evaluate", help="scores of a run")
     _add_run(evaluate)
     evaluate.add_argument("--data", type=Path, help="other data than the run's own")
@@ -57,13 +67,18 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def source_of(options: argparse.Namespace) -> Source:
-    """Data, front end and split; raise DataError where they can't be."""
+def front_end_of(options: argparse.Namespace) -> FrontEnd | None:
+    """The front end, where anything of it is given; raise DataError where it can't be."""
     given = {name: getattr(options, name) for name in _FRONT_END if getattr(options, name)}
     try:
-        front_end = replace(FrontEnd(), **given) if given else None
+        return replace(FrontEnd(), **given) if given else None
     except ValueError as error:
         raise DataError(f"that front end can't be: {error}") from error
+
+
+def source_of(options: argparse.Namespace) -> Source:
+    """Data, front end and split; raise DataError where they can't be."""
+    front_end = front_end_of(options)
     if options.splits and options.split not in (None, "given"):
         raise DataError(f"--splits says another thing than --split {options.split}")
     plan = Plan(
@@ -81,8 +96,9 @@ def source_of(options: argparse.Namespace) -> Source:
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
-    """The recipe with what is given in place of its defaults."""
-    return Recipe(seed=options.seed, **given_of(options))
+    """The recipe with what is given in place of its defaults, but for teachers."""
+    base = Pinned.of(options.base) if options.base else None
+    return Recipe(seed=options.seed, architecture=Architecture(base=base), **given_of(options))
 
 
 def given_of(options: argparse.Namespace) -> dict[str, Any]:
@@ -109,7 +125,22 @@ def _add_data(to: argparse.ArgumentParser) -> None:
     add("--fold", type=_positive, default=1, help="which of them is valid (%(default)s)")
     add("--cache", type=Path, default=Path("data"), help="folder for datasets made (%(default)s)")
     add("--seed", type=int, default=1, help="of everything random (%(default)s)")
-    front_end = FrontEnd()
+    _add_front_end(to)
+
+
+def _add_adaptation(to: argparse.ArgumentParser) -> None:
+    add, how = to.add_argument, Adaptation()
+    add("--out", type=Path, required=True, metavar="FILE.keras", help="what is made")
+    add("--steps", type=_positive, default=how.steps, help="of training (%(default)s)")
+    add("--batch", type=_positive, default=how.batch, help="clips in a step (%(default)s)")
+    add("--clips", type=_positive, default=CLIPS, help="of the audio in all (%(default)s)")
+    add("--cache", type=Path, default=Path("data"), help="folder for targets made (%(default)s)")
+    add("--seed", type=int, default=how.seed, help="of everything random (%(default)s)")
+    _add_front_end(to)
+
+
+def _add_front_end(to: argparse.ArgumentParser) -> None:
+    add, front_end = to.add_argument, FrontEnd()
     for name in _FRONT_END:
         default = getattr(front_end, name)
         add(f"--{name.replace('_', '-')}", type=_positive, help=f"for audio files ({default})")
@@ -128,6 +159,17 @@ def _add_recipe(to: argparse.ArgumentParser) -> None:
     add("--devices", choices=DEVICES, default=DEVICES[0], help="GPUs to use (%(default)s)")
 
 
+def _add_base(to: argparse.ArgumentParser) -> None:
+    help_ = "an adapted teacher to build the network on; see adapt"
+    to.add_argument("--base", type=Path, metavar="FILE.keras", help=help_)
+
+
+def _add_teachers(to: argparse.ArgumentParser) -> None:
+    add, share = to.add_argument, Recipe().teacher_share
+    add("--teachers", type=Path, nargs="+", metavar="RUN", help="finished runs to be distilled")
+    add("--teacher-share", type=_share, help=f"of the targets that is theirs ({share:g})")
+
+
 def _add_run(to: argparse.ArgumentParser) -> None:
     add: Any = to.add_argument
     add("run", type=Path, nargs="?", help="folder of a run; the newest one where none is given")
@@ -139,6 +181,13 @@ def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError("must be from 0 to 1")
     return value
 
 

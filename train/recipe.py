@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, get_args
 from train.architecture import Architecture
 from train.augment import Augmentation
 from train.errors import DataError
+from train.pinned import Pinned
 
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 Devices = Literal["one", "all"]
@@ -35,6 +36,12 @@ class Recipe:
     """share of clips that are of a rendition, where their track has any"""
     not_music: float = 0.04
     """share of clips that are a sound that is no music, each genre as likely; 0 for none"""
+    base_rate: float = 0.15
+    """share of each step that the base's weights take, where the network has one"""
+    teachers: tuple[Pinned, ...] = ()
+    """checkpoints of runs that are distilled"""
+    teacher_share: float = 0.7
+    """of what they say in the targets; the rest is the labels, smoothed"""
     average: float = 0.998
     """decay in a step of the moving average of the weights, which is what is kept"""
     validate_every: int = 5
@@ -48,10 +55,13 @@ class Recipe:
         try:
             size = dict(values["architecture"])
             size["stages"] = tuple(size["stages"])
+            if size.get("base"):
+                size["base"] = Pinned(**size["base"])
             # A run that doesn't name them was made before there were such things.
             parts = {
                 "architecture": Architecture(**size),
                 "augmentation": Augmentation(**{"contrast": 0.0, **values["augmentation"]}),
+                "teachers": tuple(Pinned(**of) for of in values.get("teachers", ())),
             }
             return cls(**{"renditions": 0.0, "not_music": 0.0, **values, **parts})
         except (KeyError, TypeError) as error:

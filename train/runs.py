@@ -39,12 +39,17 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether it has a checkpoint."""
-        return (self.folder / _CHECKPOINT).is_file()
+        return self.checkpoint.is_file()
 
     @property
     def state(self) -> Path:
         """The file of where its training stands."""
         return self.folder / _STATE
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file of its model, once it is finished."""
+        return self.folder / _CHECKPOINT
 
     @property
     def tracks(self) -> Path:
@@ -69,7 +74,7 @@ class Run:
 
     def model(self) -> keras.Model:
         """The checkpoint."""
-        return keras.models.load_model(self.folder / _CHECKPOINT)
+        return keras.models.load_model(self.checkpoint)
 
     def dataset(self, cache: Path) -> Dataset | None:
         """Its data in its split, from where they were or a folder of `cache`; None if gone."""
@@ -180,6 +185,16 @@ def write_text(path: Path, text: str) -> None:
     partial.replace(path)
 
 
+def versions() -> dict[str, str]:
+    """Of what decides how training comes out."""
+    return {
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }
+
+
 def _configuration(recipe: Recipe, data: Dataset, about: str, hardware: Hardware) -> dict[str, Any]:
     count = {split: sum(track.split == split for track in data.tracks) for split in SPLITS}
     return {
@@ -197,12 +212,7 @@ def _configuration(recipe: Recipe, data: Dataset, about: str, hardware: Hardware
             "tracks": {split: number for split, number in count.items() if number},
         },
         "git": _git_revision(),
-        "versions": {
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "numpy": np.__version__,
-        },
+        "versions": versions(),
     }
 
 

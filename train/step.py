@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from train.dataset import Float32
 from train.errors import DataError
-from train.network import logits_of
+from train.network import base_variables, logits_of
 from train.recipe import Recipe
 
 
@@ -28,10 +28,14 @@ class TrainingStep:
         self._logits = logits_of(model)
         self._averaged = averaged
         self._average = recipe.average
+        self._base_rate = recipe.base_rate
+        self._base = base_variables(model)
         self._strategy = strategy
         self._replicas: int = strategy.num_replicas_in_sync
+        # With teachers the targets come smoothed already, but for the teachers' share.
+        smoothing = 0.0 if recipe.teachers else recipe.label_smoothing
         self._loss = keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=recipe.label_smoothing, reduction="none"
+            from_logits=True, label_smoothing=smoothing, reduction="none"
         )
         self._step = tf.function(self._distributed)
 
@@ -54,7 +58,11 @@ class TrainingStep:
         )
 
     def _distributed(self, mel: Any, targets: Any) -> Any:
+        before = [tf.identity(variable) for variable in self._base]
         losses = self._strategy.run(self._on_replica, args=(mel, targets))
+        # Whatever the optimizer did, decay and all, the base goes only a part of the way.
+        for variable, start in zip(self._base, before, strict=True):
+            variable.assign(start + self._base_rate * (variable - start))
         self._follow()
         return self._strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 

@@ -1,0 +1,47 @@
+"""What a model was made from beside its data: the runs that taught it, and what those built on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from train.runs import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A finished run that was distilled."""
+
+    name: str
+    parameters: int
+    track_accuracy: float
+    """share of the valid tracks it gets right"""
+    base: str
+    """the adapted network it was built on; empty where it has none"""
+
+
+def teachers(run: Run) -> list[Teacher]:
+    """Of a run; raise DataError where one is gone."""
+    return [_teacher(Run.load(of.path().parent)) for of in run.recipe.teachers]
+
+
+def portable(recipe: Any) -> Any:
+    """A run's recipe without its machine's paths: files keep their folder, name and sha256."""
+    if isinstance(recipe, dict):
+        if recipe.keys() == {"file", "sha256"}:
+            return {**recipe, "file": "/".join(Path(recipe["file"]).parts[-2:])}
+        return {name: portable(value) for name, value in recipe.items()}
+    if isinstance(recipe, list):
+        return [portable(value) for value in recipe]
+    return recipe
+
+
+def _teacher(run: Run) -> Teacher:
+    base = run.recipe.architecture.base
+    return Teacher(
+        name=run.folder.name,
+        parameters=int(run.metrics["parameters"]),
+        track_accuracy=float(run.metrics["valid"]["track_accuracy"]),
+        base=Path(base.file).name if base else "",
+    )
