@@ -47,8 +47,7 @@ export: $(VENV)/.train ## the newest checkpoint, or RUN=folder, to the checked m
 	$(BIN)/python -m export $(RUN) $(OPTIONS)
 
 bench: $(VENV)/.bench ## the latency of every stage, and librosa beside it
-	# As in a decoder process: one thread of BLAS.
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks $(OPTIONS)
+	$(BIN)/python -m benchmarks $(OPTIONS)
 
 clean: ## forget the environment
 	rm -rf $(VENV)

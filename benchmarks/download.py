@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from multiprocessing.connection import Connection
 
 import psutil
 
+from benchmarks.servers import topgenre
 from benchmarks.stages import Timing
-from serve.process import ROOT
-from serve.settings import PREFIX
+from tests.eventually import until
 
 _BYTES_PER_S = 40e6 / 8
 _BLOCK = 16 << 10
@@ -92,41 +89,10 @@ def _cpu_s(pid: int) -> float:
 @contextmanager
 def _server(environment: dict[str, str], preload: bool) -> Iterator[tuple[int, int]]:
     """A server's port and process."""
-    settings = {"PORT": "0", "LOG_LEVEL": "warning", "YOUTUBE_CLIENTS": "visionos"}
-    settings["YOUTUBE_PRELOAD"] = str(preload)
-    with subprocess.Popen(
-        [sys.executable, "-m", "serve"],
-        cwd=ROOT,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | environment | {PREFIX + name: value for name, value in settings.items()},
-    ) as process:
-        try:
-            port = _wait_for(lambda: _listening(process.pid))
-            if preload:
-                _wait_for(lambda: _gauge(port, "topgenre_youtube_preloaded"))
-            yield port, process.pid
-        finally:
-            process.terminate()
-
-
-def _wait_for(condition: Callable[[], int]) -> int:
-    end = time.monotonic() + _START_S
-    while not (found := condition()):
-        if time.monotonic() > end:
-            raise TimeoutError("the server does not come up")
-        time.sleep(0.05)
-    return found
-
-
-def _listening(pid: int) -> int:
-    return next(
-        (
-            connection.laddr.port
-            for connection in psutil.Process(pid).net_connections("tcp4")
-            if connection.status == psutil.CONN_LISTEN
-        ),
-        0,
-    )
+    with topgenre(environment, youtube_clients="visionos", youtube_preload=preload) as server:
+        if preload:
+            until(lambda: _gauge(server.port, "topgenre_youtube_preloaded"), _START_S)
+        yield server.port, server.process.pid
 
 
 def _gauge(port: int, name: str) -> int:

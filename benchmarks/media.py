@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from train.codecs import INDEX_FIRST, Encoding, encode
@@ -11,8 +13,11 @@ _ENCODINGS = {
     "m4a": Encoding("m4a", "ipod", "aac", _RATE, bit_rate=128_000, options=INDEX_FIRST),
     "webm": Encoding("webm", "webm", "libopus", _RATE, bit_rate=128_000),
 }
+#: what `track` makes
+CONTAINERS = tuple(_ENCODINGS)
 
 
+@cache
 def track(seconds: float, container: str) -> bytes:
     """A track of that length as `m4a` (AAC, index in front) or `webm` (Opus), 128 kbit/s stereo."""
     rng = np.random.default_rng(0)

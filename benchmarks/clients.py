@@ -1,0 +1,110 @@
+"""Requests to a server on this machine, one by one, from several clients, or as they fall due."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from typing import Any
+
+_TIMEOUT_S = 120.0
+_BOUNDARY = "a-boundary-that-no-audio-holds"
+# Requests of an open loop that may be under way at once.
+_MOST = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A POST to /predict."""
+
+    body: bytes
+    content_type: str
+
+    @classmethod
+    def raw(cls, content: bytes) -> Request:
+        """A file as the body."""
+        return cls(content, "application/octet-stream")
+
+    @classmethod
+    def form(cls, content: bytes) -> Request:
+        """A file in a form, which every server reads."""
+        head = (
+            f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="track"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        )
+        body = head.encode() + content + f"\r\n--{_BOUNDARY}--\r\n".encode()
+        return cls(body, f"multipart/form-data; boundary={_BOUNDARY}")
+
+
+class Client:
+    """One connection to a server, kept from request to request."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def post(self, request: Request, status: int = 200) -> Any:
+        """The answer's JSON; raise RuntimeError where its status is another."""
+        self._connection.request(
+            "POST", "/predict", request.body, {"Content-Type": request.content_type}
+        )
+        response = self._connection.getresponse()
+        body = response.read()
+        if response.status != status:
+            raise RuntimeError(f"the server answered {response.status}: {body[:200]!r}")
+        return json.loads(body)
+
+
+def post(port: int, request: Request) -> Any:
+    """One request over a connection of its own."""
+    with Client(port) as client:
+        return client.post(request)
+
+
+def tracks_per_s(port: int, request: Request, clients: int, tracks: int) -> float:
+    """A closed loop: so many clients, each asking again as soon as it is answered."""
+    waiting = iter(range(tracks))  # a range's iterator is one step: threads may share it
+
+    def ask() -> None:
+        with Client(port) as client:
+            for _ in waiting:
+                client.post(request)
+
+    start = time.perf_counter()
+    with ThreadPoolExecutor(clients) as threads:
+        for asking in [threads.submit(ask) for _ in range(clients)]:
+            asking.result()
+    return tracks / (time.perf_counter() - start)
+
+
+def paced_s(port: int, request: Request, gaps_s: Iterable[float]) -> list[float]:
+    """An open loop: the seconds of requests that come after these pauses, answered or not."""
+
+    def ask(start: float) -> float:
+        post(port, request)
+        return time.perf_counter() - start
+
+    with ThreadPoolExecutor(_MOST) as threads:
+        asking = [threads.submit(ask, start) for start in arrivals(gaps_s)]
+        return [answered.result() for answered in asking]
+
+
+def arrivals(gaps_s: Iterable[float]) -> Iterator[float]:
+    """Wait for each arrival in turn; tell when it was, or should have been where we are late."""
+    due = time.perf_counter()
+    for gap in gaps_s:
+        due += gap
+        left = due - time.perf_counter()
+        if left > 0:
+            time.sleep(left)
+            yield time.perf_counter()
+        else:
+            yield due

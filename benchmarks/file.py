@@ -1,0 +1,32 @@
+"""A file from its upload to its answer, beside ffmpeg, which only decodes it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks import ffmpeg
+from benchmarks.clients import Request, post
+from benchmarks.goals import Result, medians_ms
+from benchmarks.media import CONTAINERS, track
+from benchmarks.servers import topgenre
+
+_RATE = 22_050
+
+
+def measure(runs: int = 10, *, seconds: float = 600.0) -> Iterator[Result]:
+    """Answers' wall time over that of `ffmpeg -i FILE -ac 1 -ar 22050 -f null -`."""
+    with topgenre() as server, tempfile.TemporaryDirectory() as folder:
+        for container in CONTAINERS:
+            path = Path(folder, f"track.{container}")
+            path.write_bytes(track(seconds, container))
+            request = Request.raw(track(seconds, container))
+            taken = medians_ms(
+                {
+                    "ours ms": lambda request=request: post(server.port, request),  # type: ignore[misc]
+                    "ffmpeg ms": lambda path=path: ffmpeg.decode(path, _RATE),  # type: ignore[misc]
+                },
+                runs,
+            )
+            yield Result.ratio(f"{container} to answer, of ffmpeg's decoding", taken, 1.0)

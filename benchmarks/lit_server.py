@@ -1,0 +1,67 @@
+"""`python -m benchmarks.lit_server PORT`: the model behind LitServe, written straight down.
+
+It decodes with PyAV and has our features; a worker for each core, one track a call.
+"""
+
+# LitServe reads the annotations: they must not be text.
+import signal
+import sys
+from typing import Any
+
+import litserve
+import numpy as np
+from starlette.requests import Request
+
+from serve.audio.decode import Complete, decode
+from serve.audio.features import FeatureStream
+from serve.audio.mel import Float32, MelSpectrogram
+from serve.inference.aggregate import aggregate
+from serve.inference.tuning import load
+from serve.pipeline import front_end_of
+from serve.settings import Settings, cores
+
+
+class Genres(litserve.LitAPI):  # type: ignore[misc]
+    """A track's file in a form to its genres."""
+
+    def setup(self, device: str) -> None:
+        """Load the model, in each worker."""
+        settings = Settings.from_environment()
+        self._model = load(settings)
+        self._mel = MelSpectrogram(front_end_of(self._model))
+        self._max_s = settings.max_duration_s
+        capacity = FeatureStream.capacity(self._mel.front_end, self._max_s)
+        self._features = np.zeros((capacity, *self._mel.front_end.clip_shape), np.float32)
+
+    def decode_request(self, request: Request) -> bytes:
+        """The form's file."""
+        content: bytes = request["file"].file.read()  # LitServe hands over the form
+        return content
+
+    def predict(self, content: bytes) -> Float32:
+        """Probabilities (clips, genres)."""
+        stream = FeatureStream(self._mel, self._features, self._max_s)
+        for block in decode(Complete(content), self._mel.front_end.sample_rate):
+            stream.push(block)
+        return self._model.run(self._features[: stream.finish().clips])
+
+    def encode_response(self, probabilities: Float32) -> dict[str, Any]:
+        """What our server answers, too."""
+        verdict = aggregate(probabilities, self._model.card.genres)
+        return {
+            "top_prediction": verdict.top,
+            "results": verdict.results,
+            "timeline": verdict.clips,
+        }
+
+
+def main(port: int) -> None:
+    """Serve until told to stop."""
+    # What LitServe ends at, also where our parent ignored it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    server = litserve.LitServer(Genres(), accelerator="cpu", workers_per_device=cores())
+    server.run(host="127.0.0.1", port=port, log_level="error", generate_client_file=False)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
