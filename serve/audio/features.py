@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from serve.audio.frontend import FrontEnd
-from serve.audio.mel import Float32, MelSpectrogram
 from serve.errors import Silent, TooLong, TooShort
+
+# The server itself makes no spectrogram: it starts sooner without SciPy.
+if TYPE_CHECKING:
+    from serve.audio.mel import Float32, MelSpectrogram
 
 # Below this nothing is heard: 16-bit digital silence with dither peaks at 6e-5.
 _SILENCE_PEAK = 1e-4

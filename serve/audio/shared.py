@@ -6,12 +6,15 @@ import fcntl
 import mmap
 import os
 import tempfile
-from typing import IO, Self
+from typing import IO, TYPE_CHECKING, Self
 
 import numpy as np
 
-from serve.audio.mel import Float32
 from serve.errors import TooBig
+
+# The server itself makes no spectrogram: it starts sooner without SciPy.
+if TYPE_CHECKING:
+    from serve.audio.mel import Float32
 
 
 class SharedFeatures:

@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serve.audio import messages
 from serve.audio.decoder import Decoder
-from serve.audio.mel import Float32
 from serve.audio.shared import SharedMedia
 from serve.errors import Internal, Silent, from_code
+
+# The server itself makes no spectrogram: it starts sooner without SciPy.
+if TYPE_CHECKING:
+    from serve.audio.mel import Float32
 
 # Media of less than two of these is left to one decoder.
 _PART_BYTES = 1 << 18
