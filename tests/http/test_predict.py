@@ -228,8 +228,8 @@ def test_a_chunked_form_is_counted(strict):
 
 
 def drip(stop, content=SONG):
-    for at in range(0, len(content), 4000):
-        yield content[at : at + 4000]
+    for at in range(0, len(content), 1000):
+        yield content[at : at + 1000]
         if stop.wait(0.05):
             return
 
@@ -251,7 +251,7 @@ def test_a_slow_body_meets_the_deadline(strict):
 def test_a_slow_json_meets_the_deadline(strict):
     def endless():
         yield b'{"url": "'
-        for _ in range(40):
+        for _ in range(100):
             time.sleep(0.05)
             yield b"x"
 
