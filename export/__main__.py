@@ -65,17 +65,23 @@ def _export(options: argparse.Namespace, console: Console) -> None:
 
     run = runs.Run.load(options.run) if options.run else runs.newest(options.runs)
     console.print(f"exporting {run.folder}", highlight=False)
-    data = run.dataset(options.cache)
-    keras_model = run.model()
+    # A refit was trained on the validation tracks: the run it is a refit of speaks for it there.
+    known = run.measured
+    data = known.dataset(options.cache)
+    keras_model = known.model()
     calibration = _calibrate(keras_model, data)
-    model = convert.convert(keras_model, run.front_end)
+    measurable = model = convert.convert(keras_model, run.front_end)
+    if known is not run:
+        keras_model = _refitted(run, calibration)
+        model = convert.convert(keras_model, run.front_end)
     graph.check(model, run.front_end, len(run.genres))
     predict = session.onnx_predictor(model)
     table = parity.compare(predictor(keras_model), predict, run.front_end)
     for row in table:
         console.print(f"{row.clips:4d} clips: within {row.largest:.1e}", highlight=False)
-    valid = _valid_scores(run, predict, data)
-    heard, changed = _listen(run, predict, data, options, console)
+    known_predict = session.onnx_predictor(measurable)
+    valid = _valid_scores(known, known_predict, data)
+    heard, changed = _listen(known, known_predict, data, options, console)
     about = card.make_card(run, valid, heard, calibration)
     convert.describe(model, about)
     seconds = session.seconds_for(predict, parity.probe(run.front_end, table[-1].clips))
@@ -87,7 +93,7 @@ def _export(options: argparse.Namespace, console: Console) -> None:
         sounds=robust.sounds(predict, run.front_end, run.genres),
         parity=table,
         seconds=seconds,
-        variants=_variants(run, model, data, valid, seconds),
+        variants=_variants(run, model, measurable, data, valid, seconds),
     )
     _write(options.out, model.SerializeToString(), card.page(about, model, measured))
     console.print(
@@ -109,27 +115,46 @@ def _calibrate(model: keras.Model, data: Dataset | None) -> Calibration | None:
     return found
 
 
-def _variants(
-    run: Run, model: onnx.ModelProto, data: Dataset | None, valid: Scores, seconds: float
-) -> list[Variant]:
-    """Write the model in smaller arithmetic beside the run, and measure it on the valid tracks.
+def _refitted(run: Run, calibration: Calibration | None) -> keras.Model:
+    """A refit's model at the temperature of the run that could be measured."""
+    from export import calibrate
 
-    `valid` and `seconds` are those of the model as it is, the first of the list.
+    model = run.model()
+    if calibration is not None:
+        calibrate.apply(model, calibration.temperature)
+    return model
+
+
+def _variants(
+    run: Run,
+    model: onnx.ModelProto,
+    measurable: onnx.ModelProto,
+    data: Dataset | None,
+    valid: Scores,
+    seconds: float,
+) -> list[Variant]:
+    """Write the model in smaller arithmetic beside the run; measure it on the valid tracks.
+
+    What is measured is `measurable` in the same arithmetic: the model itself, or the one whose
+    scores speak for it. `valid` and `seconds` are those of it as it is, the first of the list.
     """
     from export import variants
 
     if data is None:
         return []
-    made = {
-        "fp16": variants.half(model),
-        "int8": variants.quantised(model, variants.calibration_clips(data)),
-    }
+    clips = variants.calibration_clips(data)
+
+    def smaller(of: onnx.ModelProto) -> dict[str, onnx.ModelProto]:
+        return {"fp16": variants.half(of), "int8": variants.quantised(of, clips)}
+
+    made = smaller(model)
+    measured = made if measurable is model else smaller(measurable)
     for name, variant in made.items():
         path = run.folder / "variants" / f"topgenre-{name}.onnx"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(variant.SerializeToString())
     itself = variants.describe("fp32", model, valid, seconds)
-    return [itself, *(variants.measure(name, of, data) for name, of in made.items())]
+    return [itself, *(variants.measure(name, of, data) for name, of in measured.items())]
 
 
 def _valid_scores(run: Run, predict: Predict, data: Dataset | None) -> Scores:

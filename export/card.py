@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 import tf2onnx
 
+from export import lineage
 from export.calibrate import Calibration
 from export.convert import OPSET
 from export.graph import node_counts, parameters
@@ -25,14 +26,11 @@ from train.runs import Run
 
 NAME = "topgenre"
 LICENCE = (
-    "The weights were trained by the topgenre project, from random ones, and may be used as the "
-    "project may. They were fitted to features of recordings that have owners; no recording is "
-    "part of the project or of this file, and none is given away with it."
+    "The weights were trained by the topgenre project{}, and may be used as the project may. They "
+    "were fitted to features of recordings that have owners; no recording is part of the project "
+    "or of this file, and none is given away with it."
 )
-_BUILT_ON = (
-    " One of its teachers was built on a network that others trained: NOTICE, beside this file, "
-    "holds its licence."
-)
+_NOTICE = " a network that others trained: NOTICE, beside this file, holds its licence."
 _GTZAN = (
     *("blues", "classical", "country", "disco", "hiphop"),
     *("jazz", "metal", "pop", "reggae", "rock"),
@@ -77,6 +75,8 @@ def make_card(
         },
     }
     scores: dict[str, Any] = {"valid": _brief(valid)}
+    if run.measured is not run:
+        scores["measured_on"] = run.measured.folder.name
     if calibration:
         scores["calibration"] = {k: round(v, 4) for k, v in asdict(calibration).items()}
     if heard:
@@ -90,8 +90,17 @@ def make_card(
         genres=run.genres,
         training=training,
         scores=scores,
-        licence=LICENCE + (_BUILT_ON if any(teacher.base for teacher in taught_by) else ""),
+        licence=_licence(lineage.base_of(run), taught_by),
     )
+
+
+def _licence(base: str, taught_by: list[Teacher]) -> str:
+    if base:
+        return LICENCE.format("") + f" It is built on `{base}`," + _NOTICE
+    text = LICENCE.format(", from random ones")
+    if any(teacher.base for teacher in taught_by):
+        text += " One of its teachers was built on" + _NOTICE
+    return text
 
 
 def page(card: ModelCard, model: onnx.ModelProto, measured: Measured) -> str:
@@ -102,6 +111,7 @@ def page(card: ModelCard, model: onnx.ModelProto, measured: Measured) -> str:
         "## What it was trained on",
         _training(card),
         "## How well it does",
+        _measured_on(card),
         _scores(card, measured.valid),
         _calibration(measured.calibration),
         _heard(measured.heard),
@@ -168,7 +178,24 @@ def _taught(card: ModelCard) -> str:
         for t in of
     )
     share = card.training["recipe"]["teacher_share"]
-    return f"{share:.0%} of the targets are what {len(of)} earlier runs said ({named}). "
+    refitted = ", each refitted with the validation tracks too" if _is_refit(card) else ""
+    return f"{share:.0%} of the targets are what {len(of)} earlier runs said{refitted} ({named}). "
+
+
+def _measured_on(card: ModelCard) -> str:
+    if not _is_refit(card):
+        return ""
+    return (
+        f"What follows, down to the sounds that are no music, was measured of "
+        f"`{card.scores['measured_on']}`: the same recipe on the train tracks alone. The weights "
+        "here were then trained by it on the train and validation tracks together, which leaves "
+        "no track to measure them on. They have more to go by, so they should do no worse; nobody "
+        "has seen them do better."
+    )
+
+
+def _is_refit(card: ModelCard) -> bool:
+    return "measured_on" in card.scores
 
 
 def _scores(card: ModelCard, valid: Scores) -> str:

@@ -16,7 +16,7 @@ class Teacher:
     name: str
     parameters: int
     track_accuracy: float
-    """share of the valid tracks it gets right"""
+    """share of the valid tracks it gets right, or for a refit: its first fit does"""
     base: str
     """the adapted network it was built on; empty where it has none"""
 
@@ -37,11 +37,16 @@ def portable(recipe: Any) -> Any:
     return recipe
 
 
-def _teacher(run: Run) -> Teacher:
+def base_of(run: Run) -> str:
+    """The file name of the adapted network a run was built on; empty where it has none."""
     base = run.recipe.architecture.base
+    return Path(base.file).name if base else ""
+
+
+def _teacher(run: Run) -> Teacher:
     return Teacher(
         name=run.folder.name,
         parameters=int(run.metrics["parameters"]),
-        track_accuracy=float(run.metrics["valid"]["track_accuracy"]),
-        base=Path(base.file).name if base else "",
+        track_accuracy=float(run.measured.metrics["valid"]["track_accuracy"]),
+        base=base_of(run),
     )

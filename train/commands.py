@@ -56,6 +56,8 @@ def fit(options: argparse.Namespace, console: Console) -> None:
         if run.finished:
             raise DataError(f"{run.folder} is finished: there is nothing to resume")
         dataset = _data_of(run, options.cache)
+    elif options.refit is not None:
+        dataset, run = _refit(options)
     else:
         dataset, run = _new_run(options, console)
     from train import tables
@@ -192,6 +194,19 @@ def _new_run(options: argparse.Namespace, console: Console) -> tuple[Dataset, Ru
     folder = runs.new_folder(options.runs)
     audio = audio_of(source_of(options))
     return dataset, runs.start(folder, recipe, dataset, options.about, hardware, audio)
+
+
+def _refit(options: argparse.Namespace) -> tuple[Dataset, Run]:
+    if options.data is not None:
+        raise DataError("a refit has its run's data: give only --refit")
+    from train import refit, runs
+
+    known = runs.Run.load(options.refit)
+    dataset = refit.joined(_data_of(known, options.cache))
+    recipe = refit.recipe_of(known, dataset, options.teachers)
+    folder, about = runs.new_folder(options.runs), known.config["data"]["about"]
+    hardware, of = hardware_of(options), refit.pinned(known)
+    return dataset, runs.start(folder, recipe, dataset, about, hardware, known.audio, of)
 
 
 def _taught(recipe: Recipe, options: argparse.Namespace, dataset: Dataset) -> Recipe:

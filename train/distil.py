@@ -74,7 +74,7 @@ def _teacher(pinned: Pinned, data: Dataset) -> Run:
         raise DataError(f"{run.folder} can't teach: it has another front end")
     if run.genres != data.genres:
         raise DataError(f"{run.folder} can't teach: its genres are {', '.join(run.genres)}")
-    leaked = _heard(run) & {track.track for track in data.of("valid")}
+    leaked = _heard(run) & {track.track for track in data.tracks if track.split == "valid"}
     if leaked:
         raise DataError(
             f"{run.folder} can't teach: {len(leaked)} of the valid tracks were trained on for it, "

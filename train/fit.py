@@ -51,9 +51,9 @@ def fit(
 ) -> keras.Model:
     """Train on the dataset's split `train`; the model has the averaged weights.
 
-    `report` is called after every step. The split `valid` is only looked at, never chosen by.
-    After every epoch the file `state` is written; where it is there already, training goes on from
-    it, with what an uninterrupted run would come to.
+    `report` is called after every step. The split `valid`, where there is one, is only looked at,
+    never chosen by. After every epoch the file `state` is written; where it is there already,
+    training goes on from it, with what an uninterrupted run would come to.
     """
     fitting = _Fitting(data, recipe, hardware or Hardware())
     if state is not None and state.is_file():
@@ -83,7 +83,7 @@ class _Fitting:
             not_music=recipe.not_music,
             seed=recipe.seed,
         )
-        self._valid = data.of("valid")
+        self._valid = [track for track in data.tracks if track.split == "valid"]
         known = [predictor(run.model()) for run in teachers(recipe.teachers, data)]
         self._distillation = Distillation(recipe, known)
         strategy = strategy_of(hardware)
@@ -108,7 +108,7 @@ class _Fitting:
             losses.append(self._step(mel, self._distillation.targets(mel, labels)))
             scores = None
             last = number == len(self._batches)
-            if last and (self.epoch % every == 0 or self.epoch == epochs):
+            if self._valid and last and (self.epoch % every == 0 or self.epoch == epochs):
                 scores = evaluate(self._predict, self._data, self._valid)
             report(
                 Progress(

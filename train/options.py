@@ -31,6 +31,8 @@ def parser() -> argparse.ArgumentParser:
     fit = commands.add_parser("fit", help="data to a trained, evaluated run (the default)")
     fit.add_argument("data", type=Path, nargs="?", help=_DATA)
     fit.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run that was stopped")
+    refit = "a finished run's recipe again, on its train and valid tracks together"
+    fit.add_argument("--refit", type=Path, metavar="RUN", help=refit)
     _add_data(fit)
     _add_recipe(fit)
     _add_base(fit)

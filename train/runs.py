@@ -19,6 +19,7 @@ from serve.audio.frontend import FrontEnd
 from train.data import find
 from train.dataset import Dataset
 from train.errors import DataError
+from train.pinned import Pinned
 from train.recipe import Hardware, Recipe
 from train.tracks import SPLITS, read_tracks, write_tracks
 
@@ -55,6 +56,15 @@ class Run:
     def tracks(self) -> Path:
         """The table of its tracks, and the splits they are in."""
         return self.folder / _TRACKS
+
+    @property
+    def measured(self) -> Run:
+        """The run whose scores speak for this one: itself, or the one that it is a refit of.
+
+        Raises DataError where that is gone.
+        """
+        of = self.config.get("refit_of")
+        return Run.load(Pinned(**of).path().parent) if of else self
 
     @property
     def audio(self) -> Path | None:
@@ -133,15 +143,18 @@ def start(
     about: str,
     hardware: Hardware | None = None,
     audio: Path | None = None,
+    refit_of: Pinned | None = None,
 ) -> Run:
     """Write the configuration of a new run into its folder, and nothing of its training yet.
 
-    `about` says in words what the data are, `audio` is the folder of their audio files.
+    `about` says in words what the data are, `audio` is the folder of their audio files, `refit_of`
+    the checkpoint of the run that is done again with the valid tracks too.
     """
     write_tracks(folder / _TRACKS, data.tracks)
     write_json(folder / _METRICS, {"history": []})
     configuration = _configuration(recipe, data, about, hardware or Hardware())
     configuration["data"]["audio"] = str(audio.absolute()) if audio else None
+    configuration["refit_of"] = asdict(refit_of) if refit_of else None
     write_json(folder / _CONFIG, configuration)
     return Run.open(folder)
 

@@ -34,6 +34,8 @@ def scores(run: Run) -> Table:
     """What a run noted when it was finished."""
     table = Table("split", "tracks", "clips", "right tracks", "right clips")
     for split in ("train", "valid"):
+        if split not in run.metrics:
+            continue  # a refit has no valid tracks
         of = run.metrics[split]
         right = f"{of['track_accuracy']:.1%}", f"{of['clip_accuracy']:.1%}"
         table.add_row(split, str(of["tracks"]), str(of["clips"]), *right)

@@ -48,7 +48,7 @@ def train_telling(run: Run, data: Dataset, tell: Callable[[Progress], None]) -> 
 
     Raises DataError where the data don't do, Diverged where the loss is lost.
     """
-    tracks = {split: data.of(split) for split in _SCORED}
+    tracks = {split: data.of(split) for split in _SCORED if split in run.config["data"]["tracks"]}
     record = Record(run, _epochs_done(run))
 
     def report(now: Progress) -> None:
