@@ -1,0 +1,67 @@
+"""A small picture of a track's mel spectrogram, for people to look at."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+# The server itself makes no spectrogram: it starts sooner without SciPy.
+if TYPE_CHECKING:
+    from serve.audio.mel import Float32
+
+#: A picture's largest size, whatever the track's length and the front end's bands.
+MAX_COLUMNS, MAX_BANDS = 768, 64
+
+# Below the loudest spot; what is softer is as black as silence.
+_RANGE_DB = 80.0
+_FLOOR = 1e-10
+
+
+@dataclass(frozen=True, slots=True)
+class MelPicture:
+    """Mel power in dB as grey values: 0 stands for `low_db` and less, 255 for `high_db`.
+
+    The columns divide the track's clips evenly; each holds `bands` values, the lowest band first.
+    """
+
+    columns: int
+    bands: int
+    low_db: float
+    high_db: float
+    pixels: str
+    """columns × bands bytes, column by column, in base64"""
+
+
+def mel_picture(features: Float32) -> MelPicture:
+    """The picture of a track's features (clips, frames, mel bands), which are mel power.
+
+    Power is averaged over what shares a pixel; the logarithm is taken of the few values left.
+    """
+    frames = features.reshape(-1, features.shape[-1])
+    power = _pooled(_pooled(frames, MAX_COLUMNS, axis=0), MAX_BANDS, axis=1)
+    decibels = 10.0 * np.log10(np.maximum(power, _FLOOR))
+    high = float(decibels.max())
+    grey = (decibels - (high - _RANGE_DB)) * (255.0 / _RANGE_DB)
+    pixels = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+    return MelPicture(
+        columns=pixels.shape[0],
+        bands=pixels.shape[1],
+        low_db=round(high - _RANGE_DB, 1),
+        high_db=round(high, 1),
+        pixels=base64.b64encode(pixels.tobytes()).decode(),
+    )
+
+
+def _pooled(power: Float32, most: int, axis: int) -> Float32:
+    """Means of at most `most` groups of neighbours, as even as whole numbers allow."""
+    size = power.shape[axis]
+    if size <= most:
+        return power
+    edges = np.arange(most + 1) * size // most
+    sums = np.add.reduceat(power, edges[:-1], axis=axis)
+    counts = np.diff(edges).astype(np.float32)
+    pooled: Float32 = sums / (counts[:, None] if axis == 0 else counts)
+    return pooled

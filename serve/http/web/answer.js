@@ -1,0 +1,110 @@
+// The answer: what it is, how sure that is, every genre, and the tools around it.
+import { asCsv, asJson, save } from "./downloads.js";
+import { $, colour, make, show, visit } from "./dom.js";
+import { silentPieces } from "./mel.js";
+import { clock, exactly, percent, say, waited } from "./text.js";
+import { timeline } from "./timeline.js";
+
+const SURE = 55;
+const UNSURE = 35;
+const FEW_PIECES = 3;
+
+/** How sure an answer is, in words: `sure`, `leaning` or `unsure`. */
+export function certainty({ results, top_prediction: top }) {
+  if (results[top] >= SURE) return "sure";
+  return results[top] >= UNSURE ? "leaning" : "unsure";
+}
+
+/**
+ * Show an answer. `source` is where its sound is: `{ id }` of a video, `{ sound }` an address that
+ * the browser can play, or nothing. `onAgain` is called when another is wanted.
+ */
+export function showAnswer(answer, source, onAgain) {
+  const kind = certainty(answer);
+  const player = source.sound && make("audio", { controls: true, src: source.sound, "aria-label": say("answer.player") });
+  const chart = timeline(answer, source.id, player);
+  $("answer").replaceChildren(
+    make(
+      "div",
+      { class: `verdict ${colour(answer.clips.genres, answer.top_prediction)}` },
+      make("p", { class: "track" }, answer.video_title),
+      make("h2", { id: "answer-title", tabindex: "-1", class: kind }, answer.top_prediction),
+      make("p", { class: "sentence" }, sentence(answer, kind)),
+      ...notes(answer, kind).map((note) => make("p", { class: "note" }, note)),
+    ),
+    ...(player ? [make("div", { class: "player" }, player)] : []),
+    make("h3", {}, say("answer.genres")),
+    ranking(answer),
+    chart.element,
+    ...(source.id || player ? [] : [make("p", { class: "fine" }, say("answer.gone"))]),
+    tools(answer, source, onAgain),
+    make("p", { class: "fine" }, took(answer)),
+  );
+  document.body.classList.add("answered");
+  show($("answer"));
+  chart.draw();
+  visit($("answer-title"));
+}
+
+function sentence({ results, top_prediction: genre }, kind) {
+  const [, [second, other] = ["", 0]] = Object.entries(results);
+  const values = { genre, second, share: percent(results[genre]), other: percent(other) };
+  return say(`answer.${kind}`, values);
+}
+
+function notes(answer, kind) {
+  const { timeline: pieces, clips, clip_s: clip } = answer;
+  const silent = silentPieces(answer).filter(Boolean).length;
+  return [
+    kind === "unsure" && say("answer.unsure.why", { count: clips.genres.length }),
+    silent > 0 && say("answer.silence", { time: clock(silent * clip) }),
+    pieces.length === 1 && say("answer.piece"),
+    pieces.length > 1 && pieces.length <= FEW_PIECES && say("answer.short", { count: pieces.length }),
+  ].filter(Boolean);
+}
+
+function ranking({ results, clips }) {
+  const most = Math.max(...Object.values(results));
+  const rows = Object.entries(results).map(([genre, share]) => {
+    const bar = make("span", { class: "bar", "aria-hidden": "true" });
+    bar.style.setProperty("--share", share / most);
+    return make(
+      "li",
+      { class: colour(clips.genres, genre) },
+      make("span", { class: "name" }, genre),
+      bar,
+      make("span", { class: "share" }, exactly(share)),
+    );
+  });
+  return make("ol", { class: "ranking" }, ...rows);
+}
+
+function tools(answer, { id }, onAgain) {
+  const button = (name, onclick, properties = {}) =>
+    make("button", { type: "button", onclick, ...properties }, say(`answer.${name}`));
+  const title = answer.video_title;
+  const copied = make("span", { class: "says", role: "status" });
+  const link = new URL(`?v=${id}`, document.baseURI).href;
+  const copy = () =>
+    navigator.clipboard.writeText(link).then(() => { copied.textContent = say("answer.copied"); });
+  const watch = `https://www.youtube.com/watch?v=${id}`;
+  return make(
+    "div",
+    { class: "buttons" },
+    button("again", onAgain, { class: "main" }),
+    button("json", () => save(asJson(answer), title, "json", "application/json")),
+    button("csv", () => save(asCsv(answer), title, "csv", "text/csv")),
+    ...(id
+      ? [
+          button("link", copy),
+          make("a", { class: "button", href: watch, target: "_blank", rel: "noopener" }, say("answer.youtube")),
+          copied,
+        ]
+      : []),
+  );
+}
+
+function took({ duration_s: duration, timings_ms: timings, cached }) {
+  if (cached) return say("answer.cached");
+  return say("answer.took", { duration: clock(duration), seconds: waited(timings.total / 1000) });
+}

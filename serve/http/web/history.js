@@ -1,0 +1,62 @@
+// What this browser has heard: the answers themselves, newest first, in local storage.
+import { $, make, show, spot } from "./dom.js";
+import { silentPieces } from "./mel.js";
+import { percent, say } from "./text.js";
+
+const STORE = "topgenre.history";
+const MOST = 20;
+
+function read() {
+  try {
+    const entries = JSON.parse(localStorage.getItem(STORE));
+    return Array.isArray(entries) ? entries : [];
+  } catch {
+    return [];
+  }
+}
+
+function write(entries) {
+  // A browser may keep less than we like, or nothing: the oldest go first.
+  for (let kept = entries.slice(0, MOST); ; kept = kept.slice(0, -1)) {
+    try {
+      return localStorage.setItem(STORE, JSON.stringify(kept));
+    } catch {
+      if (!kept.length) return undefined;
+    }
+  }
+}
+
+/** Remember an answer; `id` is the video's, if it is one. */
+export function remember(answer, id) {
+  // A picture would fill the store; which pieces are silent is all that is needed of it.
+  const { mel, ...rest } = answer;
+  rest.silent = silentPieces(answer);
+  const same = (entry) => (id ? entry.id === id : entry.answer.request_id === answer.request_id);
+  write([{ id, answer: rest }, ...read().filter((entry) => !same(entry))]);
+}
+
+/** Show the list; `onOpen(entry)` hears of the one that is chosen. */
+export function showHistory(onOpen) {
+  const entries = read();
+  show($("history"), entries.length > 0);
+  $("history-list").replaceChildren(
+    ...entries.map((entry) => make("li", {}, button(entry, () => onOpen(entry)))),
+  );
+}
+
+function button({ id, answer }, open) {
+  const { top_prediction: top, results, clips } = answer;
+  return make(
+    "button",
+    { type: "button", onclick: open },
+    spot(clips.genres, top),
+    make("span", { class: "name" }, answer.video_title),
+    make("span", { class: "fine" }, say("history.open", { genre: top, share: percent(results[top]) })),
+    make("span", { class: "fine" }, say(id ? "history.video" : "history.file")),
+  );
+}
+
+/** Forget everything. */
+export function forget() {
+  localStorage.removeItem(STORE);
+}

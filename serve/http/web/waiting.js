@@ -1,0 +1,25 @@
+// Waiting for a server that has gone away.
+import { ready } from "./api.js";
+import { $ } from "./dom.js";
+import { say } from "./text.js";
+
+const PAUSES_MS = [500, 1000, 2000, 5000];
+const SHOWN_MS = 4000;
+let waiting = false;
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Ask again and again until the server takes tracks; then call `onBack`. */
+export async function waitForServer(onBack) {
+  if (waiting) return;
+  waiting = true;
+  const banner = $("banner");
+  banner.textContent = say("server.gone");
+  for (let n = 0; !(await ready()); n += 1)
+    await pause(PAUSES_MS[Math.min(n, PAUSES_MS.length - 1)]);
+  waiting = false;
+  banner.textContent = say("server.back");
+  onBack();
+  await pause(SHOWN_MS);
+  if (!waiting) banner.textContent = "";
+}
