@@ -1,133 +1,168 @@
-"""`classify`: the genre of files and links, on the terminal."""
+"""`classify`: the genre of files, folders and links, on the terminal."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
 
-from serve.errors import Internal, TopgenreError
-from serve.http.replies import answer_body, error_body
-from serve.pipeline import Answer, Pipeline
-from serve.pipeline import Progress as Report
-from serve.settings import Settings
-from serve.sources.stream import AudioSource
-from serve.sources.upload import FileSource
+from serve.errors import BadRequest, Internal, TopgenreError
+from serve.library.bars import Bars
+from serve.library.results import CsvLines, JsonLines, Lines, Record, ResultsFile
+from serve.library.run import Run, workers_for
+from serve.library.tracks import Job, jobs_of, read_list
+from serve.pipeline import Pipeline
+from serve.settings import Settings, cores
 
+# Added to a signal's number this is the exit code after it, as shells have it.
+_SIGNALLED = 128
 _BAR_CELLS = 24
 _GENRES_SHOWN = 5
-# How much of the whole way has been gone when a stage begins, and when it ends.
-_STAGES = {
-    "accepted": (0.0, 0.05),
-    "found": (0.05, 0.1),
-    "downloading": (0.1, 0.8),
-    "listening": (0.1, 0.9),
-    "classifying": (0.9, 1.0),
-}
 
 
-def classify(settings: Settings, tracks: list[str], *, as_json: bool) -> int:
-    """Print the genre of each track, in order; the exit code is the last error's, or 0.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `classify` was asked for: tracks, lists of more, how to print, where to keep results."""
 
-    `as_json` prints one object a line, in the form of `POST /predict`'s answers and errors, with
-    the track as it was given under "track".
+    tracks: Sequence[str] = ()
+    lists: Sequence[str] = ()
+    format: Literal["text", "json", "csv"] = "text"
+    out: Path | None = None
+
+
+def classify(settings: Settings, asked: Asked) -> int:
+    """Print the genre of each track as it finishes; the exit code is the last error's, or 0.
+
+    As JSON each is an object in the form of `POST /predict`'s answers and errors, with the track
+    as it was given under "track"; as CSV each is a row. With `out` they go to that file, and what
+    it has is not done again. Ctrl-C and SIGTERM leave what is done. Raises ModelFileError or
+    DeviceError.
     """
-    pipeline = Pipeline.from_settings(settings)
-    return asyncio.run(_Classification(pipeline, tracks, as_json).run())
+    try:
+        listed = [track for name in asked.lists for track in read_list(name)]
+        jobs = jobs_of([*asked.tracks, *listed])
+        if not jobs:
+            raise BadRequest("There is no track to classify.")
+        workers = workers_for(settings.decoders or cores())
+        # One user's own tracks are never too many.
+        limits = {"max_requests": workers, "queue_size": workers}
+        return _classify(Pipeline.from_settings(settings.model_copy(update=limits)), jobs, asked)
+    except KeyboardInterrupt:
+        return _SIGNALLED + signal.SIGINT
+    except BrokenPipeError:  # nobody reads on; nothing more is to be written, at the end neither
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Internal.exit_code
+    except (TopgenreError, OSError) as error:
+        print(f"topgenre: {error}", file=sys.stderr)
+        return error.exit_code if isinstance(error, TopgenreError) else Internal.exit_code
 
 
-class _Classification:
-    def __init__(self, pipeline: Pipeline, tracks: list[str], as_json: bool) -> None:
-        self._pipeline = pipeline
-        self._tracks = tracks
-        self._as_json = as_json
-        self._out = Console(highlight=False, soft_wrap=True)
-        self._bars = Progress(
-            SpinnerColumn(),
-            BarColumn(),
-            TextColumn("{task.fields[stage]:12} {task.description}", markup=False),
-            # On a terminal, bars and answers go through one console, which keeps them apart.
-            console=self._out if self._out.is_terminal else Console(stderr=True),
-            transient=True,
-            disable=as_json,
-        )
-        # One for each decoder, and one more to keep them fed.
-        self._turns = asyncio.Semaphore(pipeline.decoders + 1)
-
-    async def run(self) -> int:
-        code = 0
-        with self._bars:
-            async with self._pipeline:
-                outcomes = [asyncio.ensure_future(self._outcome(track)) for track in self._tracks]
-                try:
-                    for track, outcome in zip(self._tracks, outcomes, strict=True):
-                        code = self._print(track, await outcome) or code
-                finally:
-                    for outcome in outcomes:
-                        outcome.cancel()
-                    await asyncio.gather(*outcomes, return_exceptions=True)
-        return code
-
-    async def _outcome(self, track: str) -> Answer | TopgenreError:
-        async with self._turns:
-            bar = self._bars.add_task(track, total=1.0, stage="")
-            try:
-                source = _source(self._pipeline, track)
-                async with self._pipeline.deadline():
-                    return await self._pipeline.classify(source, self._reporter(bar))
-            except TopgenreError as error:
-                return error
-            except Exception as error:
-                return Internal(f"{type(error).__name__}: {error}")
-            finally:
-                self._bars.remove_task(bar)
-
-    def _reporter(self, bar: TaskID) -> Callable[[Report], None]:
-        done = 0.0
-
-        def report(progress: Report) -> None:
-            nonlocal done
-            start, end = _STAGES[progress.stage]
-            # Stages overlap, and not each can tell its fraction; a bar that shrinks tells nothing.
-            done = max(done, start + (end - start) * (progress.fraction or 0.0))
-            self._bars.update(bar, completed=done, stage=progress.stage)
-
-        return report
-
-    def _print(self, track: str, outcome: Answer | TopgenreError) -> int:
-        if isinstance(outcome, TopgenreError):
-            body, code = error_body(outcome), outcome.exit_code
-            text = Text(f"{track}: {outcome.message} ({outcome.code})", style="red")
+def _classify(pipeline: Pipeline, jobs: list[Job], asked: Asked) -> int:
+    total = sum(len(job.tracks) for job in jobs)
+    out, err = _Out(highlight=False, soft_wrap=True), Console(highlight=False, stderr=True)
+    if asked.format == "text" and out.is_terminal and not asked.out:
+        bars = Bars(out, total)  # one console keeps bars and answers apart
+    else:
+        mixed = sys.stdout.isatty() and not asked.out
+        bars = Bars(err, total, hidden=mixed)
+    emit: Callable[[Record], None]
+    with ExitStack() as stack:
+        results = None
+        if asked.out:
+            lines = _lines(pipeline, asked.format == "csv" or asked.out.suffix == ".csv")
+            results = stack.enter_context(ResultsFile(asked.out, lines, pipeline.model.sha256))
+            emit = _nothing
+        elif asked.format == "text":
+            emit = _TextPrinter(out, in_full=total == 1)
         else:
-            body, code = answer_body(outcome, self._pipeline.model), 0
-            text = _table(outcome)
-        if self._as_json:
-            print(json.dumps({"track": track} | body, ensure_ascii=False), flush=True)
-        else:
-            self._out.print(text)
+            emit = _LinePrinter(out, _lines(pipeline, asked.format == "csv"))
+        stack.enter_context(bars)
+        code = asyncio.run(_until_signalled(Run(pipeline, jobs, emit, bars, results).run))
+    if asked.out:
+        err.print(f"{bars.summary}: {asked.out}")
+    return code
+
+
+def _lines(pipeline: Pipeline, as_csv: bool) -> Lines:
+    return CsvLines(pipeline.model.card.genres) if as_csv else JsonLines()
+
+
+async def _until_signalled(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Do the work; Ctrl-C or SIGTERM cancels it, and gives the exit code that says so."""
+    working = asyncio.ensure_future(work())
+    code = 0
+
+    def stop(number: int) -> None:
+        nonlocal code
+        code = _SIGNALLED + number
+        working.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    try:
+        return await working
+    except asyncio.CancelledError:
         return code
 
 
-def _source(pipeline: Pipeline, track: str) -> AudioSource:
-    path = Path(track)
-    if "://" in track or not (path.exists() or path.suffix):
-        return pipeline.video(track)
-    return FileSource(path, pipeline.settings.max_body_bytes)
+class _Out(Console):
+    def on_broken_pipe(self) -> None:
+        raise  # the BrokenPipeError that is being handled; rich would leave by SystemExit
 
 
-def _table(answer: Answer) -> Text:
-    verdict = answer.verdict
-    seconds = answer.timings_ms["total"] / 1000
-    text = Text.assemble(
-        (verdict.top, "bold"),
-        f"  {answer.title}  ({answer.duration_s:.0f} s of audio in {seconds:.2f} s)\n",
-    )
-    for genre, percent in list(verdict.results.items())[:_GENRES_SHOWN]:
+def _nothing(_: Record) -> None: ...
+
+
+class _LinePrinter:
+    """Prints records for machines."""
+
+    def __init__(self, out: Console, lines: Lines) -> None:
+        self._out, self._lines = out, lines
+        if lines.head:
+            self._write(lines.head)
+
+    def __call__(self, record: Record) -> None:
+        self._write(self._lines.format(record))
+
+    def _write(self, line: str) -> None:
+        # Not as rich's text: what looks like markup or is wide is a machine's business.
+        self._out.out(line, end="", highlight=False)
+        self._out.file.flush()
+
+
+class _TextPrinter:
+    """Prints records for people: a line each, or one record `in_full`."""
+
+    def __init__(self, out: Console, *, in_full: bool) -> None:
+        self._out, self._in_full = out, in_full
+
+    def __call__(self, record: Record) -> None:
+        if "code" in record:
+            text = f"{record['track']}: {record['error']} ({record['code']})"
+            self._out.print(Text(text, style="red"))
+        elif self._in_full:
+            self._out.print(_table(record))
+        else:
+            genre = record["top_prediction"]
+            share = f"{record['results'][genre]:6.2f} %  "
+            self._out.print(Text.assemble((f"{genre:12}", "bold"), share, record["track"]))
+
+
+def _table(record: Record) -> Text:
+    genre, seconds = record["top_prediction"], record["timings_ms"]["total"] / 1000
+    audio = f"{record['duration_s']:.0f} s of audio in {seconds:.2f} s"
+    text = Text.assemble((genre, "bold"), f"  {record['video_title']}  ({audio})\n")
+    for genre, percent in list(record["results"].items())[:_GENRES_SHOWN]:
         bar = "█" * round(percent / 100 * _BAR_CELLS)
         text.append(f"  {genre:12} {percent:6.2f} % {bar}\n")
     return text

@@ -1,0 +1,114 @@
+"""An answer as an object, and as a picture for notebooks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, Self
+
+# Colours that stay apart for colour-blind people (Okabe and Ito, and Tol's muted), on light and
+# dark alike.
+_COLOURS = (
+    *("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9"),
+    *("#d55e00", "#b3a125", "#7f6bbf", "#b0435c", "#7a8a99"),
+)
+_STYLE = """
+.topgenre{font:14px/1.5 system-ui,sans-serif;max-width:42em;color:inherit}
+.topgenre table{color:inherit;border-collapse:collapse;width:100%;margin:.5em 0;font-size:inherit}
+.topgenre tr,.topgenre td{background:none;border:0;padding:1px 8px 1px 0;text-align:left}
+.topgenre td:nth-child(2){width:100%}
+.topgenre td:nth-child(3){text-align:right;font-variant-numeric:tabular-nums}
+.topgenre svg{display:block;width:100%}
+.topgenre small{opacity:.75}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """The most likely genre of one clip, which begins at `start` seconds; confidence is 0 to 1."""
+
+    start: float
+    genre: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The genres of a track.
+
+    `top` is the most likely one; `results` holds every genre in percent, highest first, together
+    100; `timeline` the genre of each clip of `clip_s` seconds; `duration_s` the seconds heard;
+    `model` its name, version and sha256. A notebook shows it as bars and a timeline.
+    """
+
+    title: str
+    top: str
+    results: dict[str, float]
+    timeline: tuple[Clip, ...]
+    duration_s: float
+    clip_s: float
+    model: dict[str, str]
+    _body: dict[str, Any] = field(repr=False, compare=False)
+
+    @classmethod
+    def from_body(cls, body: dict[str, Any]) -> Self:
+        """From the body of an answer as `POST /predict` gives it."""
+        return cls(
+            title=body["video_title"],
+            top=body["top_prediction"],
+            results=body["results"],
+            timeline=tuple(Clip(**clip) for clip in body["timeline"]),
+            duration_s=body["duration_s"],
+            clip_s=body["clip_s"],
+            model=body["model"],
+            _body=body,
+        )
+
+    @property
+    def confidence(self) -> float:
+        """The share of `top`, 0 to 1."""
+        return self.results[self.top] / 100
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, as in the JSON of `POST /predict`; a copy."""
+        copy: dict[str, Any] = json.loads(json.dumps(self._body))
+        return copy
+
+    def __str__(self) -> str:
+        return f"{self.top} ({self.results[self.top]:g} %): {self.title}"
+
+    def _repr_html_(self) -> str:
+        """Bars and a timeline, as a notebook shows them: self-contained, without scripts."""
+        colours = dict(zip(sorted(self.results), _COLOURS * 99, strict=False))
+        rows = "".join(
+            f"<tr><td>{escape(genre)}</td><td>{_bar(percent, colours[genre])}</td>"
+            f"<td>{percent:.2f}&nbsp;%</td></tr>"
+            for genre, percent in self.results.items()
+        )
+        clips = "".join(
+            f'<rect x="{n}" width="1.02" y="{1 - clip.confidence:.3f}" '
+            f'height="{clip.confidence:.3f}" fill="{colours[clip.genre]}">'
+            f"<title>{_clock(clip.start)} {escape(clip.genre)} {clip.confidence:.0%}</title></rect>"
+            for n, clip in enumerate(self.timeline)
+        )
+        label = f"The genre of each of {len(self.timeline)} clips of {self.clip_s:g} s"
+        return (
+            f'<div class="topgenre"><style>{_STYLE}</style>'
+            f"<strong>{escape(self.top)}</strong> {escape(self.title)} "
+            f"<small>{_clock(self.duration_s)}</small><table>{rows}</table>"
+            f'<svg role="img" aria-label="{label}" height="48" preserveAspectRatio="none" '
+            f'viewBox="0 0 {max(1, len(self.timeline))} 1">{clips}</svg></div>'
+        )
+
+
+def _bar(percent: float, colour: str) -> str:
+    return (
+        '<svg height="12" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect width="{percent:.2f}" height="1" fill="{colour}"/></svg>'
+    )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}"

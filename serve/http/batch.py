@@ -1,0 +1,167 @@
+"""`POST /predict/batch`: many tracks in one request, each answered as soon as it is done."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from serve.errors import Internal, Overloaded, Timeout, TopgenreError
+from serve.http.batch_body import Track, read_tracks
+from serve.http.departure import Departed, Visit
+from serve.http.drain import Drain
+from serve.http.rates import charge
+from serve.http.record import record_of
+from serve.http.replies import answer_body, error_body, error_response, included
+from serve.pipeline import Answer, Pipeline
+from serve.sources.stream import AudioSource
+
+_LOG = logging.getLogger(__name__)
+# Between tries to get a place while other requests have them all.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
+# What a client may take to read its last lines, on top of the deadline.
+_READING_S = 10.0
+
+
+class Batches:
+    """The batches of a server: their tracks take a share of its places, in turn."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        settings = pipeline.settings
+        self.pipeline = pipeline
+        #: tracks of all batches that are worked on at once
+        self.share = settings.batch_share or max(1, settings.max_requests // 4)
+        self._turns = asyncio.Semaphore(self.share)
+        self._active = 0
+        pipeline.metrics.watch("batches_active", "Batches being worked on", lambda: self._active)
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """One more batch while the context lasts; raises Overloaded where there are too many."""
+        if self._active >= self.pipeline.settings.max_batches:
+            raise Overloaded(retry_after_s=10.0)
+        self._active += 1
+        try:
+            yield
+        finally:
+            self._active -= 1
+
+    async def classify(self, source: AudioSource) -> Answer:
+        """Answer a track as soon as it is its turn and there is a place, then in time."""
+        pause_s = _FIRST_PAUSE_S
+        async with self._turns:
+            while True:
+                try:
+                    async with self.pipeline.deadline():
+                        return await self.pipeline.classify(source)
+                except Overloaded:
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+class BatchResponse(Response):
+    """Reads a batch, and answers with a line of JSON for each track or with one error for all."""
+
+    media_type = "application/x-ndjson"
+
+    def __init__(self, request: Request, batches: Batches) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._request = request
+        self._request_id: str = request.state.request_id
+        self._batches = batches
+        self._pipeline = batches.pipeline
+        self._drain: Drain = request.app.state.drain
+        self._record = record_of(request.scope)
+        self._include: frozenset[str] = frozenset()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; when the client leaves everything that is under way for it ends."""
+        visit = Visit(receive)
+        self._record.code = "cancelled"
+        try:
+            await visit.do(self._work(visit, send))
+            self._record.code = "ok"
+        except TopgenreError as error:
+            self._record.code = error.code
+            await error_response(error, self._request_id)(scope, receive, send)
+        except Departed:
+            pass
+
+    async def _work(self, visit: Visit, send: Send) -> None:
+        limit_s = self._pipeline.settings.batch_deadline_s
+        late = Timeout(f"The batch took longer than the limit of {limit_s:g} s.")
+        deadline = asyncio.get_running_loop().time() + limit_s
+        with self._batches.admitted():
+            async with AsyncExitStack() as stack:
+                self._include = included(self._request)
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        tracks = await read_tracks(self._request, visit, self._pipeline, stack)
+                except TimeoutError:
+                    raise late from None
+                if len(tracks) > 1:  # the first is counted already
+                    charge(self._request.scope, len(tracks) - 1)
+                head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+                await send(head)
+                unanswered = dict(enumerate(tracks))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(deadline):
+                        await self._answer(unanswered, send)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_READING_S):
+                        for track in unanswered.values():
+                            await self._say(track, error_body(late), send)
+                        await send({"type": "http.response.body", "body": b""})
+
+    async def _answer(self, unanswered: dict[int, Track], send: Send) -> None:
+        waiting = iter(list(unanswered.items()))
+
+        async def work() -> None:
+            for number, track in waiting:
+                body = await self._outcome(track)
+                # Before it is said: a line that is broken off is not said twice.
+                del unanswered[number]
+                await self._say(track, body, send)
+
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(min(self._batches.share, len(unanswered))):
+                workers.create_task(work())
+
+    async def _outcome(self, track: Track) -> dict[str, Any]:
+        code = "cancelled"
+        try:
+            if isinstance(track.source, TopgenreError):
+                raise track.source
+            async with self._drain.work():
+                answer = await self._batches.classify(track.source)
+            code = "ok"
+            return answer_body(answer, self._pipeline.model, self._include)
+        except TopgenreError as error:
+            code = error.code
+            self._pipeline.metrics.failed(error)
+            return error_body(error)
+        except Exception:
+            code = Internal.code
+            self._pipeline.metrics.failed(Internal())
+            _LOG.exception("request %s failed", self._request_id)
+            return error_body(Internal())
+        finally:
+            self._pipeline.metrics.requests.labels(code).inc()
+
+    async def _say(self, track: Track, body: dict[str, Any], send: Send) -> None:
+        line = track.labels | body | {"request_id": self._request_id}
+        text = json.dumps(line, ensure_ascii=False) + "\n"
+        await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+
+
+async def batch(request: Request) -> Response:
+    """The genres of many tracks, as they become known."""
+    return BatchResponse(request, request.app.state.batches)

@@ -1,0 +1,101 @@
+"""From the two forms of a batch, links in JSON and a zip of files, to its tracks."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from typing import IO, Any
+
+from starlette.requests import Request
+
+from serve.errors import BadRequest, TooBig, TopgenreError, UnsupportedMedia
+from serve.http.departure import Visit
+from serve.http.multipart import read_form_file
+from serve.http.tracks import announced_size, clean_title, json_body, media_type
+from serve.pipeline import Pipeline
+from serve.sources.archive import Limits, ZipSource, open_zip
+from serve.sources.stream import AudioSource
+
+_ZIP = ("application/zip", "application/x-zip-compressed")
+# Of one address, with what JSON adds to it.
+_URL_BYTES = 4096
+# What a form may add to its file.
+_FORM_BYTES = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A track of a batch: what its line begins with, and where it comes from or what is wrong."""
+
+    labels: dict[str, Any]
+    source: AudioSource | TopgenreError
+
+
+async def read_tracks(
+    request: Request, visit: Visit, pipeline: Pipeline, stack: AsyncExitStack
+) -> list[Track]:
+    """Take in a batch; what it needs while its tracks are worked on is left on the stack.
+
+    Raises the typed error of what is wrong with it as a whole.
+    """
+    settings = pipeline.settings
+    kind, size = media_type(request), announced_size(request)
+    async with aclosing(visit.body()) as body:
+        if kind == "application/json":
+            return _links(await json_body(body, settings.batch_size * _URL_BYTES), pipeline)
+        if size is not None and size > settings.batch_bytes + _FORM_BYTES:
+            raise _too_big(settings.batch_bytes)
+        blocks: AsyncIterator[bytes] = body
+        if kind == "multipart/form-data":
+            blocks = (await read_form_file(request.headers["content-type"], body)).blocks
+        elif kind not in _ZIP:
+            raise UnsupportedMedia("Send JSON with urls, or a zip of files, in a form or as it is.")
+        # It has no name: however this ends, nothing is left of it.
+        file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        await _store(blocks, file, settings.batch_bytes)
+    limits = Limits(settings.batch_size, settings.batch_bytes, settings.max_body_bytes)
+    archive, entries = await asyncio.to_thread(open_zip, file, limits)
+    stack.enter_context(archive)
+    return [
+        Track(
+            {"index": n, "name": _shown(entry.filename)},
+            ZipSource(archive, entry, clean_title(entry.filename), limits),
+        )
+        for n, entry in enumerate(entries)
+    ]
+
+
+def _links(asked: Any, pipeline: Pipeline) -> list[Track]:
+    urls = asked.get("urls") if isinstance(asked, dict) else None
+    if not (isinstance(urls, list) and urls and all(isinstance(url, str) for url in urls)):
+        raise BadRequest('The body must be a JSON object with a list "urls" of texts.')
+    if len(urls) > (limit := pipeline.settings.batch_size):
+        raise TooBig(f"These are more than the limit of {limit} links.")
+    return [Track({"index": n, "url": url}, _video(url, pipeline)) for n, url in enumerate(urls)]
+
+
+def _video(url: str, pipeline: Pipeline) -> AudioSource | TopgenreError:
+    try:
+        return pipeline.video(url)
+    except TopgenreError as error:
+        return error
+
+
+async def _store(blocks: AsyncIterator[bytes], file: IO[bytes], max_bytes: int) -> None:
+    size = 0
+    async for block in blocks:
+        size += len(block)
+        if size > max_bytes:
+            raise _too_big(max_bytes)
+        await asyncio.to_thread(file.write, block)
+
+
+def _too_big(max_bytes: int) -> TooBig:
+    return TooBig(f"The zip is larger than the limit of {max_bytes} bytes.")
+
+
+def _shown(name: str) -> str:
+    return "".join(c for c in name if c.isprintable())

@@ -1,0 +1,178 @@
+"""The parts of requests and answers as JSON Schema, for the description of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from serve.errors import ERRORS
+
+Json = dict[str, Any]
+
+
+def object_(properties: Json, optional: tuple[str, ...] = (), **more: Any) -> Json:
+    """An object whose properties are all required but for the `optional` ones."""
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": properties, "required": required} | more
+
+
+def text(description: str, **more: Any) -> Json:
+    """A text."""
+    return {"type": "string", "description": description} | more
+
+
+def number(description: str, **more: Any) -> Json:
+    """A number."""
+    return {"type": "number", "description": description} | more
+
+
+def integer(description: str, **more: Any) -> Json:
+    """A whole number."""
+    return {"type": "integer", "description": description} | more
+
+
+_SHARE = {"type": "number", "minimum": 0, "maximum": 100}
+_REQUEST_ID = text("also in the header X-Request-ID")
+
+_CONFINEMENT: Json = {
+    "type": ["object", "null"],
+    "description": "what held the last of them, as measured in it; null before the first",
+    "properties": {
+        "landlock": {"type": "integer", "description": "its version; 0 where there is none"},
+        "seccomp": {"type": "boolean", "description": "whether system calls are filtered"},
+        "refused": {"type": "array", "items": {"type": "string"}},
+        "limits": {"type": "object", "additionalProperties": {"type": "integer"}},
+    },
+}
+
+SCHEMAS: Json = {
+    "Answer": object_(
+        {
+            "video_title": text("the video's title, or the name of the file"),
+            "top_prediction": text("the most likely genre"),
+            "results": {
+                "type": "object",
+                "description": "every genre in percent, highest first; together 100",
+                "additionalProperties": _SHARE,
+            },
+            "duration_s": number("seconds of audio heard", minimum=0),
+            "clip_s": number("seconds of one clip", exclusiveMinimum=0),
+            "timeline": {
+                "type": "array",
+                "description": "the most likely genre of each clip",
+                "items": object_(
+                    {
+                        "start": number("seconds from the beginning", minimum=0),
+                        "genre": text("a genre of `results`"),
+                        "confidence": number("its probability", minimum=0, maximum=1),
+                    }
+                ),
+            },
+            "model": object_(
+                {
+                    "name": text("the model's name"),
+                    "version": text("its version"),
+                    "sha256": text("the digest of its file", pattern="^[0-9a-f]{64}$"),
+                }
+            ),
+            "provider": text("where the model ran", enum=["cpu", "cuda", "tensorrt"]),
+            "timings_ms": {
+                "type": "object",
+                "description": "milliseconds of each stage; stages overlap",
+                "additionalProperties": {"type": "number", "minimum": 0},
+            },
+            "cached": {"type": "boolean", "description": "whether it was known already"},
+            "request_id": _REQUEST_ID,
+            "clips": object_(
+                {
+                    "genres": {"type": "array", "items": {"type": "string"}},
+                    "percent": {
+                        "type": "array",
+                        "description": "for each clip its genres' shares, in the order of `genres`",
+                        "items": {"type": "array", "items": _SHARE},
+                    },
+                },
+                description="with `include=clips`: all genres of each clip",
+            ),
+            "mel": object_(
+                {
+                    "columns": integer("columns, which divide the clips evenly", maximum=768),
+                    "bands": integer("values in each column, the lowest band first", maximum=64),
+                    "low_db": number("dB that 0 stands for, and all below"),
+                    "high_db": number("dB that 255 stands for"),
+                    "pixels": text(
+                        "columns × bands bytes, column by column", contentEncoding="base64"
+                    ),
+                },
+                description="with `include=mel`: a picture of the model's own spectrogram",
+            ),
+        },
+        optional=("clips", "mel"),
+    ),
+    "Check": object_(
+        {
+            "id": text("the id of the video", pattern="^[0-9A-Za-z_-]{11}$"),
+            "url": text("its plain address"),
+        }
+    ),
+    "Error": object_(
+        {
+            "error": text("what went wrong, for a person"),
+            "code": text("what went wrong, for a program", enum=sorted(ERRORS)),
+            "retryable": {
+                "type": "boolean",
+                "description": "whether the same request may succeed later",
+            },
+            "request_id": _REQUEST_ID,
+        }
+    ),
+    "Line": {
+        "description": "a line of a batch's answer: which track, and its answer or its error",
+        "allOf": [
+            object_(
+                {
+                    "index": integer("place in the request, or in the zip", minimum=0),
+                    "url": text("the link, as it was given"),
+                    "name": text("the file's name in the zip"),
+                },
+                optional=("url", "name"),
+            ),
+            {
+                "oneOf": [
+                    {"$ref": "#/components/schemas/Answer"},
+                    {"$ref": "#/components/schemas/Error"},
+                ]
+            },
+        ],
+    },
+    "Progress": object_(
+        {
+            "stage": text(
+                "how far it is",
+                enum=["accepted", "found", "downloading", "listening", "classifying"],
+            ),
+            "fraction": {
+                "type": ["number", "null"],
+                "minimum": 0,
+                "maximum": 1,
+                "description": "how much of the stage is done, where that can be told",
+            },
+            "seconds": number("seconds since the request", minimum=0),
+            "video_title": text("with the stage `found`"),
+            "duration_s": {"type": ["number", "null"], "description": "with the stage `found`"},
+        },
+        optional=("video_title", "duration_s"),
+    ),
+    "Status": object_({"status": text("live or ready")}),
+    "Info": object_(
+        {
+            "model": {"type": "object", "description": "what the model file says of itself"},
+            "genres": {"type": "array", "items": {"type": "string"}},
+            "front_end": {"type": "object", "description": "the parameters of the features"},
+            "clip_s": number("seconds of one clip"),
+            "provider": text("where the model runs", enum=["cpu", "cuda", "tensorrt"]),
+            "limits": {"type": "object", "additionalProperties": {"type": "number"}},
+            "sandbox": object_({"decoders": _CONFINEMENT, "downloaders": _CONFINEMENT}),
+            "versions": {"type": "object", "additionalProperties": {"type": "string"}},
+        }
+    ),
+}

@@ -1,0 +1,198 @@
+"""The results of a run as lines of text, and the file that keeps them from run to run."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, Protocol, Self
+
+from serve.errors import BadRequest
+
+#: A result: "track" and, where it is known, "id"; beside them an answer or an error as in HTTP.
+Record = dict[str, Any]
+
+
+class Lines(Protocol):
+    """Records as lines: how they are written, and how much of a record can be read again."""
+
+    head: str
+    """the first line of a file"""
+
+    def format(self, record: Record) -> str:
+        """The line of a record."""
+        ...
+
+    def parse(self, line: str) -> Record:
+        """The record of a line; raise ValueError where it is none."""
+        ...
+
+
+class JsonLines:
+    """One JSON object a line."""
+
+    head = ""
+
+    def format(self, record: Record) -> str:
+        """The object."""
+        return json.dumps(record, ensure_ascii=False) + "\n"
+
+    def parse(self, line: str) -> Record:
+        """The object."""
+        record = json.loads(line)
+        if not isinstance(record, dict) or "track" not in record:
+            raise ValueError(line)
+        return record
+
+
+class CsvLines:
+    """A table (RFC 4180, but for the line ends) with a column for each genre, in percent."""
+
+    def __init__(self, genres: Sequence[str]) -> None:
+        self._genres = genres
+        before = ("track", "id", "video_title", "top_prediction", "duration_s")
+        self._columns = (*before, *genres, "model", "code", "error")
+        self.head = self._line(self._columns)
+
+    def format(self, record: Record) -> str:
+        """The row; what the record does not have is empty, and the timeline is left out."""
+        flat = record | record.get("results", {})
+        flat["model"] = record.get("model", {}).get("sha256", "")
+        return self._line(_one_line(flat.get(column, "")) for column in self._columns)
+
+    def parse(self, line: str) -> Record:
+        """The row as a record, without timeline and timings."""
+        (values,) = csv.reader([line])
+        row = dict(zip(self._columns, values, strict=True))
+        record: Record = {name: row[name] for name in ("track", "id") if row[name]}
+        if row["code"]:
+            return record | {"code": row["code"], "error": row["error"]}
+        results = {genre: float(row[genre]) for genre in self._genres}
+        return record | {
+            "video_title": row["video_title"],
+            "top_prediction": row["top_prediction"],
+            "results": dict(sorted(results.items(), key=lambda item: -item[1])),
+            "duration_s": float(row["duration_s"]),
+            "model": {"sha256": row["model"]},
+        }
+
+    def _line(self, values: Any) -> str:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(values)
+        return text.getvalue()
+
+
+def _one_line(value: object) -> object:
+    return " ".join(value.splitlines()) if isinstance(value, str) else value
+
+
+class ResultsFile:
+    """A file that gains a line with every result, and can be gone on with after any stop.
+
+    Results of this model are kept and known by their id and track; failures, results of other
+    models and a last line that was broken off are forgotten. Raises BadRequest for a file that
+    holds anything else, or is in use.
+    """
+
+    def __init__(self, path: Path, lines: Lines, model_sha256: str) -> None:
+        self._path = path
+        self._lines = lines
+        self._model = model_sha256
+        #: where the results of an id begin, and the tracks that have them
+        self._at: dict[str, int] = {}
+        self._tracks: set[tuple[str, str]] = set()
+
+    def __enter__(self) -> Self:
+        try:
+            with self._opened() as before:
+                self._file = self._tidied(before)
+        except BlockingIOError:
+            raise BadRequest(f"{self._path}: Another run writes to this file.") from None
+        except OSError as error:
+            raise BadRequest(f"{self._path}: {error.strerror}") from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def has(self, record_id: str, track: str) -> bool:
+        """Whether there is a result for this track."""
+        return (record_id, track) in self._tracks
+
+    def get(self, record_id: str) -> Record | None:
+        """The result for what this id stands for, whatever track has it: without "track"."""
+        if record_id not in self._at:
+            return None
+        self._file.seek(self._at[record_id])
+        record = self._lines.parse(self._file.readline().decode())
+        del record["track"]
+        return record
+
+    def write(self, record: Record) -> None:
+        """Add a result; it is the file's when this returns. Raises OSError."""
+        at = self._file.seek(0, os.SEEK_END)
+        self._file.write(self._lines.format(record).encode())
+        self._file.flush()
+        self._remember(record, at)
+
+    def _remember(self, record: Record, at: int) -> None:
+        if "id" in record and "code" not in record:
+            self._at.setdefault(record["id"], at)
+            self._tracks.add((record["id"], record["track"]))
+
+    def _opened(self) -> IO[bytes]:
+        """The file, made if need be, and nobody else's while it is open."""
+        while True:
+            file = self._path.open("a+b")
+            try:
+                if not self._path.is_file():
+                    raise BadRequest(f"{self._path}: Results need a file.")
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(file.fileno()), self._path.stat()):
+                    return file
+            except BaseException:
+                file.close()
+                raise
+            file.close()  # another run has just replaced it
+
+    def _tidied(self, before: IO[bytes]) -> IO[bytes]:
+        # Into a new file that takes the old one's place: a stop in between loses nothing.
+        path = self._path.resolve()
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        after = os.fdopen(descriptor, "w+b")
+        try:
+            fcntl.flock(after, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            after.write(self._lines.head.encode())
+            for line, record in self._kept(before):
+                self._remember(record, after.tell())
+                after.write(line)
+            after.flush()
+            os.fsync(descriptor)
+            os.fchmod(descriptor, os.fstat(before.fileno()).st_mode & 0o777)
+            Path(name).replace(path)
+        except BaseException:
+            after.close()
+            Path(name).unlink(missing_ok=True)
+            raise
+        return after
+
+    def _kept(self, before: IO[bytes]) -> Iterator[tuple[bytes, Record]]:
+        before.seek(0)
+        for number, line in enumerate(before, start=1):
+            if not line.endswith(b"\n"):
+                return
+            if number == 1 and self._lines.head:
+                if line.decode("utf-8", "replace") != self._lines.head:
+                    raise BadRequest(f"{self._path}: This table has other columns.")
+                continue
+            try:
+                record = self._lines.parse(line.decode())
+            except ValueError:
+                raise BadRequest(f"{self._path}: Line {number} is no result.") from None
+            if "code" not in record and record.get("model", {}).get("sha256") == self._model:
+                yield line, record

@@ -1,0 +1,141 @@
+"""Many tracks at the pace of all cores."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from serve.answer import OnProgress
+from serve.errors import BadRequest, Internal, TooBig, TopgenreError
+from serve.http.replies import answer_body, error_body
+from serve.library.bars import Bars
+from serve.library.results import Record, ResultsFile
+from serve.library.tracks import Job
+from serve.pipeline import Pipeline
+from serve.sources.memory import MemorySource
+from serve.sources.stream import AudioSource
+
+
+class Run:
+    """Works through jobs; `emit` is given a record for every track as it finishes.
+
+    What `results` has is not done again, and gains what is done. A file is read once: those that
+    have several names are one job, and of copies only the first is decoded.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        jobs: Sequence[Job],
+        emit: Callable[[Record], None],
+        bars: Bars,
+        results: ResultsFile | None = None,
+    ) -> None:
+        self._pipeline = pipeline
+        self._jobs = jobs
+        self._emit = emit
+        self._bars = bars
+        self._results = results
+        self._copies: dict[str, asyncio.Future[Record]] = {}
+        self._last_failure = (-1, 0)
+
+    async def run(self) -> int:
+        """Do it all; the exit code is that of the last track, in order, that failed, or 0.
+
+        On leaving early nothing is under way any more, and what was finished has been emitted.
+        """
+        jobs = iter(enumerate(self._jobs))
+        try:
+            async with self._pipeline, asyncio.TaskGroup() as workers:
+                for _ in range(min(workers_for(self._pipeline.decoders), len(self._jobs))):
+                    workers.create_task(self._work(jobs))
+        except ExceptionGroup as failures:  # of `emit` or of writing results
+            raise failures.exceptions[0] from None
+        return self._last_failure[1]
+
+    async def _work(self, jobs: Iterator[tuple[int, Job]]) -> None:
+        # One iterator for all workers: each job is taken once.
+        for number, job in jobs:
+            try:
+                record, code = await self._record(job), 0
+            except Exception as failure:
+                error = _typed(failure)
+                record, code = error_body(error), error.exit_code
+                self._last_failure = max(self._last_failure, (number, code))
+            for track in job.tracks:
+                name = os.fsencode(track).decode("utf-8", "replace")
+                if job.path and not code:  # which may be a copy's
+                    record = record | {"video_title": Path(name).name}
+                self._tell({"track": name} | record)
+            self._bars.done(len(job.tracks), failed=code > 0)
+
+    def _tell(self, record: Record) -> None:
+        if self._results:
+            if self._results.has(record.get("id", ""), record["track"]):
+                return
+            self._results.write(record)
+        self._emit(record)
+
+    async def _record(self, job: Job) -> Record:
+        if job.error:
+            raise job.error
+        with self._bars.track(job.tracks[0]) as report:
+            if job.path is None:
+                video = f"youtube:{job.video}"
+                return self._known(video) or await self._classified(
+                    video, self._pipeline.video(job.tracks[0]), report
+                )
+            limit = self._pipeline.settings.max_body_bytes
+            content = await asyncio.to_thread(_read, job.path, limit)
+            record_id = "sha256:" + await asyncio.to_thread(_sha256, content)
+            if record := self._known(record_id):
+                return record
+            source = MemorySource(job.path.name, content, limit)
+            if not job.has_peers:
+                return await self._classified(record_id, source, report)
+            if record_id in self._copies:
+                del content, source  # the first one has them
+                return await asyncio.shield(self._copies[record_id])
+            first = asyncio.ensure_future(self._classified(record_id, source, report))
+            self._copies[record_id] = first
+            return await first
+
+    def _known(self, record_id: str) -> Record | None:
+        return self._results.get(record_id) if self._results else None
+
+    async def _classified(
+        self, record_id: str, source: AudioSource, on_progress: OnProgress
+    ) -> Record:
+        async with self._pipeline.deadline():
+            answer = await self._pipeline.classify(source, on_progress)
+        return {"id": record_id} | answer_body(answer, self._pipeline.model)
+
+
+def workers_for(decoders: int) -> int:
+    """Tracks under way at once: one for each decoder, and one more to keep them fed."""
+    return decoders + 1
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size <= limit:
+                content = file.read(limit + 1)
+                if len(content) <= limit:
+                    return content
+    except OSError as error:
+        raise BadRequest(error.strerror) from None
+    raise TooBig(f"The file is larger than the limit of {limit} bytes.")
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _typed(failure: Exception) -> TopgenreError:
+    if isinstance(failure, TopgenreError):
+        return failure
+    return Internal(f"{type(failure).__name__}: {failure}")

@@ -1,0 +1,153 @@
+import csv
+import json
+
+import pytest
+
+from serve.errors import BadRequest
+from serve.library.results import CsvLines, JsonLines, Lines, ResultsFile
+
+MODEL = "a" * 64
+OK = {
+    "track": "songs/a.mp3",
+    "id": "sha256:1",
+    "video_title": 'A "song",\nin two lines; ♫',
+    "top_prediction": "rock",
+    "results": {"rock": 60.25, "jazz": 39.75},
+    "duration_s": 20.011,
+    "timeline": [{"start": 0.0, "genre": "rock", "confidence": 0.6}],
+    "model": {"name": "m", "version": "1", "sha256": MODEL},
+}
+OTHER = OK | {"track": "b.mp3", "id": "sha256:2", "video_title": "B"}
+FAILED = {"track": "c.mp3", "error": "No audio.", "code": "undecodable", "retryable": False}
+LINES: dict[str, Lines] = {"json": JsonLines(), "csv": CsvLines(["jazz", "rock"])}
+
+
+@pytest.fixture(params=LINES)
+def lines(request):
+    return LINES[request.param]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "results"
+
+
+def write(path, lines, *records, model=MODEL):
+    with ResultsFile(path, lines, model) as results:
+        for record in records:
+            results.write(record)
+
+
+def read(path, lines):
+    text = path.read_text().removeprefix(lines.head)
+    return [lines.parse(line) for line in text.splitlines(keepends=True)]
+
+
+def test_results_are_known_in_the_next_run(path, lines):
+    write(path, lines, OK, FAILED, OTHER)
+    assert [record["track"] for record in read(path, lines)] == ["songs/a.mp3", "c.mp3", "b.mp3"]
+    with ResultsFile(path, lines, MODEL) as results:
+        assert results.has("sha256:1", "songs/a.mp3")
+        assert not results.has("sha256:1", "b.mp3")
+        assert results.get("sha256:3") is None
+        known = results.get("sha256:2") or {}
+        assert known["results"] == OTHER["results"]
+        assert known["top_prediction"] == "rock"
+        assert "track" not in known
+        results.write(OK | {"track": "new.mp3", "id": "sha256:4"})
+        assert results.get("sha256:4")["id"] == "sha256:4"
+    # A failure is tried again: it has made room.
+    assert [r["track"] for r in read(path, lines)] == ["songs/a.mp3", "b.mp3", "new.mp3"]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_each_result_is_there_as_soon_as_it_is_written(path, lines):
+    with ResultsFile(path, lines, MODEL) as results:
+        results.write(OK)
+        assert len(read(path, lines)) == 1
+
+
+def test_a_line_that_was_broken_off_is_forgotten(path, lines):
+    write(path, lines, OK, OTHER)
+    content = path.read_bytes()
+    for cut in range(1, 40, 7):
+        path.write_bytes(content[:-cut])
+        with ResultsFile(path, lines, MODEL) as results:
+            assert results.has("sha256:1", "songs/a.mp3")
+            assert not results.has("sha256:2", "b.mp3")
+        assert len(read(path, lines)) == 1
+
+
+def test_results_of_another_model_are_forgotten(path, lines):
+    write(path, lines, OK)
+    with ResultsFile(path, lines, "b" * 64) as results:
+        assert results.get("sha256:1") is None
+    assert read(path, lines) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["my own notes\n", "a,b\n1,2\n", "{}\n", "[1]\n", "\n", "\ud800"],
+)
+def test_a_file_of_anything_else_is_left_alone(path, lines, content):
+    before = content.encode("utf-8", "surrogatepass") + b"\n"
+    path.write_bytes(before)
+    with pytest.raises(BadRequest, match=r"Line 1 is no result|other columns"):
+        write(path, lines, OK)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_table_of_other_genres_is_left_alone(path):
+    write(path, LINES["csv"], OK)
+    before = path.read_bytes()
+    with pytest.raises(BadRequest, match="other columns"):
+        write(path, CsvLines(["jazz", "pop"]), OK)
+    assert path.read_bytes() == before
+
+
+def test_two_runs_do_not_share_a_file(path, lines):
+    with ResultsFile(path, lines, MODEL) as results:
+        with pytest.raises(BadRequest, match="Another run"):
+            write(path, lines, OTHER)
+        results.write(OK)
+    write(path, lines, OTHER)
+    assert len(read(path, lines)) == 2
+
+
+@pytest.mark.parametrize("name", [".", "nowhere/results", "/dev/null"])
+def test_what_can_not_hold_results_is_said(tmp_path, monkeypatch, lines, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadRequest):
+        write(tmp_path / name, lines, OK)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_keeps_its_mode_and_its_place(tmp_path, path, lines):
+    write(path, lines, OK)
+    path.chmod(0o640)
+    (tmp_path / "link").symlink_to(path)
+    write(tmp_path / "link", lines, OTHER)
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "link").is_symlink()
+    assert len(read(path, lines)) == 2
+
+
+def test_a_table_is_for_others_to_read():
+    lines = LINES["csv"]
+    text = lines.head + lines.format(OK) + lines.format(FAILED)
+    ok, failed = csv.DictReader(text.splitlines())
+    assert ok == {
+        "track": "songs/a.mp3",
+        "id": "sha256:1",
+        "video_title": 'A "song", in two lines; ♫',
+        "top_prediction": "rock",
+        "duration_s": "20.011",
+        "jazz": "39.75",
+        "rock": "60.25",
+        "model": MODEL,
+        "code": "",
+        "error": "",
+    }
+    assert (failed["track"], failed["code"], failed["rock"]) == ("c.mp3", "undecodable", "")
+    assert json.loads(LINES["json"].format(OK)) == OK
