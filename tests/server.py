@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import uvicorn
 
 from serve.http.app import create_app
 from serve.pipeline import Pipeline
+from serve.server import Server
 from serve.settings import Settings
 
 
@@ -47,10 +47,9 @@ def running_server(**settings: Any) -> Iterator[Running]:
 
     It does not keep yt-dlp loaded, which few tests are about.
     """
-    settings = {"youtube_preload": False} | settings
-    pipeline = Pipeline.from_settings(Settings(port=0, **settings))
-    config = uvicorn.Config(create_app(pipeline), port=0, lifespan="on", ws="none", log_config=None)
-    server = uvicorn.Server(config)
+    settings = {"youtube_preload": False, "stop_grace_s": 0, "port": 0} | settings
+    pipeline = Pipeline.from_settings(Settings(**settings))
+    server = Server(create_app(pipeline), pipeline.settings)
     started = threading.Event()
     failure: list[BaseException] = []
 
@@ -63,7 +62,7 @@ def running_server(**settings: Any) -> Iterator[Running]:
 
     def run() -> None:
         try:
-            with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
                 runner.run(serve())
         except BaseException as error:
             failure.append(error)

@@ -1,0 +1,114 @@
+"""Who may ask: by the server's right name, by API key, and as often as the rates allow."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve.errors import BadRequest, TooManyRequests, TopgenreError, Unauthorized
+from serve.http.rates import Rates, client_address
+from serve.http.record import Record, record_of
+from serve.http.replies import error_response
+from serve.keys import Keys
+from serve.metrics import Metrics
+from serve.settings import Settings
+
+#: What needs no key: it costs next to nothing and tells of nobody.
+OPEN = {"/", "/docs", "/info", "/openapi.json", "/health/live", "/health/ready"}
+OPEN_UNDER = ("/web/",)
+_TRACKS = "/predict"
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Access:
+    """Refuses requests that may not be made, before they are routed; needs `Observed` around it."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, rates: Rates, metrics: Metrics) -> None:
+        self.app = app
+        self._keys = Keys(settings.api_keys)
+        self._hosts = frozenset(map(str.lower, allowed_hosts(settings)))
+        self._rates = rates
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer it with what is wrong."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        record, headers = record_of(scope), Headers(scope=scope)
+        path: str = scope["path"]
+        tracks = path == _TRACKS or path.startswith(_TRACKS + "/")
+        try:
+            self._admit(path, headers, record)
+        except TopgenreError as error:
+            response = self._refusal(scope, record, error, counted=tracks)
+            if isinstance(error, Unauthorized):
+                response.headers["WWW-Authenticate"] = 'Bearer realm="topgenre"'
+            return await response(scope, receive, send)
+        allowance = self._rates.take(record.key, client_address(scope)) if tracks else None
+        if allowance is None:
+            return await self.app(scope, receive, send)
+        if allowance.retry_after_s is not None:
+            refused = TooManyRequests(retry_after_s=allowance.retry_after_s)
+            response = self._refusal(scope, record, refused, counted=True)
+            response.headers.update(allowance.headers)
+            return await response(scope, receive, send)
+        more = [(k.lower().encode(), v.encode()) for k, v in allowance.headers.items()]
+
+        async def send_more(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *more]
+            await send(message)
+
+        await self.app(scope, receive, send_more)
+        return None
+
+    def _admit(self, path: str, headers: Headers, record: Record) -> None:
+        if self._hosts and _host_name(headers.get("host", "")) not in self._hosts:
+            raise BadRequest("This server does not go by that name.")
+        if self._keys:
+            if given := _key(headers):
+                record.key = self._keys.name_of(given.encode("latin-1"))
+            if record.key is None and not (path in OPEN or path.startswith(OPEN_UNDER)):
+                raise Unauthorized("This API key is not known." if given else None)
+
+    def _refusal(
+        self, scope: Scope, record: Record, error: TopgenreError, *, counted: bool
+    ) -> JSONResponse:
+        record.code = error.code
+        if counted:
+            self._metrics.requests.labels(error.code).inc()
+            self._metrics.failed(error)
+        return error_response(error, scope["state"]["request_id"])
+
+
+def allowed_hosts(settings: Settings) -> tuple[str, ...]:
+    """Names that a request may call the server by; none means any.
+
+    A page whose name is made to lead to this machine (DNS rebinding) has the server's own origin in
+    its browser's eyes. Where any origin may call, that gains it nothing; where origins are named, a
+    server for this machine alone goes by the names of this machine alone.
+    """
+    if settings.hosts or "*" in settings.cors_origins or not is_loopback(settings.host):
+        return settings.hosts
+    return _LOOPBACK
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a server that listens there can be reached from its own machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _host_name(host: str) -> str:
+    name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
+    return name.lower().rstrip(".")
+
+
+def _key(headers: Headers) -> str:
+    kind, _, key = headers.get("authorization", "").partition(" ")
+    return key.strip() if kind.lower() == "bearer" else headers.get("x-api-key", "")

@@ -1,0 +1,90 @@
+"""One line in the log and one sample in the metrics for each request, when it is over."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve.errors import Internal
+from serve.http.record import Record
+from serve.http.replies import error_response
+from serve.metrics import Metrics
+
+_LOG = logging.getLogger("serve.requests")
+# They are asked every second by machines, and say the same each time.
+_QUIET = ("/health/", "/metrics")
+
+
+class Observed:
+    """Times, counts and logs each request; what an application lets through becomes `internal`.
+
+    The path is logged as it came, percent-encoded and without its query, which may hold a link.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and have a look at its answer."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        start = time.perf_counter()
+        record = scope["state"]["record"] = Record()
+        status = size = 0
+
+        async def send_counted(message: Message) -> None:
+            nonlocal status, size
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            else:
+                size += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_counted)
+        except Exception:
+            record.code = Internal.code
+            request_id = scope["state"]["request_id"]
+            _LOG.exception("request %s failed", request_id)
+            if status:  # half an answer: all that is left is to break the connection off
+                raise
+            await error_response(Internal(), request_id)(scope, receive, send_counted)
+        finally:
+            # 499 is nginx's number for a client that left before its answer.
+            self._note(scope, record, status or 499, size, time.perf_counter() - start)
+        return None
+
+    def _note(self, scope: Scope, record: Record, status: int, size: int, seconds: float) -> None:
+        self._metrics.http_request(route_of(scope), status, seconds)
+        level = logging.DEBUG if scope["path"].startswith(_QUIET) else logging.INFO
+        if not _LOG.isEnabledFor(level):
+            return
+        fields = {
+            "request_id": scope["state"]["request_id"],
+            "method": scope["method"],
+            "path": scope.get("raw_path", b"").decode("latin-1")[:200],
+            "status": status,
+            "code": record.code,
+            "bytes": size,
+            "seconds": round(seconds, 6),
+            "cached": record.cached,
+            "stages_ms": record.stages_ms,
+            "client": (scope.get("client") or (None,))[0],
+            "key": record.key,
+            "trace_id": scope["state"].get("trace_id"),
+        }
+        _LOG.log(level, "request", extra={"fields": fields})
+
+
+def route_of(scope: Scope) -> str:
+    """The route's path: whatever strangers ask for, there are few of them."""
+    route = scope.get("route")
+    if route is None:  # refused before it was routed, or nowhere to go
+        routes = scope["app"].routes if "app" in scope else ()
+        known = (r for r in routes if isinstance(r, Route) and r.path == scope["path"])
+        route = next(known, None)
+    return getattr(route, "path", "other")

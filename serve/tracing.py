@@ -1,0 +1,105 @@
+"""OpenTelemetry traces: a span for each request, and below it one for each stage of its track."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from opentelemetry.propagate import extract
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, use_span
+from opentelemetry.trace import format_trace_id as trace_id_text
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve.http.observe import route_of
+from serve.http.record import Record, record_of
+from serve.settings import Settings
+
+# The spans below a request: the stages of progress that each begins and ends with.
+_STAGES = {
+    "open": ("accepted", "found"),
+    "download": ("downloading", "downloading"),
+    "listen": ("listening", "listening"),
+    "classify": ("classifying", None),
+}
+
+
+def tracer_provider(settings: Settings) -> TracerProvider:
+    """Spans in batches to the collector of the settings; its queue is bounded, and may lose some.
+
+    What it does and how often is set by OpenTelemetry's own variables (`OTEL_*`).
+    """
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    resource = Resource.create({"service.name": "topgenre", "service.version": version("topgenre")})
+    provider = TracerProvider(resource=resource)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.traces)))
+    return provider
+
+
+class Traced:
+    """Makes the spans; a caller's `traceparent` (W3C Trace Context) is their parent.
+
+    Needs `Observed` inside it, whose record of the request tells the stages.
+    """
+
+    def __init__(self, app: ASGIApp, provider: TracerProvider) -> None:
+        self.app = app
+        self._tracer = provider.get_tracer("topgenre")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on within its span."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        status = 499
+
+        async def send_noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        span = self._tracer.start_span(
+            scope["method"], extract(Headers(scope=scope)), kind=SpanKind.SERVER
+        )
+        scope["state"]["trace_id"] = trace_id_text(span.get_span_context().trace_id)
+        with use_span(span, end_on_exit=True):
+            try:
+                await self.app(scope, receive, send_noted)
+            finally:
+                if span.is_recording():
+                    record = record_of(scope)
+                    _describe(span, scope, record, status)
+                    _add_stages(self._tracer, record)
+        return None
+
+
+def _describe(span: Span, scope: Scope, record: Record, status: int) -> None:
+    route = route_of(scope)
+    span.update_name(f"{scope['method']} {route}")
+    span.set_attributes(
+        {
+            "http.request.method": scope["method"],
+            "http.route": route,
+            "http.response.status_code": status,
+            "topgenre.request_id": scope["state"]["request_id"],
+        }
+    )
+    if record.code is not None:
+        span.set_attribute("topgenre.code", record.code)
+    if record.cached is not None:
+        span.set_attribute("topgenre.cached", record.cached)
+    for stage, took_ms in (record.stages_ms or {}).items():
+        span.set_attribute(f"topgenre.{stage}_ms", took_ms)
+    if status >= 500:
+        span.set_status(Status(StatusCode.ERROR, record.code))
+
+
+def _add_stages(tracer: Tracer, record: Record) -> None:
+    """Spans of the stages, between the moments at which progress was told of them."""
+    for name, (first, last) in _STAGES.items():
+        if first in record.seen_ns:
+            end_ns = record.seen_ns[last][1] if last in record.seen_ns else None
+            tracer.start_span(name, start_time=record.seen_ns[first][0]).end(end_ns)

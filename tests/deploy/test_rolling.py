@@ -1,0 +1,135 @@
+"""A rolling restart behind a real HAProxy, under load: every request gets its answer."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from contextlib import ExitStack
+from functools import partial
+
+import httpx
+import pytest
+
+from tests.eventually import until
+from tests.http.test_predict import events_of, raw
+from tests.media import by_name, encode, music
+from tests.process import ROOT, free_port, server_process
+
+HAPROXY = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
+CLIENTS = 4
+TRACK = encode(music(10.0, 22_050, 1), by_name("au"))
+
+
+class Load:
+    """Clients that ask one thing after another, and what they got."""
+
+    def __init__(self, url):
+        self.url = url
+        self.outcomes = []
+        self._over = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._ask, args=(number,)) for number in range(CLIENTS)
+        ]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, number):
+        # Half of them keep their connections.
+        count = 0
+        with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as kept:
+            while not self._over.is_set():
+                count += 1
+                try:
+                    if number % 2:
+                        self.outcomes.append(self._one(kept, number, count))
+                    else:
+                        with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as once:
+                            self.outcomes.append(self._one(once, number, count))
+                except Exception as error:
+                    self.outcomes.append(repr(error))
+
+    def _slowly(self):
+        yield TRACK[:1000]
+        self._over.wait(1.0)
+        yield TRACK[1000:]
+
+    def _one(self, client, number, count):
+        # One of them is slow, so that a server has work under way when it is told to stop.
+        track = TRACK if number else self._slowly()
+        if count % 3:
+            answer = client.post("/predict", **raw(track, "audio/basic"))
+            return "ok" if "top_prediction" in answer.json() else answer.text
+        asked = raw(track, "audio/basic", Accept="text/event-stream")
+        with client.stream("POST", "/predict", **asked) as response:
+            name, data = list(events_of(response))[-1]
+        return "ok" if name == "result" else str(data)
+
+
+@pytest.fixture
+def balancer():
+    """HAProxy with the configuration that we ship; call it with the ports of two servers."""
+    if HAPROXY is None:
+        pytest.skip("there is no haproxy here: apt-get install haproxy")
+    with ExitStack() as stack:
+
+        def start(*ports):
+            port = free_port()
+            names = ("SERVER_A", "SERVER_B")
+            servers = {
+                name: f"127.0.0.1:{server}" for name, server in zip(names, ports, strict=True)
+            }
+            process = subprocess.Popen(
+                [HAPROXY, "-f", str(ROOT / "deploy" / "haproxy" / "haproxy.cfg")],
+                env=os.environ | servers | {"BIND": f"127.0.0.1:{port}"},
+                stderr=subprocess.DEVNULL,
+            )
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            return f"http://127.0.0.1:{port}"
+
+        yield start
+
+
+def is_ready(url):
+    try:
+        return httpx.get(f"{url}/health/ready", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def answered(server):
+    with server.client() as client:
+        lines = client.get("/metrics").text.splitlines()
+    found = [line for line in lines if line.startswith('topgenre_requests_total{code="ok"}')]
+    return float(found[0].split()[1]) if found else 0.0
+
+
+def taken_up(server):
+    return answered(server) > 5
+
+
+def test_no_answer_is_lost_while_both_servers_are_restarted(tiny_model, balancer):
+    settings = {"model": tiny_model, "stop_grace_s": 1.0, "cache": "off"}
+    with ExitStack() as stack:
+        first = [stack.enter_context(server_process(**settings)) for _ in range(2)]
+        url = balancer(*(server.port for server in first))
+        until(lambda: is_ready(url), 60)
+        with Load(url) as load:
+            until(lambda: all(map(answered, first)), 60)
+            for server in first:
+                server.signal(signal.SIGTERM)
+                assert server.ended() == 0, server.log
+                again = stack.enter_context(server_process(server.port, **settings))
+                # The balancer gives it tracks again before the other one is stopped.
+                until(partial(taken_up, again), 60)
+    assert set(load.outcomes) == {"ok"}
+    assert len(load.outcomes) > 20
