@@ -3,14 +3,15 @@
 TopgenreError
 ├── BadRequest        400 what was asked is wrong: bad_request, bad_url, not_youtube, playlist,
 │                         too_long, live, upcoming
+├── Unauthorized      401 unauthorized
 ├── Refused           403 YouTube won't give it to us: private, age_restricted, members_only,
 │                         paid, geo_blocked, drm
 ├── NotFound          404 unavailable, not_found · 405 method_not_allowed
 ├── BadMedia          413 too_big · 415 unsupported_media · 422 undecodable, too_short, silent
-├── Busy              429 overloaded, rate_limited
+├── Busy              429 overloaded, rate_limited, too_many_requests
 ├── Internal          500 internal
 ├── Upstream          502 youtube_error, extractor
-├── Unready           503 not_ready, bot_check
+├── Unready           503 not_ready, shutting_down, bot_check
 └── Timeout           504 timeout
 
 An error's `code` is its identity: child processes send it as text and `from_code` makes the error
@@ -19,7 +20,10 @@ again, the HTTP layer takes the status from it, the command line the exit code.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+#: Whose trouble a failure is: who asked, YouTube, or this server.
+Origin = Literal["client", "youtube", "server"]
 
 
 class TopgenreError(Exception):
@@ -27,12 +31,16 @@ class TopgenreError(Exception):
 
     `status` is the HTTP status; `retryable` says whether the same request may succeed later;
     `retry_after_s` is a hint for it, where there is one; `exit_code` is the command line's.
+    `repeats` says that the same track fails in the same way for a while to come; `origin` whose
+    trouble it is, which for a timeout is only known at the time.
     """
 
     code: ClassVar[str]
     status: ClassVar[int]
     retryable: ClassVar[bool] = False
+    repeats: ClassVar[bool] = False
     exit_code: ClassVar[int]
+    origin: Origin = "server"
     text: ClassVar[str]
 
     def __init__(self, text: str | None = None, *, retry_after_s: float | None = None) -> None:
@@ -43,6 +51,7 @@ class TopgenreError(Exception):
 
 class BadRequest(TopgenreError):
     code, status, exit_code = "bad_request", 400, 2
+    origin: Origin = "client"
     text = "The request could not be understood."
 
 
@@ -59,7 +68,7 @@ class Playlist(BadRequest):
 
 
 class TooLong(BadRequest):
-    code, text = "too_long", "The track is longer than the limit."
+    code, repeats, text = "too_long", True, "The track is longer than the limit."
 
 
 class Live(BadRequest):
@@ -70,8 +79,15 @@ class Upcoming(BadRequest):
     code, retryable, text = "upcoming", True, "The video is not out yet."
 
 
+class Unauthorized(TopgenreError):
+    code, status, exit_code = "unauthorized", 401, 3
+    origin: Origin = "client"
+    text = "This server asks for an API key."
+
+
 class Refused(TopgenreError):
-    status, exit_code = 403, 3
+    status, exit_code, repeats = 403, 3, True
+    origin: Origin = "youtube"
 
 
 class Private(Refused):
@@ -100,6 +116,7 @@ class Drm(Refused):
 
 class NotFound(TopgenreError):
     code, status, exit_code = "not_found", 404, 3
+    origin: Origin = "client"
     text = "There is nothing at this address."
 
 
@@ -108,11 +125,13 @@ class MethodNotAllowed(NotFound):
 
 
 class Unavailable(NotFound):
-    code, text = "unavailable", "The video does not exist or was removed."
+    code, repeats, text = "unavailable", True, "The video does not exist or was removed."
+    origin: Origin = "youtube"
 
 
 class BadMedia(TopgenreError):
-    status, exit_code = 422, 4
+    status, exit_code, repeats = 422, 4, True
+    origin: Origin = "client"
 
 
 class TooBig(BadMedia):
@@ -146,6 +165,12 @@ class Overloaded(Busy):
 
 class RateLimited(Busy):
     code, text = "rate_limited", "YouTube is limiting this server; try again later."
+    origin: Origin = "youtube"
+
+
+class TooManyRequests(Busy):
+    code, text = "too_many_requests", "You have asked too often; try again later."
+    origin: Origin = "client"
 
 
 class Internal(TopgenreError):
@@ -155,6 +180,7 @@ class Internal(TopgenreError):
 
 class Upstream(TopgenreError):
     status, retryable, exit_code = 502, True, 6
+    origin: Origin = "youtube"
 
 
 class YouTubeError(Upstream):
@@ -174,8 +200,13 @@ class NotReady(Unready):
     code, text = "not_ready", "The server is starting or stopping."
 
 
+class ShuttingDown(Unready):
+    code, text = "shutting_down", "The server is being stopped; try again in a moment."
+
+
 class BotCheck(Unready):
     code, text = "bot_check", "YouTube asks this server to prove that it is not a bot."
+    origin: Origin = "youtube"
 
 
 class Timeout(TopgenreError):

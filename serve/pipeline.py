@@ -5,66 +5,57 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
     contextmanager,
     nullcontext,
 )
-from dataclasses import dataclass
-from typing import Literal, Self
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Self
 
+from serve.answer import Answer as Answer
+from serve.answer import OnProgress
+from serve.answer import Progress as Progress
 from serve.audio.features import FeatureStream
 from serve.audio.frontend import FrontEnd
 from serve.audio.pool import DecoderPool
-from serve.audio.track import Decoded
-from serve.errors import Overloaded, Timeout
-from serve.inference.aggregate import Verdict, aggregate
+from serve.breaker import Breaker, through
+from serve.cache import cache_for
+from serve.errors import BotCheck, Origin, Overloaded, RateLimited, Timeout, TopgenreError
+from serve.flight import Flights
 from serve.inference.card import ModelFileError
 from serve.inference.engine import Engine
 from serve.inference.runner import runner_for
 from serve.inference.session import Model
 from serve.inference.tuning import SHARE, tuned
 from serve.metrics import Metrics
+from serve.run import Run, Works
 from serve.settings import Settings, cores
-from serve.sources.stream import AudioSource, AudioStream
+from serve.sources.stream import AudioSource
 from serve.sources.youtube import Launcher, YouTubeOptions, YouTubeSource, video_id
 
 _LOG = logging.getLogger(__name__)
 
-Stage = Literal["accepted", "found", "downloading", "listening", "classifying"]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a track is: its stage, the fraction of it (None where that can't be told).
-
-    `seconds` have passed since the request; `title` and `duration_s` are there once known.
-    """
-
-    stage: Stage
-    fraction: float | None
-    seconds: float
-    title: str | None = None
-    duration_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The genres of a track and of its clips; `timings_ms` holds the milliseconds of each stage."""
-
-    title: str
-    verdict: Verdict
-    duration_s: float
-    clip_s: float
-    timings_ms: dict[str, float]
-
-
-OnProgress = Callable[[Progress], None]
+#: Kinds of failure that have a circuit breaker: it is this server that YouTube does not like then.
+BREAKERS: tuple[type[TopgenreError], ...] = (BotCheck, RateLimited)
+_STATES = {"closed": 0.0, "half-open": 0.5, "open": 1.0}
 
 
 def _ignore(_: Progress) -> None: ...
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """For whom a request waits at this moment."""
+
+    origin: Origin = "client"
+
+
+_WAITING: ContextVar[_Waiting | None] = ContextVar("_WAITING", default=None)
 
 
 class Pipeline:
@@ -96,6 +87,7 @@ class Pipeline:
             size=self.decoders,
             max_duration_s=settings.max_duration_s,
             memory_bytes=settings.decoder_memory_bytes,
+            cpu_s=settings.decoder_cpu_s,
         )
         share = settings.batch_clips or SHARE[model.provider]
         largest = max(share, FeatureStream.capacity(self.front_end, settings.max_duration_s))
@@ -104,18 +96,57 @@ class Pipeline:
             queue_size=settings.queue_size,
             share=share,
             on_call=self.metrics.inference_call,
+            stall_s=settings.deadline_s,
         )
+        self._works = Works(
+            self._pool, self._engine, model.card.genres, self.front_end.clip_s, self.metrics
+        )
+        self._flights = Flights(joinable_s=settings.deadline_s)
+        self._breakers = [
+            Breaker(
+                kind,
+                failures=settings.breaker_failures,
+                window_s=settings.breaker_window_s,
+                pause_s=settings.breaker_pause_s,
+            )
+            for kind in BREAKERS
+        ]
+        self._cache = cache_for(settings, model, self.metrics)
         watch = self.metrics.watch
         watch("requests_active", "Tracks being worked on", lambda: self._active)
         watch("decoders_alive", "Decoder processes", lambda: self._pool.alive)
         watch("youtube_preloaded", "1 while yt-dlp is loaded", lambda: self._launcher.preloaded)
         watch("inference_waiting", "Tracks waiting for the model", lambda: self._engine.waiting)
         watch("ready", "1 when tracks are taken", lambda: self.ready)
+        watch("flights", "Videos being worked on, each once", lambda: len(self._flights))
+        watch("flight_waiters", "Requests that wait for them", lambda: self._flights.waiting)
+        for breaker in self._breakers:
+            watch(
+                f"breaker_{breaker.kind.code}",
+                "1 while YouTube is left alone for this, 0.5 while one request tries",
+                partial(lambda breaker: _STATES[breaker.state], breaker),
+            )
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Load the model; raises ModelFileError or DeviceError where that can't be done."""
         return cls(*tuned(settings))
+
+    @property
+    def sandbox(self) -> dict[str, Any]:
+        """What the children that meet strangers' bytes are refused, as measured in them.
+
+        None for those of which there has been none yet. See `serve.sandbox.measure`.
+        """
+        return {
+            "decoders": self._pool.confinement,
+            "downloaders": self._launcher.confinement,
+        }
+
+    @property
+    def failed(self) -> bool:
+        """Whether the model has failed for good: only another process can go on."""
+        return self._engine.failed
 
     @property
     def ready(self) -> bool:
@@ -129,35 +160,89 @@ class Pipeline:
 
     async def __aexit__(self, *_: object) -> None:
         """Stop everything."""
+        await self._flights.stop()
         await asyncio.to_thread(self._engine.stop)
         await self._pool.stop()
 
     def video(self, url: str) -> YouTubeSource:
         """The source for a link as people paste it; raises BadUrl, NotYouTube or Playlist."""
-        return YouTubeSource(video_id(url), self._youtube, self._launcher.start)
+        start, told = self._launcher.start, self._launcher.told
+        return YouTubeSource(video_id(url), self._youtube, start, told)
 
     def preloading(self) -> AbstractAsyncContextManager[object]:
         """A context in which yt-dlp is kept loaded, if the settings say so."""
         return self._launcher if self.settings.youtube_preload else nullcontext()
 
+    def remembering(self) -> AbstractAsyncContextManager[object]:
+        """A context in which answers are looked up and kept, if the settings say so."""
+        return nullcontext() if self.settings.cache == "off" else self._cache
+
     async def classify(self, source: AudioSource, on_progress: OnProgress = _ignore) -> Answer:
         """Take a track from its source to its genres; use it within `deadline`.
 
-        Raises the typed error of whatever fails, Overloaded at once where too many tracks are
-        under way. On leaving nothing of the track is left.
+        A video is worked on once for all who ask for it at the same time. Raises the typed error
+        of whatever fails; at once, where nothing is known of the track: Overloaded where too many
+        are under way, and what YouTube keeps answering. On leaving nothing of the track is left,
+        unless somebody else waits for it.
         """
-        with self._slot():
-            return await _Run(self, on_progress).classify(source)
+        if not isinstance(source, YouTubeSource):
+            with self._slot():
+                return await self._file(source, _followed(on_progress, "client"))
+        key = self._cache.key("youtube", source.video_id)
+        if (known := await self._cache.get(key)) is not None:
+            if isinstance(known, TopgenreError):
+                raise known
+            return known
+        return await self._flights.join(
+            key, partial(self._video, source, key), _followed(on_progress, "youtube")
+        )
+
+    async def _file(self, source: AudioSource, on_progress: OnProgress) -> Answer:
+        def key(digest: str) -> str:
+            return self._cache.key("sha256", digest)
+
+        lookup = (lambda digest: self._cache.get(key(digest))) if self._cache.active else None
+        run = Run(self._works, on_progress, lookup)
+        try:
+            answer = await run.classify(source)
+        except TopgenreError as error:
+            if run.digest:
+                self._cache.put(key(run.digest), error)
+            raise
+        if run.digest:
+            self._cache.put(key(run.digest), answer)
+        return answer
+
+    async def _video(self, source: YouTubeSource, key: str, on_progress: OnProgress) -> Answer:
+        try:
+            with through(self._breakers), self._slot():
+                answer = await Run(self._works, on_progress).classify(source)
+        except TopgenreError as error:
+            if isinstance(error, Timeout):  # not ours: that one is raised by `deadline`
+                error.origin = "youtube"
+            self._cache.put(key, error)
+            raise
+        self._cache.put(key, answer)
+        return answer
 
     @asynccontextmanager
     async def deadline(self) -> AsyncIterator[None]:
-        """Cancel what is done within it when a request's time is over, and raise Timeout."""
+        """Cancel what is done within it when a request's time is over, and raise Timeout.
+
+        The error's `origin` is whoever was waited for then.
+        """
         limit_s = self.settings.deadline_s
+        waiting = _Waiting()
+        token = _WAITING.set(waiting)
         try:
             async with asyncio.timeout(limit_s):
                 yield
         except TimeoutError:
-            raise Timeout(f"It took longer than the limit of {limit_s:g} s.") from None
+            late = Timeout(f"It took longer than the limit of {limit_s:g} s.")
+            late.origin = waiting.origin
+            raise late from None
+        finally:
+            _WAITING.reset(token)
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
@@ -170,77 +255,17 @@ class Pipeline:
             self._active -= 1
 
 
-class _Run:
-    """One track on its way."""
+def _followed(on_progress: OnProgress, origin: Origin) -> OnProgress:
+    """Progress with the seconds of this request; notes whom it waits for, `origin` or us."""
+    start, waiting = time.perf_counter(), _WAITING.get()
 
-    def __init__(self, pipeline: Pipeline, on_progress: OnProgress) -> None:
-        self._pipeline = pipeline
-        self._on_progress = on_progress
-        self._start = time.perf_counter()
-        self._timings_ms: dict[str, float] = {}
-        self._duration_s: float | None = None
+    def tell(progress: Progress) -> None:
+        if waiting and progress.stage != "listening":
+            arriving = progress.stage in ("accepted", "downloading") and progress.fraction != 1.0
+            waiting.origin = origin if arriving else "server"
+        on_progress(replace(progress, seconds=round(time.perf_counter() - start, 3)))
 
-    async def classify(self, source: AudioSource) -> Answer:
-        self._tell("accepted")
-        async with source.open() as stream:
-            self._took("open", time.perf_counter() - self._start)
-            info = stream.info
-            self._duration_s = info.duration_s
-            self._tell("found", title=info.title, duration_s=info.duration_s)
-            async with self._pipeline._pool.lease() as track:
-                decoded = await track.decode(self._download(stream), self._listened)
-                verdict = await self._predict(decoded)
-        self._took("total", time.perf_counter() - self._start)
-        return Answer(
-            title=info.title,
-            verdict=verdict,
-            duration_s=decoded.duration_s,
-            clip_s=self._pipeline.front_end.clip_s,
-            timings_ms=self._timings_ms,
-        )
-
-    async def _download(self, stream: AudioStream) -> AsyncIterator[bytes]:
-        start = time.perf_counter()
-        size, got, told = stream.info.size_bytes, 0, -1.0
-        async for block in stream:
-            got += len(block)
-            # A hundred reports say as much as one for each block.
-            if size and got / size - told >= 0.01:
-                told = got / size
-                self._tell("downloading", min(1.0, told))
-            yield block
-        self._took("download", time.perf_counter() - start)
-
-    def _listened(self, seconds: float) -> None:
-        fraction = min(1.0, seconds / self._duration_s) if self._duration_s else None
-        self._tell("listening", fraction)
-
-    async def _predict(self, decoded: Decoded) -> Verdict:
-        self._took("decode", decoded.decode_s)
-        self._took("mel", decoded.mel_s)
-        self._tell("classifying")
-        prediction = await self._pipeline._engine.predict(decoded.features, decoded.clips)
-        self._took("queue", prediction.waited_s)
-        self._took("inference", prediction.ran_s)
-        self._pipeline.metrics.clips.inc(decoded.clips)
-        start = time.perf_counter()
-        verdict = aggregate(prediction.probabilities, self._pipeline.model.card.genres)
-        self._took("aggregate", time.perf_counter() - start)
-        return verdict
-
-    def _took(self, stage: str, seconds: float) -> None:
-        self._timings_ms[stage] = round(1000 * seconds, 3)
-        self._pipeline.metrics.stages.labels(stage).observe(seconds)
-
-    def _tell(
-        self,
-        stage: Stage,
-        fraction: float | None = None,
-        title: str | None = None,
-        duration_s: float | None = None,
-    ) -> None:
-        seconds = round(time.perf_counter() - self._start, 3)
-        self._on_progress(Progress(stage, fraction, seconds, title, duration_s))
+    return tell
 
 
 def front_end_of(model: Model) -> FrontEnd:

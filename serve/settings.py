@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from serve.keys import ENTRY
 from serve.process import ROOT
 
 PREFIX = "TOPGENRE_"
@@ -20,6 +23,39 @@ def _words(value: object) -> object:
     if isinstance(value, str):
         return tuple(word for part in value.split(",") if (word := part.strip()))
     return value
+
+
+def _key_hashes(entries: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in entries:
+        # The value is not repeated: it may be a key itself, by mistake.
+        if not ENTRY.fullmatch(entry):
+            raise ValueError("an entry is not NAME:SHA256, as `python -m serve key` prints it")
+    names = [entry.partition(":")[0] for entry in entries]
+    if len(set(names)) < len(names):
+        raise ValueError("a name comes twice")
+    return entries
+
+
+def _rate(text: str) -> str:
+    if text and not re.fullmatch(
+        r"[1-9]\d{0,8}/(second|minute|hour|day)( burst [1-9]\d{0,8})?", text
+    ):
+        raise ValueError("not a rate such as `60/minute` or `600/hour burst 20`")
+    return text
+
+
+#: How the address of a Redis server begins.
+REDIS = ("redis://", "rediss://", "unix://")
+
+
+def _cache(text: str) -> str:
+    if text.startswith(REDIS):
+        # The value is not repeated: it may hold a password.
+        if find_spec("redis") is None:
+            raise ValueError("Redis needs the extra `redis`: pip install -e '.[redis]'")
+    elif not text or "://" in text:
+        raise ValueError("not a folder, an address of Redis, or `off`")
+    return text
 
 
 # NoDecode: pydantic-settings would take the text for JSON.
@@ -45,8 +81,41 @@ class Settings(BaseSettings):
     cors_origins: Words = Field(
         ("*",), description="origins that may call from a browser, between commas; * is any"
     )
+    hosts: Words = Field(
+        (),
+        description="names it is called by; empty is any, or loopback's where origins are named",
+    )
+    trusted_proxies: Words = Field(
+        (), description="addresses or networks of proxies whose X-Forwarded-For is believed"
+    )
+    api_keys: Annotated[Words, AfterValidator(_key_hashes)] = Field(
+        (),
+        description="NAME:SHA256 of each API key (`python -m serve key`); empty asks for none",
+    )
+    key_rate: Annotated[str, AfterValidator(_rate)] = Field(
+        "",
+        description="tracks a key may ask for, such as `600/hour burst 20`; empty is any number",
+    )
+    address_rate: Annotated[str, AfterValidator(_rate)] = Field(
+        "", description="the same for each address that has no key"
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="how much is logged"
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", description="logs for people, or one JSON object a line"
+    )
+    traces: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="OpenTelemetry collector (OTLP over HTTP) to send traces to; empty makes none",
+    )
+    stop_grace_s: float = Field(
+        1.0, ge=0, description="seconds a stopping server still takes tracks, but is not ready"
+    )
+    stop_deadline_s: float = Field(
+        25.0, ge=0, description="seconds that accepted tracks then have to be finished"
     )
 
     model: Path = Field(MODELS / "topgenre.onnx", description="the model file")
@@ -83,10 +152,65 @@ class Settings(BaseSettings):
     max_requests: int = Field(
         16, ge=1, le=10_000, description="requests worked on at once; more are answered overloaded"
     )
+    max_batches: int = Field(
+        4, ge=1, le=1000, description="batches worked on at once; more are answered overloaded"
+    )
+    batch_size: int = Field(50, ge=1, le=1000, description="most tracks of one batch")
+    batch_bytes: int = Field(
+        512 << 20, ge=1 << 10, description="largest zip of a batch in bytes, and unpacked"
+    )
+    batch_share: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="tracks of batches worked on at once; 0 is a quarter of max_requests",
+    )
+    batch_deadline_s: float = Field(600.0, gt=0, description="most seconds one batch may take")
+
+    max_connections: int = Field(
+        512, ge=1, le=100_000, description="clients connected at once; more are answered overloaded"
+    )
+    max_header_bytes: int = Field(
+        64 << 10, ge=1 << 10, description="longest head of a request, about"
+    )
+    client_timeout_s: float = Field(
+        10.0,
+        gt=0,
+        description="most seconds until a client's next request, or until it takes what it is sent",
+    )
+
+    cache: Annotated[str, AfterValidator(_cache)] = Field(
+        "~/.cache/topgenre",
+        description="folder of known answers, a `redis://` address for them, or `off`",
+    )
+    cache_bytes: int = Field(256 << 20, ge=1 << 20, description="largest size of that folder")
+    cache_entries: int = Field(
+        10_000, ge=1, le=10_000_000, description="answers in it; the least used go first"
+    )
+    cache_age_s: float = Field(30 * 86_400.0, gt=0, description="seconds that an answer is kept")
+    cache_failure_age_s: float = Field(
+        300.0, gt=0, description="seconds that a failure is kept that would only come again"
+    )
+    cache_memory_entries: int = Field(
+        128, ge=0, le=100_000, description="answers and failures kept in memory besides"
+    )
+    breaker_failures: int = Field(
+        5,
+        ge=1,
+        le=1000,
+        description="bot checks or limits by YouTube after which it is left alone",
+    )
+    breaker_window_s: float = Field(60.0, gt=0, description="seconds in which so many must come")
+    breaker_pause_s: float = Field(
+        60.0, gt=0, description="seconds that YouTube is left alone before one request tries"
+    )
 
     decoders: int = Field(0, ge=0, le=256, description="decoder processes; 0 is one for each core")
     decoder_memory_bytes: int = Field(
         2 << 30, ge=256 << 20, description="address space of one decoder process"
+    )
+    decoder_cpu_s: float = Field(
+        30.0, gt=0, description="processor time that one track may take in one decoder process"
     )
 
     youtube_clients: Words = Field(

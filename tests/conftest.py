@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 from tests.models import write_model
 from tests.server import Running, running_server
 from tests.standin import StandIn
+
+
+# No server of the tests, in whatever process, takes answers from the machine's cache or leaves any.
+os.environ["TOPGENRE_CACHE"] = "off"
 
 
 @pytest.fixture(scope="session")

@@ -9,34 +9,73 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from serve.http.access import Access
+from serve.http.batch import Batches
+from serve.http.docs import DOCS_ROUTES
+from serve.http.drain import Drain
 from serve.http.middleware import RequestId
+from serve.http.observe import Observed
+from serve.http.page import PAGE_ROUTES
+from serve.http.rates import RATE_HEADERS, Rates
 from serve.http.routes import ROUTES, http_error
+from serve.http.security import ResponseHeaders
 from serve.pipeline import Pipeline
+from serve.settings import Settings, SettingsError
 
 
 def create_app(pipeline: Pipeline) -> Starlette:
-    """The server's application; its lifespan starts and stops the pipeline."""
+    """The server's application; its lifespan starts and stops the pipeline.
+
+    Raises SettingsError where a setting asks for what is not installed.
+    """
+    settings, drain, rates = pipeline.settings, Drain(), Rates(pipeline.settings)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with pipeline, pipeline.preloading():
+        async with pipeline, pipeline.remembering(), pipeline.preloading():
             yield
 
     app = Starlette(
-        routes=ROUTES,
+        routes=[*ROUTES, *DOCS_ROUTES, *PAGE_ROUTES],
         lifespan=lifespan,
+        # From the outside in: what is refused is logged, and browsers may read why.
         middleware=[
+            *_forwarded(settings),
             Middleware(RequestId),
+            *_traced(settings),
+            Middleware(Observed, pipeline.metrics),
+            Middleware(ResponseHeaders, drain),
             Middleware(
                 CORSMiddleware,
-                allow_origins=pipeline.settings.cors_origins,
+                allow_origins=settings.cors_origins,
                 allow_methods=["GET", "POST"],
                 allow_headers=["*"],
-                expose_headers=["X-Request-ID", "Retry-After"],
+                expose_headers=["X-Request-ID", "Retry-After", *RATE_HEADERS],
             ),
+            Middleware(Access, settings, rates, pipeline.metrics),
         ],
         exception_handlers={HTTPException: http_error},
     )
     app.state.pipeline = pipeline
+    app.state.batches = Batches(pipeline)
+    app.state.drain = drain
+    app.state.rates = rates
     return app
+
+
+def _forwarded(settings: Settings) -> list[Middleware]:
+    if not settings.trusted_proxies:
+        return []
+    return [Middleware(ProxyHeadersMiddleware, list(settings.trusted_proxies))]
+
+
+def _traced(settings: Settings) -> list[Middleware]:
+    if not settings.traces:
+        return []
+    try:
+        from serve.tracing import Traced, tracer_provider
+    except ImportError as error:  # it is an extra
+        raise SettingsError(f"TOPGENRE_TRACES needs the extra otel: {error}") from None
+    return [Middleware(Traced, tracer_provider(settings))]

@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from serve.errors import TopgenreError
+from serve.errors import BadRequest, TopgenreError
 from serve.inference.session import Model
 from serve.pipeline import Answer, Progress
 
+#: What `include` may ask for on top of every answer.
+EXTRAS = ("clips", "mel")
 
-def answer_body(answer: Answer, model: Model) -> dict[str, Any]:
-    """The body of a 200, but for its request id: three keys that never change, then the rest."""
+
+def included(request: Request) -> frozenset[str]:
+    """What the request's `include` asks for, between commas; BadRequest for what there is not."""
+    given = ",".join(request.query_params.getlist("include"))
+    names = frozenset(name for part in given.split(",") if (name := part.strip()))
+    if names.difference(EXTRAS):
+        raise BadRequest(f"include takes {' and '.join(EXTRAS)}, between commas.")
+    return names
+
+
+def answer_body(
+    answer: Answer, model: Model, include: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """The body of a 200, but for its request id: three keys that never change, then the rest.
+
+    `include` names those of EXTRAS that are wanted.
+    """
     verdict = answer.verdict
+    extras: dict[str, Any] = {}
+    if "clips" in include:
+        extras["clips"] = {"genres": model.card.genres, "percent": verdict.shares}
+    if "mel" in include:
+        extras["mel"] = asdict(answer.picture)
     return {
         "video_title": answer.title,
         "top_prediction": verdict.top,
@@ -32,8 +56,8 @@ def answer_body(answer: Answer, model: Model) -> dict[str, Any]:
         },
         "provider": model.provider,
         "timings_ms": answer.timings_ms,
-        "cached": False,
-    }
+        "cached": answer.cached,
+    } | extras
 
 
 def progress_body(progress: Progress) -> dict[str, Any]:
@@ -59,7 +83,7 @@ def error_body(error: TopgenreError) -> dict[str, Any]:
 
 def error_response(error: TopgenreError, request_id: str) -> JSONResponse:
     """A failure with its status and, where there is one, Retry-After in whole seconds."""
-    headers = {}
+    headers = {"Cache-Control": "no-store"}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     return JSONResponse(error_body(error) | {"request_id": request_id}, error.status, headers)

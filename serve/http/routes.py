@@ -12,23 +12,48 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from serve.errors import BadRequest, Internal, MethodNotAllowed, NotFound, NotReady, TopgenreError
+from serve.errors import (
+    BadRequest,
+    Internal,
+    MethodNotAllowed,
+    NotFound,
+    NotReady,
+    ShuttingDown,
+    TopgenreError,
+)
+from serve.http.batch import batch
 from serve.http.departure import Departed, Visit
+from serve.http.drain import Drain
 from serve.http.events import Emit, Event, EventStream
 from serve.http.openapi import describe
-from serve.http.replies import answer_body, error_body, error_response, progress_body
+from serve.http.page import check
+from serve.http.record import record_of
+from serve.http.replies import (
+    answer_body,
+    error_body,
+    error_response,
+    included,
+    progress_body,
+)
 from serve.http.tracks import classify_request
 from serve.pipeline import Pipeline, Progress
 
 _LOG = logging.getLogger(__name__)
 # What a client may take to read its last events, on top of the deadline.
 _READING_S = 10.0
+# What a track is called by may be nobody else's business.
+_NO_STORE = {"Cache-Control": "no-store"}
 _PACKAGES = ("topgenre", "onnxruntime-gpu", "av", "numpy", "scipy", "yt-dlp", "starlette")
 
 
 def _pipeline(request: Request) -> Pipeline:
     pipeline: Pipeline = request.app.state.pipeline
     return pipeline
+
+
+def _drain(request: Request) -> Drain:
+    drain: Drain = request.app.state.drain
+    return drain
 
 
 def _request_id(request: Request) -> str:
@@ -38,6 +63,8 @@ def _request_id(request: Request) -> str:
 
 async def predict(request: Request) -> Response:
     """The genre of a track: as one answer, or as a stream of events that ends with it."""
+    if request.method == "HEAD":  # all the work, and no answer
+        raise HTTPException(405, headers={"Allow": "GET, POST"})
     visit = Visit(request.receive)
     if "text/event-stream" in request.headers.get("accept", ""):
         deadline_s = _pipeline(request).settings.deadline_s
@@ -45,7 +72,7 @@ async def predict(request: Request) -> Response:
             visit, lambda emit: _last_event(request, visit, emit), deadline_s + _READING_S
         )
     try:
-        return JSONResponse(await visit.do(_answer(request, visit)))
+        return JSONResponse(await visit.do(_answer(request, visit)), headers=_NO_STORE)
     except TopgenreError as error:
         return error_response(error, _request_id(request))
     except Departed:
@@ -60,25 +87,35 @@ async def _last_event(request: Request, visit: Visit, emit: Emit) -> Event:
 
 
 async def _answer(request: Request, visit: Visit, emit: Emit | None = None) -> dict[str, Any]:
+    record = record_of(request.scope)
+
     def tell(progress: Progress) -> None:
+        record.saw(progress.stage)
         if emit is not None:
             emit("progress", progress_body(progress))
 
     pipeline = _pipeline(request)
     code = "cancelled"
     try:
-        answer = await classify_request(request, visit, pipeline, tell)
+        include = included(request)
+        async with _drain(request).work():
+            answer = await classify_request(request, visit, pipeline, tell)
         code = "ok"
     except TopgenreError as error:
         code = error.code
+        pipeline.metrics.failed(error)
         raise
     except Exception:
         code = Internal.code
+        pipeline.metrics.failed(Internal())
         _LOG.exception("request %s failed", _request_id(request))
         raise Internal from None
     finally:
+        record.code = code
         pipeline.metrics.requests.labels(code).inc()
-    return answer_body(answer, pipeline.model) | {"request_id": _request_id(request)}
+    body = answer_body(answer, pipeline.model, include) | {"request_id": _request_id(request)}
+    record.cached, record.stages_ms = body["cached"], body["timings_ms"]
+    return body
 
 
 async def live(_: Request) -> Response:
@@ -87,7 +124,9 @@ async def live(_: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """Tracks are taken; 503 while they are not."""
+    """Tracks are taken; 503 while they are not, or soon will not be."""
+    if _drain(request).stopping:
+        return error_response(ShuttingDown(), _request_id(request))
     if not _pipeline(request).ready:
         return error_response(NotReady(), _request_id(request))
     return JSONResponse({"status": "ready"})
@@ -117,7 +156,10 @@ async def info(request: Request) -> Response:
                 "max_body_bytes": settings.max_body_bytes,
                 "deadline_s": settings.deadline_s,
                 "max_requests": settings.max_requests,
+                "batch_size": settings.batch_size,
+                "batch_bytes": settings.batch_bytes,
             },
+            "sandbox": pipeline.sandbox,
             "versions": {"python": platform.python_version()} | _VERSIONS,
         }
     )
@@ -140,6 +182,7 @@ async def http_error(request: Request, error: Exception) -> Response:
     """What the router refuses, in the form of all our errors."""
     assert isinstance(error, HTTPException)
     kind = {404: NotFound, 405: MethodNotAllowed}.get(error.status_code, BadRequest)
+    record_of(request.scope).code = kind.code
     response = error_response(kind(), _request_id(request))
     response.headers.update(error.headers or {})
     return response
@@ -158,7 +201,9 @@ def _versions() -> dict[str, str]:
 _VERSIONS = _versions()
 
 ROUTES = [
-    Route("/predict", predict, methods=["POST"]),
+    Route("/predict", predict, methods=["GET", "POST"]),
+    Route("/predict/batch", batch, methods=["POST"]),
+    Route("/check", check),
     Route("/health/live", live),
     Route("/health/ready", ready),
     Route("/info", info),

@@ -1,4 +1,4 @@
-"""`POST /predict`: from the three forms of a request to a source of audio, and to the answer."""
+"""`/predict`: from the forms of a request to a source of audio, and to the answer."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from serve.errors import BadRequest, TooBig, UnsupportedMedia
 from serve.http.departure import Visit
+from serve.http.links import link_of
 from serve.http.multipart import read_form_file
 from serve.pipeline import Answer, Pipeline, Progress
 from serve.sources.stream import AudioSource, SourceInfo
@@ -34,50 +35,59 @@ async def classify_request(
 
 
 async def _source(request: Request, body: AsyncIterator[bytes], pipeline: Pipeline) -> AudioSource:
+    if request.method == "GET":
+        return pipeline.video(link_of(request))
     settings = pipeline.settings
     content_type = request.headers.get("content-type", "")
-    kind = content_type.partition(";")[0].strip().lower()
-    size = _announced_size(request)
+    kind = media_type(request)
+    size = announced_size(request)
     if kind == "application/json":
-        return pipeline.video(_url_of(await _whole(body)))
+        return pipeline.video(_url_of(await json_body(body, _MAX_JSON_BYTES)))
     if size is not None and size > settings.max_body_bytes + _FORM_BYTES:
         raise TooBig(f"The file is larger than the limit of {settings.max_body_bytes} bytes.")
     if kind == "multipart/form-data":
         file = await read_form_file(content_type, body)
-        info = SourceInfo(_title(file.name), size_bytes=size)
+        info = SourceInfo(clean_title(file.name), size_bytes=size)
         return UploadSource(info, file.blocks, settings.max_body_bytes)
     if kind == "application/octet-stream" or kind.startswith(("audio/", "video/")):
         name = unquote(request.headers.get("x-filename", ""))
-        info = SourceInfo(_title(name), size_bytes=size)
+        info = SourceInfo(clean_title(name), size_bytes=size)
         return UploadSource(info, body, settings.max_body_bytes)
     raise UnsupportedMedia
 
 
-def _announced_size(request: Request) -> int | None:
+def media_type(request: Request) -> str:
+    """The type of the request's body, without parameters; "" where it has none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def announced_size(request: Request) -> int | None:
+    """The size of the request's body in bytes, if it is announced."""
     size = request.headers.get("content-length", "")
     return int(size) if size.isascii() and size.isdigit() else None
 
 
-async def _whole(body: AsyncIterator[bytes]) -> bytes:
+async def json_body(body: AsyncIterator[bytes], max_bytes: int) -> Any:
+    """The body as JSON; raise TooBig or BadRequest."""
     content = b""
     async for block in body:
         content += block
-        if len(content) > _MAX_JSON_BYTES:
-            raise TooBig("A request in JSON holds one address, nothing as large as this.")
-    return content
-
-
-def _url_of(content: bytes) -> str:
+        if len(content) > max_bytes:
+            raise TooBig("What is asked for in JSON is addresses, nothing as large as this.")
     try:
-        request: Any = json.loads(content)
+        return json.loads(content)
     except (ValueError, RecursionError):
         raise BadRequest("The body is not JSON.") from None
+
+
+def _url_of(request: Any) -> str:
     url = request.get("url") if isinstance(request, dict) else None
     if not isinstance(url, str):
         raise BadRequest('The body must be a JSON object with a text "url".')
     return url
 
 
-def _title(name: str) -> str:
+def clean_title(name: str) -> str:
+    """What may be shown of the name that its sender gave a file."""
     last = name.replace("\\", "/").rpartition("/")[2]
     return "".join(c for c in last if c.isprintable())[:_MAX_TITLE] or "upload"

@@ -1,0 +1,43 @@
+"""What the pipeline tells of a track: how far it is, and in the end its genres."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from serve.audio.picture import MelPicture
+from serve.inference.aggregate import Verdict
+
+Stage = Literal["accepted", "found", "downloading", "listening", "classifying"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a track is: its stage, the fraction of it (None where that can't be told).
+
+    `seconds` have passed since the request; `title` and `duration_s` are there once known.
+    """
+
+    stage: Stage
+    fraction: float | None
+    seconds: float
+    title: str | None = None
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The genres of a track and of its clips; `timings_ms` holds the milliseconds of each stage."""
+
+    title: str
+    verdict: Verdict
+    picture: MelPicture
+    duration_s: float
+    clip_s: float
+    timings_ms: dict[str, float]
+    #: whether it was known already
+    cached: bool = False
+
+
+OnProgress = Callable[[Progress], None]

@@ -1,0 +1,103 @@
+"""Circuit breakers: what keeps failing upstream is left alone for a while.
+
+After M. Nygard, "Release It!" (2007), with one breaker for each kind of failure.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+from serve.errors import BadMedia, BadRequest, NotFound, Refused, TopgenreError
+
+#: Failures that show that YouTube answers, about the video and not about us.
+ANSWERED = (BadRequest, Refused, NotFound, BadMedia)
+# While one request tries whether it is over, the next is told to come back so soon.
+_PROBED_S = 1.0
+
+State = Literal["closed", "half-open", "open"]
+
+
+class Breaker:
+    """Opens for `pause_s` when a kind of failure came `failures` times within `window_s` seconds.
+
+    After that it is half-open: one request is let through as a probe, and its outcome closes the
+    breaker or opens it again. `clock` gives seconds that only go up.
+    """
+
+    def __init__(
+        self,
+        kind: type[TopgenreError],
+        *,
+        failures: int,
+        window_s: float,
+        pause_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.kind = kind
+        self._window_s = window_s
+        self._pause_s = pause_s
+        self._clock = clock
+        self._failed: deque[float] = deque(maxlen=failures)
+        self._until: float | None = None  # None while it is closed
+        self._probe: object | None = None
+
+    @property
+    def state(self) -> State:
+        """Whether requests pass: all, one, or none."""
+        if self._until is None:
+            return "closed"
+        return "open" if self._clock() < self._until else "half-open"
+
+    def check(self) -> None:
+        """Raise the failure, with the seconds to wait, where a request may not pass now."""
+        if self._until is None:
+            return
+        left_s = self._until - self._clock()
+        if left_s > 0 or self._probe is not None:
+            raise self.kind(retry_after_s=max(left_s, _PROBED_S))
+
+    def enter(self, request: object) -> None:
+        """Let a request pass that `check` has let; half-open, it is the probe."""
+        if self._until is not None:
+            self._probe = request
+
+    def leave(self, request: object, outcome: BaseException | None) -> None:
+        """Take note of how a request that passed has ended (None: well)."""
+        probing = self._probe is request
+        if probing:
+            self._probe = None  # whatever comes of it, cancelled too
+        if isinstance(outcome, self.kind):
+            if probing or (self._until is None and self._too_many()):
+                self._failed.clear()
+                self._until = self._clock() + self._pause_s
+        elif probing and (outcome is None or isinstance(outcome, ANSWERED)):
+            self._until = None
+
+    def _too_many(self) -> bool:
+        now = self._clock()
+        self._failed.append(now)
+        full = len(self._failed) == self._failed.maxlen
+        return full and now - self._failed[0] <= self._window_s
+
+
+@contextmanager
+def through(breakers: Sequence[Breaker]) -> Iterator[None]:
+    """Do a request within it; raises at once what the first one that is open stands for."""
+    for breaker in breakers:
+        breaker.check()
+    request = object()
+    for breaker in breakers:
+        breaker.enter(request)
+    outcome: BaseException | None = None
+    try:
+        yield
+    except BaseException as error:
+        outcome = error
+        raise
+    finally:
+        for breaker in breakers:
+            breaker.leave(request, outcome)

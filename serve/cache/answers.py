@@ -1,0 +1,168 @@
+"""What is known of tracks: answers, and failures that would only come again."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections import OrderedDict
+from dataclasses import replace
+from functools import cache
+from typing import Any, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from serve.answer import Answer
+from serve.cache.store import Store, StoreError
+from serve.errors import TopgenreError, from_code
+from serve.metrics import Metrics
+
+_LOG = logging.getLogger(__name__)
+
+# What is stored looks otherwise than before: then this is another number.
+_FORM = 1
+# An answer is not worth a longer wait for the store, in seconds.
+_PATIENCE_S = 0.5
+# A store that failed is left alone for so long, in seconds.
+_REST_S = 5.0
+# Answers on their way to the store; what comes on top is only kept in memory.
+_MAX_PENDING = 32
+
+Outcome = Answer | TopgenreError
+
+
+class AnswerCache:
+    """Outcomes by key: the newest `memory_entries` in memory, answers also in a store.
+
+    It works between `open` and `close` and knows nothing outside. A store that fails costs a
+    warning and nothing else. Failures are kept in memory for `failure_age_s` seconds if their type
+    `repeats`, others are not; answers for `age_s`. `maker` is all that an answer depends on beside
+    the track: another one has other keys.
+    """
+
+    def __init__(
+        self,
+        store: Store | None,
+        metrics: Metrics,
+        *,
+        maker: dict[str, Any],
+        memory_entries: int,
+        age_s: float,
+        failure_age_s: float,
+    ) -> None:
+        self.store = store
+        self._metrics = metrics
+        self._maker = _digest(json.dumps([_FORM, maker], sort_keys=True).encode())
+        self._memory_entries = memory_entries
+        self._age_s = age_s
+        self._failure_age_s = failure_age_s
+        self._memory: OrderedDict[str, tuple[float, Outcome]] = OrderedDict()
+        self._pending: set[asyncio.Task[None]] = set()
+        self._rests_until = 0.0
+        #: whether it is open
+        self.active = False
+
+    def __len__(self) -> int:
+        """Outcomes in memory."""
+        return len(self._memory)
+
+    async def __aenter__(self) -> Self:
+        """Open it."""
+        self.active = True
+        await asyncio.to_thread(_adapter)
+        if self.store is not None:
+            await self._attempt(self.store.open())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Store what is on its way, and close it."""
+        self.active = False
+        await asyncio.gather(*self._pending)
+        self._memory.clear()
+        if self.store is not None:
+            await self.store.close()
+
+    def key(self, kind: str, identity: str) -> str:
+        """The key of a track: what its identity is (`youtube`, `sha256`), and that itself."""
+        return f"{kind}:{identity}:{self._maker}"
+
+    async def get(self, key: str) -> Outcome | None:
+        """What is known: an answer (`cached`, with timings of its own), a failure, or None."""
+        if not self.active:
+            return None
+        start = time.perf_counter()
+        known = self._remembered(key)
+        if known is None and self.store is not None and time.monotonic() >= self._rests_until:
+            known = await self._stored(key, self.store)
+        kind = "miss" if known is None else "answer" if isinstance(known, Answer) else "failure"
+        self._metrics.cache_lookups.labels(kind).inc()
+        if known is None:
+            return None
+        if isinstance(known, TopgenreError):  # a new one: it is raised, and so changed
+            return from_code(known.code, known.message)
+        took_ms = round(1000 * (time.perf_counter() - start), 3)
+        return replace(known, cached=True, timings_ms={"cache": took_ms, "total": took_ms})
+
+    def put(self, key: str, outcome: Outcome) -> None:
+        """Keep an outcome, if it is one to keep; nobody has to wait for that."""
+        if not self.active:
+            return
+        if isinstance(outcome, TopgenreError):
+            if outcome.repeats:
+                self._remember(key, outcome, self._failure_age_s)
+            return
+        self._remember(key, outcome, self._age_s)
+        if self.store is not None and len(self._pending) < _MAX_PENDING:
+            task = asyncio.ensure_future(self._save(key, outcome, self.store))
+            self._pending.add(task)
+            task.add_done_callback(self._pending.discard)
+
+    def _remembered(self, key: str) -> Outcome | None:
+        until, outcome = self._memory.get(key, (0.0, None))
+        if time.monotonic() >= until:
+            return None
+        self._memory.move_to_end(key)
+        return outcome
+
+    def _remember(self, key: str, outcome: Outcome, age_s: float) -> None:
+        self._memory[key] = (time.monotonic() + age_s, outcome)
+        self._memory.move_to_end(key)
+        while len(self._memory) > self._memory_entries:
+            self._memory.popitem(last=False)
+
+    async def _stored(self, key: str, store: Store) -> Answer | None:
+        found = await self._attempt(store.get(key))
+        if found is None:
+            return None
+        value, age_s = found
+        try:
+            answer = _adapter().validate_json(value)
+        except ValidationError:
+            return None
+        self._remember(key, answer, self._age_s - age_s)
+        return answer
+
+    async def _save(self, key: str, answer: Answer, store: Store) -> None:
+        if time.monotonic() >= self._rests_until:
+            await self._attempt(store.put(key, _adapter().dump_json(answer)))
+
+    async def _attempt(self, work: Any) -> Any:
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return await work
+        except (StoreError, TimeoutError) as error:
+            self._rests_until = time.monotonic() + _REST_S
+            self._metrics.cache_failures.inc()
+            _LOG.warning("the cache can't be used now: %s", error or "it takes too long")
+            return None
+
+
+@cache
+def _adapter() -> TypeAdapter[Answer]:
+    return TypeAdapter(Answer)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]

@@ -1,0 +1,214 @@
+"""One track on its way, from its source to the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+from serve.answer import Answer, OnProgress, Progress, Stage
+from serve.audio.picture import MelPicture, mel_picture
+from serve.audio.pool import DecoderPool
+from serve.audio.track import Decoded
+from serve.errors import TopgenreError
+from serve.inference.aggregate import Verdict, aggregate
+from serve.inference.engine import Engine
+from serve.metrics import Metrics
+from serve.sources.stream import AudioSource, AudioStream, SourceInfo
+
+Outcome = Answer | TopgenreError
+
+#: What is known of a track by the SHA-256 of its bytes, in hexadecimal; None if nothing is.
+Lookup = Callable[[str], Awaitable[Outcome | None]]
+
+# A track whose first bytes are those of a known one will mostly be that one.
+_HEAD_BYTES = 4096
+_MAX_HEADS = 10_000
+# As much of such a track is kept back from the decoders until all of it is there.
+_MAX_HELD_BYTES = 64 << 20
+
+
+class Heads:
+    """How known tracks begin: digests, the newest ones."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, None] = OrderedDict()
+
+    def __contains__(self, head: bytes) -> bool:
+        return head in self._known
+
+    def add(self, head: bytes) -> None:
+        """Remember one."""
+        self._known[head] = None
+        self._known.move_to_end(head)
+        if len(self._known) > _MAX_HEADS:
+            self._known.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Works:
+    """What all tracks go through."""
+
+    pool: DecoderPool
+    engine: Engine
+    genres: tuple[str, ...]
+    clip_s: float
+    metrics: Metrics
+    heads: Heads = field(default_factory=Heads)
+
+
+class _Known(Exception):
+    """The track has arrived, and is known."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
+class Run:
+    """One track. With a `lookup` its bytes are hashed, and what is known of them is the answer."""
+
+    def __init__(self, works: Works, on_progress: OnProgress, lookup: Lookup | None = None) -> None:
+        self._works = works
+        self._on_progress = on_progress
+        self._lookup = lookup
+        self._start = time.perf_counter()
+        self._timings_ms: dict[str, float] = {}
+        self._head: bytes | None = None
+        self._told: float | None = None
+        #: SHA-256 of the track, in hexadecimal, once it has arrived and if nothing is known of it
+        self.digest: str | None = None
+
+    async def classify(self, source: AudioSource) -> Answer:
+        """The answer; raises what can go wrong on the way. On leaving nothing is left of it."""
+        self._tell("accepted")
+        async with source.open() as stream:
+            self._took("open", time.perf_counter() - self._start)
+            info = stream.info
+            self._tell("found", title=info.title, duration_s=info.duration_s)
+            blocks = self._download(stream, info)
+            try:
+                if self._lookup:
+                    blocks = await self._held(blocks)
+                answer = await self._listen(blocks, info)
+            except _Known as known:
+                answer = self._cached(known.outcome, info)
+        if self._head:
+            self._works.heads.add(self._head)
+        return answer
+
+    def _cached(self, outcome: Outcome, info: SourceInfo) -> Answer:
+        if self._head:
+            self._works.heads.add(self._head)
+        if isinstance(outcome, TopgenreError):
+            raise outcome
+        self._took("total", time.perf_counter() - self._start)
+        timings_ms = self._timings_ms | {"cache": outcome.timings_ms["cache"]}
+        return replace(outcome, title=info.title, timings_ms=timings_ms)
+
+    async def _held(self, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same blocks; all of them are there if the track begins like a known one."""
+        held: deque[bytes] = deque()
+        size = 0
+        async for block in blocks:
+            held.append(block)
+            size += len(block)
+            if self._head is None and size >= _HEAD_BYTES:
+                self._head = hashlib.sha256(b"".join(held)[:_HEAD_BYTES]).digest()
+                if self._head not in self._works.heads:
+                    break
+                self._tell_download(0.0)
+            if size > _MAX_HELD_BYTES:
+                break
+        return _chained(held, blocks)
+
+    async def _listen(self, blocks: AsyncIterator[bytes], info: SourceInfo) -> Answer:
+        # Known by now or not at all, but for what is held back only in part: then the decoder is
+        # stopped in the middle, and has to be replaced.
+        async with self._works.pool.lease() as track:
+            self._tell_download(0.0 if info.size_bytes else None)
+            decoded = await track.decode(blocks, self._listened(info))
+            verdict, picture = await asyncio.gather(self._predict(decoded), _picture(decoded))
+        self._took("total", time.perf_counter() - self._start)
+        return Answer(
+            title=info.title,
+            verdict=verdict,
+            picture=picture,
+            duration_s=decoded.duration_s,
+            clip_s=self._works.clip_s,
+            timings_ms=self._timings_ms,
+        )
+
+    async def _download(self, stream: AudioStream, info: SourceInfo) -> AsyncIterator[bytes]:
+        start = time.perf_counter()
+        size, got = info.size_bytes, 0
+        hashed = hashlib.sha256() if self._lookup else None
+        async for block in stream:
+            got += len(block)
+            if hashed:
+                hashed.update(block)
+            # A hundred reports say as much as one for each block.
+            if size and self._told is not None and min(1.0, got / size) - self._told >= 0.01:
+                self._tell_download(got / size)
+            yield block
+        self._took("download", time.perf_counter() - start)
+        if hashed and self._lookup:
+            digest = hashed.hexdigest()
+            if (outcome := await self._lookup(digest)) is not None:
+                raise _Known(outcome)
+            self.digest = digest
+        if self._told != 1.0:
+            self._tell_download(1.0)
+
+    def _tell_download(self, fraction: float | None) -> None:
+        self._told = min(1.0, fraction or 0.0)
+        self._tell("downloading", fraction and self._told)
+
+    def _listened(self, info: SourceInfo) -> Callable[[float], None]:
+        def tell(seconds: float) -> None:
+            fraction = min(1.0, seconds / info.duration_s) if info.duration_s else None
+            self._tell("listening", fraction)
+
+        return tell
+
+    async def _predict(self, decoded: Decoded) -> Verdict:
+        self._took("decode", decoded.decode_s)
+        self._took("mel", decoded.mel_s)
+        self._tell("classifying")
+        prediction = await self._works.engine.predict(decoded.features, decoded.clips)
+        self._took("queue", prediction.waited_s)
+        self._took("inference", prediction.ran_s)
+        self._works.metrics.clips.inc(decoded.clips)
+        start = time.perf_counter()
+        verdict = aggregate(prediction.probabilities, self._works.genres)
+        self._took("aggregate", time.perf_counter() - start)
+        return verdict
+
+    def _took(self, stage: str, seconds: float) -> None:
+        self._timings_ms[stage] = round(1000 * seconds, 3)
+        self._works.metrics.stages.labels(stage).observe(seconds)
+
+    def _tell(
+        self,
+        stage: Stage,
+        fraction: float | None = None,
+        title: str | None = None,
+        duration_s: float | None = None,
+    ) -> None:
+        seconds = round(time.perf_counter() - self._start, 3)
+        self._on_progress(Progress(stage, fraction, seconds, title, duration_s))
+
+
+async def _chained(held: deque[bytes], blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    while held:
+        yield held.popleft()
+    async for block in blocks:
+        yield block
+
+
+async def _picture(decoded: Decoded) -> MelPicture:
+    # Whether it is wanted or not, so that answers are all alike; made while the model runs.
+    return await asyncio.to_thread(mel_picture, decoded.features[: decoded.clips])

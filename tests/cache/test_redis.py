@@ -1,0 +1,102 @@
+"""Against a real Redis server, which Debian's package `redis-server` has."""
+
+import shutil
+import socket
+import subprocess
+import time
+
+import pytest
+from redis.exceptions import RedisError
+
+from serve.cache.redis import RedisStore
+from serve.cache.store import StoreError
+from serve.settings import Settings, SettingsError
+from tests.eventually import until
+
+PROGRAM = shutil.which("redis-server")
+
+
+def answers(path):
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(path)) == 0
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    if PROGRAM is None:
+        pytest.skip("redis-server is not installed")
+    folder = tmp_path_factory.mktemp("redis")
+    path = folder / "socket"
+    server = subprocess.Popen(
+        [PROGRAM, "--port", "0", "--unixsocket", str(path), "--save", "", "--appendonly", "no"],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: answers(path))
+        yield f"unix://{path}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@pytest.fixture
+async def store(address):
+    store = RedisStore(address, max_age_s=100)
+    await store.open()
+    await store._redis.flushall()
+    yield store
+    await store.close()
+
+
+async def test_what_is_put_can_be_got_by_all(store, address):
+    assert await store.get("a") is None
+    await store.put("a", b"one")
+    other = RedisStore(address, max_age_s=100)
+    found = await other.get("a")
+    assert found
+    value, age_s = found
+    assert value == b"one"
+    assert 0 <= age_s < 60
+    await other.close()
+
+
+async def test_it_ends_with_its_age(store, address):
+    short = RedisStore(address, max_age_s=0.05)
+    await short.put("a", b"one")
+    end = time.monotonic() + 10
+    while await short.get("a"):
+        assert time.monotonic() < end
+    await short.close()
+    assert await store._redis.dbsize() == 0
+
+
+async def test_a_broken_value_is_passed_over(store):
+    await store.put("a", b"one")
+    await store._redis.set("topgenre:a", b"nothing")
+    assert await store.get("a") is None
+
+
+async def test_a_failure_is_said_without_the_password(store, monkeypatch):
+    async def fail(_):
+        raise RedisError("redis://:secret@there does not answer")
+
+    monkeypatch.setattr(store._redis, "set", lambda *_, **__: fail(0))
+    with pytest.raises(StoreError, match="RedisError") as failed:
+        await store.put("a", b"one")
+    assert "secret" not in str(failed.value)
+
+
+async def test_none_there_is_said(tmp_path):
+    store = RedisStore(f"unix://{tmp_path}/none", max_age_s=1)
+    with pytest.raises(StoreError):
+        await store.get("a")
+    await store.close()
+
+
+def test_without_the_extra_the_start_stops(monkeypatch):
+    monkeypatch.setattr("serve.settings.find_spec", lambda _: None)
+    monkeypatch.setenv("TOPGENRE_CACHE", "redis://:secret@localhost")
+    with pytest.raises(SettingsError, match="extra `redis`") as failed:
+        Settings.from_environment()
+    assert "secret" not in str(failed.value)
