@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve classify tune test lint data train folds search evaluate report export bench clean
+.PHONY: serve classify tune test lint data train folds search evaluate report export bench bench-compare bench-gate profile chaos audit image docs clean
 
 serve: $(VENV)/.serve ## start the server with the shipped model
 	exec $(BIN)/python -m serve
@@ -46,8 +46,29 @@ report: $(VENV)/.train ## a page about the newest run, or RUN=folder
 export: $(VENV)/.train ## the newest checkpoint, or RUN=folder, to the checked model file that is served
 	$(BIN)/python -m export $(RUN) $(OPTIONS)
 
-bench: $(VENV)/.bench ## the latency of every stage, and librosa beside it
+bench: $(VENV)/.bench ## the latency of every stage as JSON and a page; OPTIONS=quick, goals, …
 	$(BIN)/python -m benchmarks $(OPTIONS)
+
+bench-compare: $(VENV)/.bench ## BASE=file.json: what changed since; NEW=file.json, else the newest
+	$(BIN)/python -m benchmarks.compare $(BASE) $(NEW) $(OPTIONS)
+
+bench-gate: $(VENV)/.bench ## ratios that have to hold on any machine, however busy
+	$(BIN)/python -m benchmarks gate
+
+profile: $(VENV)/.bench ## a flame graph of the server and its decoders under load, in runs/bench
+	$(BIN)/python -m benchmarks.profile $(OPTIONS)
+
+chaos: $(VENV)/.dev ## ten minutes of load, faults and kills, and the account of it: DURATION=600, SEED=…
+	$(BIN)/python -m tests.chaos $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
+
+audit: $(VENV)/.dev ## what the server consists of (build/sbom.json), its licences, and known advisories
+	$(BIN)/python -m deploy.audit $(OPTIONS)
+
+image: ## VARIANT=cpu or cuda: the container image, with ENGINE=docker or podman
+	$(or $(ENGINE),docker) build -f deploy/Containerfile --build-arg VARIANT=$(or $(VARIANT),cpu) -t topgenre:$(or $(VARIANT),cpu) .
+
+docs: $(VENV)/.dev ## docs/ as a site in build/docs; what is wrong in it, links too, is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs build/docs
 
 clean: ## forget the environment
 	rm -rf $(VENV)
@@ -69,6 +90,7 @@ $(VENV)/.bench: $(VENV)/.serve
 	$(INSTALL) -e '.[bench]'
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.serve
+$(VENV)/.dev: $(VENV)/.serve deploy/system-packages
+	deploy/system-packages tests
 	$(INSTALL) -e '.[dev,train,bench]'
 	touch $(VENV)/.train $(VENV)/.bench $@

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track as progress
@@ -20,12 +21,16 @@ from benchmarks import (
     engine,
     features,
     file,
+    gate,
     goals,
     gpu,
+    link,
     lit,
     load,
+    memory,
     old_way,
     overhead,
+    replaced,
     report,
     stages,
     start,
@@ -35,7 +40,8 @@ from serve.inference.session import load_model
 from serve.settings import Settings
 
 _SECONDS = {"30 s": 30.0, "3 min": 180.0, "10 min": 600.0}
-_RUNS = 5
+_QUICK_SECONDS = {"30 s": 30.0, "3 min": 180.0}
+_RUNS, _QUICK_RUNS = 5, 3
 # Enough for a 99th percentile; a run is all variants and sizes once.
 _GPU_RUNS = 200
 #: What is measured beside its goal. TensorFlow comes last: it keeps threads and memory.
@@ -43,10 +49,21 @@ COMPARISONS: dict[str, Callable[..., Iterator[goals.Result]]] = {
     "file": file.measure,
     "features": features.measure,
     "overhead": overhead.measure,
+    "link": link.measure,
+    "memory": memory.measure,
     "load": load.measure,
     "litserve": lit.measure,
     "start": start.measure,
+    "replaced": replaced.measure,
     "old-way": old_way.measure,
+}
+# What a quick look takes of them: some 2 minutes in all.
+_QUICK: dict[str, dict[str, Any]] = {
+    "file": {"runs": 5, "seconds": 180.0},
+    "features": {"runs": 5},
+    "overhead": {"runs": 10, "load_s": 2.0},
+    "link": {"runs": 3, "tails": {180.0: 60.0}},
+    "start": {"runs": 3},
 }
 
 
@@ -55,13 +72,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks")
     parser.add_argument("--runs", type=int, help="times each thing is measured")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="folder for the JSON")
-    choices = ("all", "engine", "gpu", "goals", *COMPARISONS)
+    choices = ("all", "quick", "engine", "gpu", "gate", "goals", *COMPARISONS)
     parser.add_argument(
         "what",
         nargs="?",
         choices=choices,
         default="all",
-        help="all: every stage; goals: all that comes after it, beside what is to be reached",
+        help="all: every stage; goals: all that comes after it, beside what is to be reached; "
+        "quick: a little of both; gate: ratios that always hold",
     )
     asked = parser.parse_args()
     settings = Settings.from_environment()
@@ -70,44 +88,70 @@ def main() -> int:
     if asked.what == "gpu":
         return gpu.main(settings.model, max(asked.runs or 0, _GPU_RUNS), asked.out)
     console = Console()
+    if asked.what == "gate":
+        return _gate(asked.runs, console)
     if asked.what == "all":
         content = _stages(settings, asked.runs or _RUNS, console)
+    elif asked.what == "quick":
+        content = _quick(settings, asked.runs, console)
     else:
         names = tuple(COMPARISONS) if asked.what == "goals" else (asked.what,)
-        content = _goals(names, asked.runs, console)
+        content = _goals({name: _runs(asked.runs) for name in names}, console)
     path = report.write(asked.out, asked.what, settings.model, **content)
-    console.print(f"written to {path}")
+    console.print(f"written to {path}, with a page beside it")
     return 0
 
 
-def _goals(names: tuple[str, ...], runs: int | None, console: Console) -> dict[str, object]:
+def _runs(runs: int | None) -> dict[str, Any]:
+    return {"runs": runs} if runs else {}
+
+
+def _gate(runs: int | None, console: Console) -> int:
+    results = [*gate.measure(**_runs(runs))]
+    console.print(goals.table(results))
+    return 0 if all(result.met for result in results) else 1
+
+
+def _goals(options: Mapping[str, dict[str, Any]], console: Console) -> dict[str, object]:
+    """Make these comparisons, each with its own options."""
     results: list[goals.Result] = []
-    for name in progress(names, "goals", console=console):
-        results += COMPARISONS[name](*([runs] if runs else []))
+    for name in progress([*options], "goals", console=console):
+        results += COMPARISONS[name](**options[name])
     console.print(goals.table(results))
     return {"results": [result.to_dict() for result in results]}
 
 
-def _stages(settings: Settings, runs: int, console: Console) -> dict[str, object]:
+def _quick(settings: Settings, runs: int | None, console: Console) -> dict[str, object]:
+    options = {name: some | _runs(runs) for name, some in _QUICK.items() if name in COMPARISONS}
+    return _stages(settings, runs or _QUICK_RUNS, console, _QUICK_SECONDS) | _goals(
+        options, console
+    )
+
+
+def _stages(
+    settings: Settings,
+    runs: int,
+    console: Console,
+    lengths: Mapping[str, float] = _SECONDS,
+) -> dict[str, object]:
     model = load_model(settings.model, "cpu", settings.inference_threads)
     media = {
         f"{length} {container}": (track(seconds, container), seconds + 1)
-        for length, seconds in _SECONDS.items()
+        for length, seconds in lengths.items()
         for container in CONTAINERS
     }
     timings: list[stages.Timing] = []
     for name, (content, seconds) in progress(media.items(), "stages", console=console):
         with threadpool_limits(1):  # as in a decoder process: one thread of BLAS
             timings += stages.measure(model, name, content, seconds, runs)
-    timings += end_to_end.measure(
-        settings, {name: content for name, (content, _) in media.items()}, runs
-    )
-    links = {
-        name: (content, _SECONDS[name.rpartition(" ")[0]])
-        for name, (content, _) in media.items()
-        if not name.startswith("30 s")
-    }
-    timings += download.measure(links, runs)
+    timings += end_to_end.measure({name: content for name, (content, _) in media.items()}, runs)
+    if lengths is _SECONDS:
+        links = {
+            name: (content, _SECONDS[name.rpartition(" ")[0]])
+            for name, (content, _) in media.items()
+            if not name.startswith("30 s")
+        }
+        timings += download.measure(links, runs)
     table = Table("track", "stage", "median ms", "slowest ms")
     for timing in sorted(timings, key=lambda t: list(media).index(t.track)):
         table.add_row(

@@ -69,20 +69,32 @@ def post(port: int, request: Request) -> Any:
         return client.post(request)
 
 
-def tracks_per_s(port: int, request: Request, clients: int, tracks: int) -> float:
-    """A closed loop: so many clients, each asking again as soon as it is answered."""
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Tracks answered a second, and the seconds that each one took."""
+
+    per_s: float
+    taken_s: list[float]
+
+
+def closed_loop(port: int, request: Request, clients: int, tracks: int) -> Loop:
+    """So many clients, each asking again as soon as it is answered."""
     waiting = iter(range(tracks))  # a range's iterator is one step: threads may share it
 
-    def ask() -> None:
+    def ask() -> list[float]:
+        taken_s = []
         with Client(port) as client:
             for _ in waiting:
+                begun = time.perf_counter()
                 client.post(request)
+                taken_s.append(time.perf_counter() - begun)
+        return taken_s
 
     start = time.perf_counter()
     with ThreadPoolExecutor(clients) as threads:
-        for asking in [threads.submit(ask) for _ in range(clients)]:
-            asking.result()
-    return tracks / (time.perf_counter() - start)
+        asking = [threads.submit(ask) for _ in range(clients)]
+        taken_s = [taken for answered in asking for taken in answered.result()]
+    return Loop(tracks / (time.perf_counter() - start), taken_s)
 
 
 def paced_s(port: int, request: Request, gaps_s: Iterable[float]) -> list[float]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import statistics
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from multiprocessing.connection import Connection
 
@@ -25,28 +24,46 @@ _BYTES_PER_S = 40e6 / 8
 _BLOCK = 16 << 10
 _START_S = 60.0
 _ID = "AAAAAAAAAAA"
+#: the link to a stand-in's video
+LINK = f"https://youtu.be/{_ID}"
+#: how a server is told to ask the stand-in, which answers one kind of client
+CLIENTS = "visionos"
+#: stages of a link
+FIRST_EVENT, FIRST_BYTE = "request to first event", "request to first media byte"
+TAIL = "last media byte to answer"
+#: the two ways to start a downloader
+PRELOADED, ANEW = "preloaded", "started anew"
 _ITAGS = {"m4a": 140, "webm": 251}
-_SERVERS = {"preloaded": True, "started anew": False}
+_SERVERS = {PRELOADED: True, ANEW: False}
 
 
 def measure(tracks: dict[str, tuple[bytes, float]], runs: int) -> list[Timing]:
     """Time links to these tracks (name: file, seconds), alternating between the two servers."""
-    taken: dict[tuple[str, str], list[float]] = {}
-    with _standin(tracks) as (events, environment):
-        with _server(environment, True) as preloaded, _server(environment, False) as anew:
-            servers = dict(zip(_SERVERS, (preloaded, anew), strict=True))
-            for name in tracks:
-                events.send(name)
-                for run in range(runs + 1):
-                    for way, (port, pid) in servers.items():
-                        for stage, ms in _ask(port, pid, events):
-                            if run:  # the first warms up
-                                taken.setdefault((f"{stage}, {way}", name), []).append(ms)
-        events.send(None)
     return [
-        Timing(stage, name, round(statistics.median(times), 3), round(max(times), 3))
-        for (stage, name), times in taken.items()
+        Timing.of(f"{stage}, {way}", name, taken)
+        for (stage, way, name), taken in taken_ms(tracks, runs).items()
     ]
+
+
+def taken_ms(
+    tracks: dict[str, tuple[bytes, float]], runs: int
+) -> dict[tuple[str, str, str], list[float]]:
+    """The milliseconds by stage, way (`PRELOADED` or `ANEW`) and name of the track."""
+    taken: dict[tuple[str, str, str], list[float]] = {}
+    with (
+        standin(tracks) as (events, environment),
+        _server(environment, True) as preloaded,
+        _server(environment, False) as anew,
+    ):
+        servers = dict(zip(_SERVERS, (preloaded, anew), strict=True))
+        for name in tracks:
+            events.send(name)
+            for run in range(runs + 1):
+                for way, (port, pid) in servers.items():
+                    for stage, ms in _ask(port, pid, events):
+                        if run:  # the first warms up
+                            taken.setdefault((stage, way, name), []).append(ms)
+    return taken
 
 
 def _ask(port: int, pid: int, events: Connection) -> Iterator[tuple[str, float]]:
@@ -57,7 +74,7 @@ def _ask(port: int, pid: int, events: Connection) -> Iterator[tuple[str, float]]
     connection.request(
         "POST",
         "/predict",
-        json.dumps({"url": f"https://youtu.be/{_ID}"}),
+        json.dumps({"url": LINK}),
         {"Content-Type": "application/json", "Accept": "text/event-stream"},
     )
     response = connection.getresponse()
@@ -68,9 +85,9 @@ def _ask(port: int, pid: int, events: Connection) -> Iterator[tuple[str, float]]
     connection.close()
     assert b"event: result\n" in body, body
     asked, sent = events.recv()
-    yield "request to first event", 1000 * (progress - start)
-    yield "request to first media byte", 1000 * (asked - start)
-    yield "last media byte to answer", 1000 * (end - sent)
+    yield FIRST_EVENT, 1000 * (progress - start)
+    yield FIRST_BYTE, 1000 * (asked - start)
+    yield TAIL, 1000 * (end - sent)
     yield "CPU of a link", 1000 * (_cpu_s(pid) - before)
 
 
@@ -89,7 +106,7 @@ def _cpu_s(pid: int) -> float:
 @contextmanager
 def _server(environment: dict[str, str], preload: bool) -> Iterator[tuple[int, int]]:
     """A server's port and process."""
-    with topgenre(environment, youtube_clients="visionos", youtube_preload=preload) as server:
+    with topgenre(environment, youtube_clients=CLIENTS, youtube_preload=preload) as server:
         if preload:
             until(lambda: _gauge(server.port, "topgenre_youtube_preloaded"), _START_S)
         yield server.port, server.process.pid
@@ -104,18 +121,26 @@ def _gauge(port: int, name: str) -> int:
 
 
 @contextmanager
-def _standin(
+def standin(
     tracks: dict[str, tuple[bytes, float]],
 ) -> Iterator[tuple[Connection, dict[str, str]]]:
-    """What the stand-in says of its audio, and the environment in which it is YouTube."""
+    """What the stand-in says of its audio, and the environment in which it is YouTube.
+
+    It is to be sent the name of the track that LINK is, each time it changes.
+    """
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_youtube, args=(theirs, tracks))
     process.start()
+    theirs.close()  # so that its end is noticed
     try:
         yield ours, ours.recv()
     finally:
+        with suppress(OSError):  # it has ended by itself
+            ours.send(None)
         process.join(10)
         process.kill()
+        process.join()
+        ours.close()
 
 
 def _youtube(events: Connection, tracks: dict[str, tuple[bytes, float]]) -> None:

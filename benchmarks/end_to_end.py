@@ -1,44 +1,29 @@
-"""A track through a running pipeline: from its first byte in to its answer."""
+"""A file from its upload to its answer, and the part of it that is HTTP's."""
 
 from __future__ import annotations
 
-import asyncio
-import statistics
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Iterator, Mapping
 
+from benchmarks.clients import Client, Request
+from benchmarks.servers import topgenre
 from benchmarks.stages import Timing
-from serve.pipeline import Pipeline
-from serve.settings import Settings
-from serve.sources.stream import SourceInfo
-from serve.sources.upload import UploadSource
-
-_BLOCK = 1 << 16
 
 
-def measure(settings: Settings, tracks: dict[str, bytes], runs: int) -> list[Timing]:
-    """Time each track alone, with decoders and model warm."""
-    return asyncio.run(_measure(settings, tracks, runs))
+def measure(tracks: Mapping[str, bytes], runs: int) -> Iterator[Timing]:
+    """Time each track alone, with decoders and model warm.
 
-
-async def _measure(settings: Settings, tracks: dict[str, bytes], runs: int) -> list[Timing]:
-    timings = []
-    async with Pipeline.from_settings(settings) as pipeline:
+    `HTTP` is what passes outside the track's own way through the server: the request's head and
+    the answer, not the bytes, which come in while they are decoded.
+    """
+    with topgenre(youtube_preload=False) as server, Client(server.port) as client:
         for name, content in tracks.items():
-            taken = []
+            request = Request.raw(content)
+            answered, http = [], []
             for _ in range(runs + 1):
-                source = UploadSource(SourceInfo(name), _blocks(content), len(content))
                 start = time.perf_counter()
-                await pipeline.classify(source)
-                taken.append(1000 * (time.perf_counter() - start))
-            timings.append(
-                Timing(
-                    "file to answer", name, round(statistics.median(taken[1:]), 3), max(taken[1:])
-                )
-            )
-    return timings
-
-
-async def _blocks(content: bytes) -> AsyncIterator[bytes]:
-    for at in range(0, len(content), _BLOCK):
-        yield content[at : at + _BLOCK]
+                answer = client.post(request)
+                answered.append(1000 * (time.perf_counter() - start))
+                http.append(answered[-1] - answer["timings_ms"]["total"])
+            yield Timing.of("file to answer", name, answered[1:])
+            yield Timing.of("HTTP", name, http[1:])

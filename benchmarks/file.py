@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks import ffmpeg
 from benchmarks.clients import Request, post
-from benchmarks.goals import Result, medians_ms
+from benchmarks.goals import Result, times_ms
 from benchmarks.media import CONTAINERS, track
 from benchmarks.servers import topgenre
 
@@ -22,7 +22,7 @@ def measure(runs: int = 10, *, seconds: float = 600.0) -> Iterator[Result]:
             path = Path(folder, f"track.{container}")
             path.write_bytes(track(seconds, container))
             request = Request.raw(track(seconds, container))
-            taken = medians_ms(
+            taken = times_ms(
                 {
                     "ours ms": lambda request=request: post(server.port, request),  # type: ignore[misc]
                     "ffmpeg ms": lambda path=path: ffmpeg.decode(path, _RATE),  # type: ignore[misc]

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+import numpy as np
 from rich.table import Table
 
-from serve.inference.measure import median_ms, seconds
+from serve.inference.measure import seconds
 
 #: Numbers without a unit are ratios.
 RATIO = "×"
-_FORMATS = {RATIO: "{:.2f} ×", "%": "{:.1f} %", "ms": "{:.2f} ms", "s": "{:.3f} s"}
+_FORMATS = {
+    RATIO: "{:.2f} ×",
+    "%": "{:.1f} %",
+    "MB": "{:.1f} MB",
+    "ms": "{:.2f} ms",
+    "s": "{:.3f} s",
+}
+#: Quantiles of a loop's latencies, by their names in `Result.of`.
+PERCENTILES = {"p50 ms": 0.5, "p95 ms": 0.95, "p99 ms": 0.99}
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One number beside its goal, which is a limit, inclusive.
+    """One number, beside its goal if it has one, which is a limit, inclusive.
 
     `at_least` is the direction of the goal. `of` holds what was measured side by side to come to
-    it. Where nothing could be measured `measured` is None, and `note` says why.
+    it. `noise` is the share of it within which another run may come by chance. Where nothing could
+    be measured `measured` is None, and `note` says why.
     """
 
     name: str
@@ -29,20 +41,36 @@ class Result:
     at_least: bool = False
     unit: str = RATIO
     of: dict[str, float] = field(default_factory=dict)
+    noise: float = 0.0
     note: str = ""
 
     @classmethod
     def ratio(
-        cls, name: str, of: Mapping[str, float], goal: float, *, at_least: bool = False
+        cls, name: str, of: Mapping[str, Sequence[float]], goal: float, *, at_least: bool = False
     ) -> Self:
-        """The first of two numbers over the second."""
-        numerator, denominator = of.values()
-        rounded = {key: round(number, 3) for key, number in of.items()}
-        return cls(name, round(numerator / denominator, 4), goal, at_least, of=rounded)
+        """The median of the first of two samples over that of the second."""
+        over, under = map(statistics.median, of.values())
+        medians = {key: round(statistics.median(taken), 3) for key, taken in of.items()}
+        off = sum(map(noise, of.values()))
+        return cls(name, round(over / under, 4), goal, at_least, of=medians, noise=off)
+
+    @classmethod
+    def median(
+        cls, name: str, taken: Sequence[float], goal: float | None, *, unit: str = "ms"
+    ) -> Self:
+        """The median of a sample, with a goal that it should not be above."""
+        middle = round(statistics.median(taken), 4)
+        return cls(name, middle, goal, unit=unit, noise=noise(taken))
+
+    @classmethod
+    def latency(cls, name: str, taken_s: Sequence[float]) -> Self:
+        """The 95th percentile of a loop's seconds, between the 50th and the 99th."""
+        of = {key: round(quantile_ms(taken_s, q), 3) for key, q in PERCENTILES.items()}
+        return cls(name, of["p95 ms"], unit="ms", of=of, noise=noise(taken_s))
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is reached; None where nothing was measured."""
+        """Whether the goal is reached; None where nothing was measured, or is to be reached."""
         if self.measured is None or self.goal is None:
             return None
         return self.measured >= self.goal if self.at_least else self.measured <= self.goal
@@ -52,27 +80,42 @@ class Result:
         return asdict(self) | {"met": self.met}
 
 
-def medians_ms(calls: Mapping[str, Callable[[], object]], runs: int) -> dict[str, float]:
-    """The median milliseconds of each call, side by side in a new order each time, warm."""
-    return {
-        name: median_ms(taken)
-        for name, taken in seconds(calls, runs, on_round=lambda: None).items()
-    }
+def noise(taken: Sequence[float]) -> float:
+    """How far a sample's median may be off, as a share of it: half of a box plot's notch.
+
+    Medians whose notches don't overlap differ, by about 95 % (McGill, Tukey and Larsen, 1978).
+    """
+    low, middle, high = np.quantile(taken, (0.25, 0.5, 0.75))
+    return round(1.57 * float((high - low) / abs(middle)) / math.sqrt(len(taken)), 4)
+
+
+def quantile_ms(taken_s: Sequence[float], quantile: float) -> float:
+    """A quantile of some seconds, in milliseconds."""
+    return 1000 * float(np.quantile(taken_s, quantile))
+
+
+def times_ms(calls: Mapping[str, Callable[[], object]], runs: int) -> dict[str, list[float]]:
+    """The milliseconds of each call, side by side in a new order each time, warm."""
+    taken = seconds(calls, runs, on_round=lambda: None)
+    return {name: [1000 * s for s in times] for name, times in taken.items()}
+
+
+def shown(number: float, unit: str) -> str:
+    """A number with its unit."""
+    return _FORMATS[unit].format(number)
 
 
 def table(results: Iterable[Result]) -> Table:
     """The results as a table to print."""
-    shown = Table("what", "goal", "measured", "met", "side by side")
+    printed = Table("what", "goal", "measured", "met", "side by side")
     for result in results:
-        if result.measured is None or result.goal is None:
-            shown.add_row(result.name, "", "", "-", result.note)
+        if result.measured is None:
+            printed.add_row(result.name, "", "", "-", result.note)
             continue
-        text = _FORMATS[result.unit].format
-        shown.add_row(
-            result.name,
-            f"{'≥' if result.at_least else '≤'} {text(result.goal)}",
-            text(result.measured),
-            "[green]yes[/]" if result.met else "[red]no[/]",
-            ", ".join(f"{name} {number:g}" for name, number in result.of.items()),
-        )
-    return shown
+        goal, met = "", "-"
+        if result.goal is not None:
+            goal = f"{'≥' if result.at_least else '≤'} {shown(result.goal, result.unit)}"
+            met = "[green]yes[/]" if result.met else "[red]no[/]"
+        beside = ", ".join(f"{name} {number:g}" for name, number in result.of.items())
+        printed.add_row(result.name, goal, shown(result.measured, result.unit), met, beside)
+    return printed

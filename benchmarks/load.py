@@ -6,10 +6,8 @@ import random
 import statistics
 from collections.abc import Iterator
 
-import numpy as np
-
-from benchmarks.clients import Request, paced_s, tracks_per_s
-from benchmarks.goals import Result
+from benchmarks.clients import Loop, Request, closed_loop, paced_s
+from benchmarks.goals import Result, quantile_ms
 from benchmarks.media import track
 from benchmarks.servers import Server, topgenre
 
@@ -27,29 +25,35 @@ def measure(
     request = Request.raw(track(seconds, "m4a"))
     # Arrivals at random bunch up: they wait, and are not refused.
     with topgenre(max_requests=64, queue_size=64) as server:
-        tracks_per_s(server.port, request, _CLIENTS, _CLIENTS)  # warms up
-        one, many = [], []
+        closed_loop(server.port, request, _CLIENTS, _CLIENTS)  # warms up
+        loops: dict[int, list[Loop]] = {_CLIENTS: [], 1: []}
         for _ in range(runs):
-            one.append(tracks_per_s(server.port, request, 1, _EACH))
-            many.append(tracks_per_s(server.port, request, _CLIENTS, _CLIENTS * _EACH))
-        of = {f"{_CLIENTS} clients/s": statistics.median(many), "1/s": statistics.median(one)}
+            for clients, done in loops.items():
+                done.append(closed_loop(server.port, request, clients, clients * _EACH))
+        rates = {clients: [loop.per_s for loop in done] for clients, done in loops.items()}
+        of = {f"{_CLIENTS} clients/s": rates[_CLIENTS], "1/s": rates[1]}
         yield Result.ratio(f"{_CLIENTS} clients' tracks/s, of one's", of, 1.7, at_least=True)
-        yield _waiting(server, request, _SHARE * statistics.median(many), arriving)
+        for clients, done in loops.items():
+            taken_s = [s for loop in done for s in loop.taken_s]
+            name = f"closed loop, {clients} client{'s' * (clients > 1)}: p95"
+            yield Result.latency(name, taken_s)
+        yield from _waiting(server, request, _SHARE * statistics.median(rates[_CLIENTS]), arriving)
         yield _memory(server, tracks, block)
 
 
-def _waiting(server: Server, request: Request, rate: float, arriving: int) -> Result:
+def _waiting(server: Server, request: Request, rate: float, arriving: int) -> Iterator[Result]:
     draw = random.Random(0)  # noqa: S311
-    taken = paced_s(server.port, request, [draw.expovariate(rate) for _ in range(arriving)])
-    p95, p50 = (1000 * float(np.quantile(taken, q)) for q in (0.95, 0.5))
-    return Result.ratio(f"p95 at {_SHARE:.0%} load, of p50", {"p95 ms": p95, "p50 ms": p50}, 3.0)
+    taken_s = paced_s(server.port, request, [draw.expovariate(rate) for _ in range(arriving)])
+    yield Result.latency(f"open loop, {_SHARE:.0%} load: p95", taken_s)
+    of = {name: [quantile_ms(taken_s, q)] for name, q in (("p95 ms", 0.95), ("p50 ms", 0.5))}
+    yield Result.ratio(f"p95 at {_SHARE:.0%} load, of p50", of, 3.0)
 
 
 def _memory(server: Server, tracks: int, block: int) -> Result:
     request = Request.raw(track(_SHORT_S, "m4a"))
     resident_mb = []
     for _ in range(0, tracks, block):
-        tracks_per_s(server.port, request, _CLIENTS, block)
+        closed_loop(server.port, request, _CLIENTS, block)
         resident_mb.append(server.resident_bytes() / 1e6)
     first, most = resident_mb[0], max(resident_mb)
     return Result(

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks import ffmpeg
 from benchmarks.clients import Request, post
-from benchmarks.goals import Result, medians_ms
+from benchmarks.goals import Result, times_ms
 from benchmarks.media import CONTAINERS, track
 from benchmarks.servers import topgenre
 
@@ -25,7 +25,7 @@ _BANDS, _FRAMES, _GENRES = 128, 78, 10
 def measure(runs: int = 3, *, seconds: float = 600.0) -> Iterator[Result]:
     """The old way's wall time over that of our running server; both are warm."""
     try:
-        network = _network()
+        network = build()
     except ImportError:
         yield Result("the old way, of ours", None, note="TensorFlow (extra: train) is missing")
         return
@@ -34,7 +34,7 @@ def measure(runs: int = 3, *, seconds: float = 600.0) -> Iterator[Result]:
             path = Path(folder, f"track.{container}")
             path.write_bytes(track(seconds, container))
             request = Request.raw(track(seconds, container))
-            taken = medians_ms(
+            taken = times_ms(
                 {
                     "old way ms": lambda path=path: classify(path, network),  # type: ignore[misc]
                     "ours ms": lambda request=request: post(server.port, request),  # type: ignore[misc]
@@ -61,8 +61,11 @@ def classify(path: Path, network: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.asarray(probabilities.mean(axis=0))
 
 
-def _network() -> Any:
-    """A small network of that time, untrained: weights don't change what it costs."""
+def build() -> Any:
+    """A small network of that time, untrained: weights don't change what it costs.
+
+    Raises ImportError where TensorFlow is missing.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
     from keras import layers

@@ -1,4 +1,4 @@
-"""Results as a file, with what they were measured on."""
+"""Results as JSON, with what they were measured on, and as a page beside it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from benchmarks import page
 from serve.settings import cores
 
+#: What has to be alike for numbers to be compared.
+ALIKE = ("machine", "processor", "cores", "model")
 _PACKAGES = (
     *("topgenre", "av", "numpy", "scipy", "onnxruntime-gpu", "onnxruntime"),
     *("librosa", "kaldi-native-fbank", "litserve", "tensorflow", "torch", "imageio-ffmpeg"),
@@ -19,18 +22,33 @@ _PACKAGES = (
 
 
 def write(folder: Path, name: str, model: Path, **content: Any) -> Path:
-    """Write a JSON file of that name and the time into the folder, and tell its path."""
+    """Write a JSON file of that name and the time into the folder, and a page; tell its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / time.strftime(f"{name}-%Y%m%d-%H%M%S.json")
-    machine = {
+    document = {
+        "what": name,
+        "time": time.strftime("%Y-%m-%d %H:%M:%S"),
         "machine": platform.machine(),
+        "processor": _processor(),
         "cores": cores(),
         "python": platform.python_version(),
         "versions": _versions(),
         "model": hashlib.sha256(model.read_bytes()).hexdigest(),
+        **content,
     }
-    path.write_text(json.dumps(machine | content, indent=1))
+    path.write_text(json.dumps(document, indent=1))
+    path.with_suffix(".html").write_text(page.render(document))
     return path
+
+
+def _processor() -> str:
+    """The processor's name as Linux has it; elsewhere what Python knows."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor())
 
 
 def _versions() -> dict[str, str]:

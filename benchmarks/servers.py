@@ -59,9 +59,12 @@ class Server:
 def topgenre(
     environment: Mapping[str, str] | None = None, /, **settings: object
 ) -> Iterator[Server]:
-    """Our server as `make serve` starts it, with these settings besides the environment's."""
+    """Our server as `make serve` starts it, with these settings besides the environment's.
+
+    It knows no answers: what is asked twice is worked on twice.
+    """
     port = free_port()
-    named = {"port": port, "log_level": "error"} | settings
+    named = {"port": port, "log_level": "error", "cache": "off"} | settings
     variables = {PREFIX + name.upper(): str(value) for name, value in named.items()}
     command = (sys.executable, "-m", "serve")
     with running(command, port, "/health/ready", variables | dict(environment or {})) as server:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import time
@@ -26,4 +25,4 @@ def measure(runs: int = 5) -> Iterator[Result]:
         ("python -m serve to /health/ready", ready, 2.0),
         ('python -c "import serve"', imported, 0.15),
     ):
-        yield Result(name, round(statistics.median(taken), 4), goal, unit="s")
+        yield Result.median(name, taken, goal, unit="s")

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from benchmarks.clients import Client, Request, arrivals, paced_s, post, tracks_per_s
+from benchmarks.clients import Client, Request, arrivals, closed_loop, paced_s, post
 from benchmarks.media import track
 
 
@@ -32,13 +32,16 @@ def test_another_status_than_expected_is_an_error(port):
 
 def test_a_closed_loop_asks_for_every_track_once(port, server, content):
     before = server.metric("topgenre_requests_total", code="ok")
-    assert tracks_per_s(port, Request.raw(content), clients=3, tracks=7) > 0
+    loop = closed_loop(port, Request.raw(content), clients=3, tracks=7)
+    assert loop.per_s > 0
+    assert len(loop.taken_s) == 7
+    assert min(loop.taken_s) > 0
     assert server.metric("topgenre_requests_total", code="ok") == before + 7
 
 
 def test_what_fails_in_a_loop_fails_it(port):
     for loop in (
-        lambda request: tracks_per_s(port, request, clients=2, tracks=2),
+        lambda request: closed_loop(port, request, clients=2, tracks=2),
         lambda request: paced_s(port, request, [0.0, 0.0]),
     ):
         with pytest.raises(RuntimeError, match="answered 400"):

@@ -1,20 +1,22 @@
+import inspect
 import json
 
 import pytest
 
 from benchmarks import __main__ as command
 from benchmarks.goals import Result
+from benchmarks.stages import LIBROSA, WAY
 
 
 @pytest.fixture
 def asked(monkeypatch, tiny_model):
     """Comparisons that tell how often they were to be measured."""
-    runs = []
+    asked = []
 
     def comparison(name):
-        def measure(number=None):
-            runs.append((name, number))
-            yield Result.ratio(f"{name} of theirs", {"ours": 1.0, "theirs": 2.0}, 1.0)
+        def measure(runs=None, **options):
+            asked.append((name, runs, options) if options else (name, runs))
+            yield Result.ratio(f"{name} of theirs", {"ours": [1.0], "theirs": [2.0]}, 1.0)
 
         return measure
 
@@ -22,7 +24,7 @@ def asked(monkeypatch, tiny_model):
     monkeypatch.setattr(
         command, "COMPARISONS", {name: comparison(name) for name in ("file", "load")}
     )
-    return runs
+    return asked
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,38 @@ def test_comparisons_are_measured_shown_and_written(
     assert content["versions"]["librosa"]
     assert len(content["model"]) == 64
     assert "of theirs" in capsys.readouterr().out
+    assert "of theirs" in path.with_suffix(".html").read_text()
+
+
+def test_a_quick_look_has_stages_and_shorter_comparisons(asked, monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "_QUICK_SECONDS", {"3 s": 3.0})
+    monkeypatch.setattr("sys.argv", ["benchmarks", "quick", "--runs", "1", "--out", str(tmp_path)])
+    assert command.main() == 0
+    assert asked == [("file", 1, {"seconds": 180.0})]
+    (path,) = tmp_path.glob("quick-*.json")
+    content = json.loads(path.read_text())
+    assert [result["name"] for result in content["results"]] == ["file of theirs"]
+    measured = {(t["track"], t["stage"]) for t in content["timings"]}
+    assert measured == {
+        (track, stage)
+        for track in ("3 s m4a", "3 s webm")
+        for stage in (*WAY, LIBROSA, "file to answer")
+    }
+    assert min(t["median_ms"] for t in content["timings"] if t["stage"] != "HTTP") > 0
+
+
+def test_every_quick_comparison_is_one_and_takes_its_options():
+    for name, options in command._QUICK.items():
+        inspect.signature(command.COMPARISONS[name]).bind(**options)
+
+
+@pytest.mark.parametrize(("margin", "code"), [(1.5, 0), (0.5, 1)])
+def test_the_gate_is_shut_to_what_misses_a_limit(margin, code, monkeypatch, capsys):
+    def measure(**_):
+        yield Result.ratio("always", {"a": [2.0], "b": [1.0]}, 1.0, at_least=True)
+        yield Result.ratio("sometimes", {"a": [margin], "b": [1.0]}, 1.0, at_least=True)
+
+    monkeypatch.setattr("benchmarks.gate.measure", measure)
+    monkeypatch.setattr("sys.argv", ["benchmarks", "gate"])
+    assert command.main() == code
+    assert "sometimes" in capsys.readouterr().out

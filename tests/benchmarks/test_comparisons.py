@@ -1,9 +1,22 @@
 import sys
+from multiprocessing import resource_tracker
 
 import psutil
 import pytest
 
-from benchmarks import file, lit, load, old_way, overhead, start
+from benchmarks import (
+    file,
+    link,
+    lit,
+    load,
+    memory,
+    old_way,
+    overhead,
+    replaced,
+    start,
+)
+from benchmarks.clients import Client, Request
+from benchmarks.download import ANEW, FIRST_BYTE, FIRST_EVENT, PRELOADED, TAIL
 
 
 @pytest.fixture(autouse=True)
@@ -11,6 +24,8 @@ def nothing_left(tiny_model, monkeypatch):
     """The servers have a tiny model, and are gone in the end with all that they started."""
     monkeypatch.setenv("TOPGENRE_MODEL", str(tiny_model))
     monkeypatch.setenv("TOPGENRE_YOUTUBE_PRELOAD", "False")
+    # What multiprocessing starts once and keeps until this process ends.
+    resource_tracker.ensure_running()
     before = set(psutil.Process().children(recursive=True))
     yield
     assert set(psutil.Process().children(recursive=True)) <= before
@@ -52,23 +67,96 @@ def test_old_way_without_tensorflow(monkeypatch):
 
 
 def test_overhead():
-    rest, p50, p99, cached = overhead.measure(1, seconds=5.0, load_s=0.1)
-    own = measured([rest, p50, p99])
-    assert own[0] > 0
-    assert 0 < own[1] <= own[2]
-    assert (rest.goal, p50.goal, p99.goal) == (3.0, 1.0, 5.0)
-    assert cached.measured is None
+    rest, *known = overhead.measure(1, seconds=5.0, load_s=0.1)
+    assert measured([rest])[0] > 0
+    assert rest.goal == 3.0
+    assert [result.name.split(",")[0] for result in known] == [
+        *["POST of a link that is known"] * 2,
+        *["POST of a file that is known"] * 2,
+    ]
+    assert [result.goal for result in known] == [1.0, 5.0] * 2
+    for p50, p99 in (known[:2], known[2:]):
+        low, high = measured([p50, p99])
+        assert 0 < low <= high
+
+
+def test_overhead_of_an_answer_that_is_not_known():
+    class Forgetful(Client):
+        def post(self, request, status=200):
+            return {"cached": False}
+
+    with pytest.raises(RuntimeError, match="is not known"):
+        list(overhead._known("file", Forgetful(1), Request.raw(b""), 1))
+
+
+def test_link(monkeypatch):
+    # What is really measured: tests/benchmarks/test_download.py.
+    def taken_ms(tracks, runs):
+        assert runs == 3
+        assert {name: seconds for name, (_, seconds) in tracks.items()} == {
+            "5 s of m4a": 5.0,
+            "5 s of webm": 5.0,
+        }
+        return {
+            (stage, way, name): [base * times]
+            for stage, base in ((TAIL, 10.0), (FIRST_EVENT, 1.0), (FIRST_BYTE, 100.0))
+            for way, factor in ((PRELOADED, 1.0), (ANEW, 5.0))
+            for name, times in zip(tracks, (factor, 3 * factor), strict=True)
+        }
+
+    monkeypatch.setattr(link, "taken_ms", taken_ms)
+    results = [*link.measure(3, tails={5.0: 60.0})]
+    assert [(result.measured, result.goal, result.at_least) for result in results] == [
+        (10.0, 60.0, False),
+        (30.0, 60.0, False),
+        (2.0, 20.0, False),
+        (200.0, 350.0, False),
+        (5.0, 1.0, True),
+    ]
+    assert [result.name.split(":")[0] for result in results[:2]] == ["5 s of m4a", "5 s of webm"]
+    are_ratios(results[4:])
+
+
+def test_replaced():
+    (result,) = replaced.measure(1, clips=3)
+    are_ratios([result])
+    assert [*result.of] == ["ours ms", "replaced ms"]
+    assert (result.goal, result.at_least) == (1.0, False)
+
+
+@pytest.mark.parametrize("package", ["keras", "tf2onnx"])
+def test_replaced_without_what_makes_the_other(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    (result,) = replaced.measure()
+    assert result.measured is None
+    assert "extra: train" in result.note
+
+
+def test_memory():
+    results = [*memory.measure(1, seconds=5.0)]
+    measured(results)
+    assert [(result.goal, result.unit) for result in results] == [(32.0, "MB")] * 2
+    assert ["m4a" in result.name for result in results] == [True, False]
 
 
 def test_load():
     results = [*load.measure(1, seconds=5.0, tracks=16, block=8, arriving=5)]
-    clients, waiting, memory = results
+    clients, eight, one, arriving, waiting, memory = results
     are_ratios([clients, waiting])
-    assert min(measured(results[:2])) > 0
+    assert min(measured(results[:-1])) > 0
+    assert [loop.name.split(":")[0] for loop in (eight, one, arriving)] == [
+        "closed loop, 8 clients",
+        "closed loop, 1 client",
+        "open loop, 80% load",
+    ]
+    for loop in (eight, one, arriving):
+        assert [*loop.of] == ["p50 ms", "p95 ms", "p99 ms"]
+        assert [*loop.of.values()] == sorted(loop.of.values())
     most, first = memory.of.values()
     assert most >= first > 0
     assert memory.measured == pytest.approx(100 * (most / first - 1), abs=0.1)
-    assert [(r.goal, r.at_least) for r in results] == [(1.7, True), (3.0, False), (5.0, False)]
+    with_goals = [(r.goal, r.at_least) for r in results if r.goal]
+    assert with_goals == [(1.7, True), (3.0, False), (5.0, False)]
 
 
 def test_litserve():
