@@ -1,0 +1,201 @@
+"""The order of a soak: peace, a crowd with hazards, peace again, and the account."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+
+from benchmarks.servers import Server, free_port, running
+from serve.settings import PREFIX
+from tests.chaos import account as accounts
+from tests.chaos.account import Account
+from tests.chaos.asks import MAX_BODY_BYTES, MAX_REQUESTS, Asker
+from tests.chaos.client import Client
+from tests.chaos.crowd import Crowd, burst
+from tests.chaos.footprint import Footprint
+from tests.chaos.media import Answer, good_tracks, references
+from tests.standin import StandIn
+
+#: Small limits, so that a soak meets them; where a code's time is told, `account` knows it.
+SETTINGS: dict[str, object] = {
+    "decoders": 2,
+    "max_requests": MAX_REQUESTS,
+    "max_body_bytes": MAX_BODY_BYTES,
+    "deadline_s": 10,
+    "youtube_timeout_s": 2,
+    "youtube_retries": 1,
+    "breaker_failures": 3,
+    "breaker_window_s": 10,
+    "breaker_pause_s": 1,
+    "cache_entries": 200,
+    "cache_memory_entries": 32,
+    "cache_failure_age_s": 2,
+    "batch_deadline_s": 60,
+    "log_level": "error",
+}
+_LOOK_S = 0.2
+# Clients in peace; with the tracks of batches that is less than MAX_REQUESTS.
+_PEACEFUL = 4
+# In which it has to come to rest, and to be done with everything.
+_REST_S = 60.0
+_STOP_S = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long (seconds of the crowd), by which random numbers, and how many clients."""
+
+    duration_s: float
+    seed: int
+    clients: int = 6
+
+
+class Soak:
+    """One server and all that is done to it."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        server: Server,
+        youtube: StandIn,
+        temporary: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        self.plan = plan
+        self.account = Account()
+        self._server = server
+        self._youtube = youtube
+        self._temporary = temporary
+        self._say = say
+        self._rng = random.Random(plan.seed)
+        self._asked_before = 0
+
+    async def run(self, tracks: Mapping[str, bytes], right: Mapping[str, Answer]) -> None:
+        """All of it but the server's end; the account has the promises afterwards."""
+        asker = Asker(tracks, self._youtube, self._rng)
+        async with Client(f"http://127.0.0.1:{self._server.port}", right) as client:
+            self._client = client
+            await self._run(asker, client)
+
+    async def _run(self, asker: Asker, client: Client) -> None:
+        account = self.account
+        metrics = (await client.probe("/metrics")).text
+        self._say("in peace, everything once")
+        await self._peace(asker)
+        await burst(asker, client, self._rng, account)
+        before = await self._rest()
+        self._say(f"{self.plan.clients} clients, kills and bursts for {self.plan.duration_s:g} s")
+        crowd = Crowd(asker, client, self._server, self._rng, account)
+        async with asyncio.timeout(self.plan.duration_s + _REST_S):
+            await crowd.run(self.plan.duration_s, self.plan.clients, self._tell)
+        self._say("in peace again")
+        await self._calmed(asker)
+        await self._peace(asker)
+        after = await self._rest(before)
+        account.settle()
+        now = (await client.probe("/metrics")).text
+        outcomes = account.outcomes
+        account.promise(
+            "the server's counts are the clients'",
+            len(outcomes),
+            accounts.counts_disagree(metrics, now, outcomes),
+        )
+        account.promise("nothing is under way", 1, accounts.busy(now))
+        account.promise("nothing is left behind", 1, after.grown(before))
+        account.promise("nothing but YouTube is asked", self._asked(), self._youtube.refused)
+        account.promise("the stand-in is sound", 1, self._youtube.errors)
+        self.footprints = before, after
+
+    async def _peace(self, asker: Asker) -> None:
+        """Every kind of request once, fewer at a time than the server takes."""
+        kinds = iter(asker.kinds())
+
+        async def ask() -> None:
+            for kind in kinds:
+                self.account.calm += await self._client.ask(asker.ask(kind), "plainly", self._rng)
+
+        async with asyncio.TaskGroup() as asking:
+            for _ in range(_PEACEFUL):
+                asking.create_task(ask())
+
+    def _asked(self) -> int:
+        """How much YouTube was asked; what is known of that is forgotten."""
+        self._asked_before += len(self._youtube.log)
+        self._youtube.log.clear()
+        return self._asked_before
+
+    def _tell(self, left_s: float) -> None:
+        self._say(f"{len(self.account.outcomes)} outcomes, {left_s:.0f} s to go")
+        self._asked()
+
+    async def _calmed(self, asker: Asker) -> None:
+        """Wait until links are taken again after the last bot check."""
+        async with asyncio.timeout(_REST_S):
+            code = ""
+            while code != "ok":
+                found = await self._client.ask(asker.ask("video: m4a"), "plainly", self._rng)
+                self.account.crowd += found
+                code = found[0].code
+                await asyncio.sleep(_LOOK_S)
+
+    async def _rest(self, before: Footprint | None = None) -> Footprint:
+        """The footprint when nothing is under way; with `before`, when it is no larger than that.
+
+        What does not come about in time is the account's business.
+        """
+        end = time.monotonic() + _REST_S
+        while True:
+            busy = any(accounts.busy((await self._client.probe("/metrics")).text))
+            now = Footprint.of(self._server.process, self._temporary)
+            larger = before is not None and any(now.grown(before))
+            if not (busy or larger) or time.monotonic() > end:
+                return now
+            await asyncio.sleep(_LOOK_S)
+
+
+def soak(plan: Plan, settings: Mapping[str, object], say: Callable[[str], None]) -> Soak:
+    """All of a soak, with these settings besides its own; what is left of it is its account."""
+    say("good tracks, and their right answers")
+    tracks = good_tracks()
+    right = references(tracks)
+    with TemporaryDirectory(prefix="chaos-") as name, StandIn() as youtube:
+        folder = Path(name)
+        temporary, log = folder / "tmp", folder / "log"
+        temporary.mkdir()
+        port = free_port()
+        own = {"cache": folder / "cache", "port": port} | SETTINGS | dict(settings)
+        environment = {PREFIX + key.upper(): str(value) for key, value in own.items()}
+        environment |= youtube.env() | {"TMPDIR": str(temporary)}
+        # Its standard error goes to a file, and it keeps its process.
+        command = ("sh", "-c", 'exec "$@" 2>"$0"', str(log), sys.executable, "-m", "serve")
+        with running(command, port, "/health/ready", environment) as server:
+            done = Soak(plan, server, youtube, temporary, say)
+            asyncio.run(done.run(tracks, right))
+            left = list(_stopped(server))
+        account, lines = done.account, log.read_text()
+        left += [f"a temporary file: {path.name}" for path in temporary.iterdir()]
+        account.promise("it ends when told to, and nothing is left", 1, left)
+        account.promise("its log has no surprises", 1 + lines.count("\n"), accounts.alarms(lines))
+    return done
+
+
+def _stopped(server: Server) -> Iterator[str]:
+    """End a server as a supervisor does; what is left of it, or wrong with its end."""
+    children = server.tree()[1:]
+    server.process.send_signal(signal.SIGTERM)
+    try:
+        if code := server.process.wait(_STOP_S):
+            yield f"it ended with {code}"
+    except psutil.TimeoutExpired:
+        yield "it does not end"
+    _, alive = psutil.wait_procs(children, _STOP_S)
+    yield from (f"still there: {process}" for process in alive)
