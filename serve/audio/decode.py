@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Protocol, cast
@@ -10,7 +11,7 @@ from typing import IO, Protocol, cast
 import av
 from av.container import InputContainer
 
-from serve.audio.frames import Frames
+from serve.audio.frames import Frames, audio_stream
 from serve.audio.mel import Float32
 from serve.audio.parts import Part
 from serve.errors import Undecodable
@@ -86,10 +87,10 @@ def attempts(media: Media, sample_rate: int) -> Iterator[Part]:
 
 @contextmanager
 def opened(file: IO[bytes] | _Forward) -> Iterator[InputContainer | None]:
-    """A container with audio in it; None where it is nothing that we know, or has none."""
+    """A container with audio that can be decoded; None where it has none, or is unknown to us."""
     try:
         container = av.open(
-            cast(IO[bytes], file),
+            cast(IO[bytes], file if isinstance(file, _Forward) else _Whole(file)),
             "r",
             options=_OPTIONS,
             metadata_errors="replace",
@@ -99,7 +100,7 @@ def opened(file: IO[bytes] | _Forward) -> Iterator[InputContainer | None]:
         yield None
         return
     with container:
-        yield container if container.streams.audio else None
+        yield container if audio_stream(container) else None
 
 
 class _Forward:
@@ -107,3 +108,23 @@ class _Forward:
 
     def __init__(self, media: Media) -> None:
         self.read = media.read
+
+
+class _Whole:
+    """A file that can seek to anywhere: beyond its end there is nothing to read.
+
+    Memory refuses such places, and a broken index names them by the thousand.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        file.seek(0, os.SEEK_END)
+        self._size = file.tell()
+        file.seek(0)
+        self.read, self.tell = file.read, file.tell
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place, or to the nearest that there is."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._file.tell(), os.SEEK_END: self._size}[whence]
+        self._file.seek(min(max(0, start + offset), self._size))
+        return self._file.tell()

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import signal
 import socket
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from serve.audio import messages
 from serve.audio.features import FeatureStream
 from serve.audio.frontend import FrontEnd
 from serve.audio.shared import SharedFeatures, SharedMedia
-from serve.errors import Internal
+from serve.errors import Internal, TopgenreError, Undecodable
 from serve.process import ROOT, child_environment, kill_group
 
+_LOG = logging.getLogger(__name__)
 _START_S = 30.0
 _STOP_S = 2.0
 _ANSWERS = (messages.DONE, messages.FAILED, messages.UNSEEKABLE)
+# How a process ends by what it was given, as far as a signal tells; SIGPROF is its time being up.
+_OWN_FAULTS = {
+    *(signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT),
+    *(signal.SIGSYS, signal.SIGTRAP, signal.SIGPROF),
+}
+
+
+class Lost(Internal):
+    """A decoder that ended, or could not be understood, by no fault of the track's."""
+
+    text = "The decoder stopped."
 
 
 class Decoder:
@@ -32,6 +46,8 @@ class Decoder:
         handing: socket.socket,
         features: SharedFeatures,
     ) -> None:
+        #: what it says it is refused, once it is there
+        self.confinement: dict[str, Any] = {}
         self._process = process
         self._reader = reader
         self._writer = writer
@@ -46,33 +62,33 @@ class Decoder:
         return self._process.returncode is None
 
     @classmethod
-    async def start(cls, front_end: FrontEnd, max_duration_s: float, memory_bytes: int) -> Decoder:
+    async def start(
+        cls, front_end: FrontEnd, max_duration_s: float, cpu_s: float, memory_bytes: int
+    ) -> Decoder:
         """Start a process and wait until it is warm; raise Internal where it does not come up."""
         capacity = FeatureStream.capacity(front_end, max_duration_s)
         features = SharedFeatures((capacity, *front_end.clip_shape))
         ours, theirs = socket.socketpair()
         handing, handed = socket.socketpair()
         handing.setblocking(False)
-        with theirs, handed:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "serve.audio.worker"),
+        with theirs, handed, ExitStack() as undone:
+            undone.callback(features.close)
+            for end in (ours, handing):
+                undone.callback(end.close)
+            reader, writer = await asyncio.open_connection(sock=ours)
+            undone.callback(writer.close)
+            process = await _spawned(
                 *(str(theirs.fileno()), str(handed.fileno()), json.dumps(front_end.to_dict())),
-                *(str(max_duration_s), str(memory_bytes)),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), handed.fileno()),
-                start_new_session=True,
-                cwd=ROOT,
-                # One track a process: more threads would only take cores from other tracks.
-                env=child_environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"),
+                *(str(max_duration_s), str(cpu_s), str(memory_bytes)),
+                descriptors=(theirs.fileno(), handed.fileno()),
             )
-        reader, writer = await asyncio.open_connection(sock=ours)
+            undone.pop_all()  # from now on `kill` does it
         decoder = cls(process, reader, writer, handing, features)
         try:
             async with asyncio.timeout(_START_S):
-                kind, _ = await messages.receive_from(reader)
+                kind, decoder.confinement = await messages.receive_from(reader)
             if kind != messages.READY:
-                raise Internal("A decoder process does not answer.")
+                raise Internal(f"A decoder process could not be confined: {decoder.confinement}")
         except (EOFError, TimeoutError) as error:
             await decoder.kill()
             raise Internal("A decoder process did not start.") from error
@@ -93,11 +109,15 @@ class Decoder:
         self._writer.write(messages.pack(kind, **values))
 
     async def receive(self) -> messages.Message:
-        """Wait for the next message; raise Internal where the process has ended."""
+        """Wait for the next message.
+
+        Raises Undecodable where the process has ended by what it was given, Lost where it has in
+        another way, or has said what is no message.
+        """
         try:
             kind, values = await messages.receive_from(self._reader)
         except EOFError as error:
-            raise Internal("The decoder stopped.") from error
+            raise await self._end() from error
         if kind in _ANSWERS:
             self.idle = True
         return kind, values
@@ -111,6 +131,15 @@ class Decoder:
                     await self._process.wait()
         await self.kill()
 
+    async def _end(self) -> TopgenreError:
+        """See to it that it has ended, and tell how."""
+        await self.kill()
+        code = self._process.returncode or 0
+        _LOG.error("a decoder ended during a track with code %d", code)
+        if -code == signal.SIGPROF:
+            return Undecodable("Decoding this takes too long.")
+        return Undecodable() if -code in _OWN_FAULTS else Lost()
+
     async def kill(self) -> None:
         """End the process and everything that belongs to it, at once."""
         self.idle = False
@@ -122,3 +151,26 @@ class Decoder:
         await self._process.wait()
         with suppress(ConnectionError):
             await self._writer.wait_closed()
+
+
+async def _spawned(*arguments: str, descriptors: tuple[int, ...]) -> asyncio.subprocess.Process:
+    """A decoder process. Whoever is cancelled meanwhile leaves none behind."""
+    spawning = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "serve.audio.worker", *arguments),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            pass_fds=descriptors,
+            start_new_session=True,
+            cwd=ROOT,
+            # One track a process: more threads would only take cores from other tracks.
+            env=child_environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"),
+        )
+    )
+    try:
+        return await asyncio.shield(spawning)
+    except asyncio.CancelledError:
+        process = await spawning
+        kill_group(process.pid)
+        await process.wait()
+        raise

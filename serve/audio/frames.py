@@ -47,10 +47,15 @@ class Frames:
     """
 
     def __init__(self, container: InputContainer) -> None:
-        stream = container.streams.best("audio") or container.streams.audio[0]
+        """Take the container's best audio; raise ValueError where it has none."""
+        stream = audio_stream(container)
+        if stream is None:
+            raise ValueError("there is no audio that can be decoded")
         self._container = container
-        self._stream = cast(av.AudioStream, stream)
+        self._stream = stream
         self._decoder: AudioCodecContext = self._stream.codec_context
+        # A decoder process may start no threads, and needs none: its cores are other tracks'.
+        self._decoder.thread_count = 1
         self._decoded = self._run()
         self._period = 0
         #: samples (of each channel) of the track before the frame that was given last, and in it
@@ -167,7 +172,17 @@ class Frames:
         self._renewal += self._period
         decoder = cast(AudioCodecContext, av.CodecContext.create(self._decoder.name, "r"))
         decoder.extradata = self._stream.codec_context.extradata
+        decoder.thread_count = 1
         for packet in self._recent:
             with suppress(av.error.FFmpegError):
                 decoder.decode(packet)
         self._decoder = decoder
+
+
+def audio_stream(container: InputContainer) -> av.AudioStream | None:
+    """The best audio that there is a decoder for."""
+    # FFmpeg's best comes first, and may be of a codec that nothing is known of.
+    found = (container.streams.best("audio"), *container.streams.audio)
+    return next(
+        (cast(av.AudioStream, stream) for stream in found if stream and stream.codec_context), None
+    )

@@ -4,8 +4,9 @@ To the decoder: JOB begins a track or a part of one; its media and its features 
 descriptors on a socket of their own. Then GROWN and END tell of the media, UNTIL of the joint
 where the part may end, ALONE that nobody else writes features any more.
 
-From it: READY once, then for each JOB PROGRESS, a JOINT or UNSEEKABLE for a part that begins in
-the middle, PARTED where a joint does not fit, and one DONE or FAILED.
+From it: READY once, with what it is refused (`sandbox.measure`), then for each JOB PROGRESS, a
+JOINT or UNSEEKABLE for a part that begins in the middle, PARTED where a joint does not fit, and
+one DONE or FAILED.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ async def receive_from(reader: asyncio.StreamReader) -> Message:
         if length > _MAX_BODY:
             raise EOFError(f"a message of {length} bytes")
         values: dict[str, Any] = json.loads(await reader.readexactly(length))
-    except (ConnectionError, ValueError) as error:
+    except (ConnectionError, ValueError, RecursionError) as error:
         raise EOFError from error
     return kind, values
 

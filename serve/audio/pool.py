@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from serve.audio.decoder import Decoder
 from serve.audio.frontend import FrontEnd
@@ -20,16 +21,25 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
 class DecoderPool:
     """Keeps `size` decoders alive and lends them out one track at a time.
 
+    Each has at most `memory_bytes` of address space, and `cpu_s` of processor time for a track.
+
     A decoder that was interrupted in a track, or died, is killed and replaced.
     """
 
     def __init__(
-        self, front_end: FrontEnd, *, size: int, max_duration_s: float, memory_bytes: int
+        self,
+        front_end: FrontEnd,
+        *,
+        size: int,
+        max_duration_s: float,
+        memory_bytes: int,
+        cpu_s: float = 30.0,
     ) -> None:
         self._front_end = front_end
         self._size = size
         self._max_duration_s = max_duration_s
         self._memory_bytes = memory_bytes
+        self._cpu_s = cpu_s
         self._idle: asyncio.Queue[Decoder] = asyncio.Queue()
         self._all: set[Decoder] = set()
         self._replacing: set[asyncio.Task[None]] = set()
@@ -38,6 +48,12 @@ class DecoderPool:
     def alive(self) -> int:
         """Decoders that can work or do."""
         return sum(decoder.alive for decoder in self._all)
+
+    @property
+    def confinement(self) -> dict[str, Any] | None:
+        """What the decoders are refused, by the one that is refused least; None without any."""
+        told = (decoder.confinement for decoder in self._all if decoder.alive)
+        return min(told, key=lambda one: len(one["refused"]), default=None)
 
     async def start(self) -> None:
         """Start all decoders; raise Internal where one does not come up."""
@@ -56,6 +72,7 @@ class DecoderPool:
         await asyncio.gather(*self._replacing, return_exceptions=True)
         await asyncio.gather(*(decoder.stop() for decoder in self._all))
         self._all.clear()
+        self._idle = asyncio.Queue()  # with them goes their memory
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Track]:
@@ -95,7 +112,9 @@ class DecoderPool:
             self._replace(decoder)
 
     async def _add(self) -> None:
-        decoder = await Decoder.start(self._front_end, self._max_duration_s, self._memory_bytes)
+        decoder = await Decoder.start(
+            self._front_end, self._max_duration_s, self._cpu_s, self._memory_bytes
+        )
         self._all.add(decoder)
         self._idle.put_nowait(decoder)
 

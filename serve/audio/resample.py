@@ -15,6 +15,10 @@ from serve.audio.mel import Float32
 # Samples that are gathered and resampled at once: each call costs as much for a frame of 20 ms as
 # for many.
 _BLOCK = 1 << 15
+# Below this rate, which no music has, a block is a second: so many samples would make hours.
+_USUAL_RATE = 8000
+# Full scale is 1. What is louder than this by 120 dB is no sound but a broken number.
+_LOUDEST = 1e6
 # Output samples that a filter's start can be heard in; twice what swresample's filter has.
 _FILTER = 64
 
@@ -26,15 +30,19 @@ class Resampler:
     """
 
     def __init__(self, like: AudioFrame, sample_rate: int, skipped: int = 0) -> None:
+        rate = like.sample_rate
+        self._block = _BLOCK if rate >= _USUAL_RATE else rate
         self._graph = Graph()
+        # One track a process: more threads would only take cores from other tracks.
+        self._graph.threads = 1
         self._source = self._graph.add_abuffer(
-            sample_rate=like.sample_rate, format=like.format.name, layout=like.layout.name
+            sample_rate=rate, format=like.format.name, layout=like.layout.name
         )
         self._sink = self._graph.add("abuffersink")
         self._graph.link_nodes(
             self._source,
             self._graph.add("atrim", start_sample=str(skipped)),
-            self._graph.add("asetnsamples", n=str(_BLOCK), p="0"),
+            self._graph.add("asetnsamples", n=str(self._block), p="0"),
             self._graph.add(
                 "aresample",
                 out_sample_rate=str(sample_rate),
@@ -54,7 +62,7 @@ class Resampler:
             frame.pts = None
             self._gathered += frame.samples
         self._source.push(frame)
-        if frame is not None and self._gathered < _BLOCK:
+        if frame is not None and self._gathered < self._block:
             return
         self._gathered = 0
         while True:
@@ -63,8 +71,9 @@ class Resampler:
             except (BlockingIOError, EOFError):
                 return
             samples: Float32 = resampled.to_ndarray()[0]
-            if not np.isfinite(samples).all():
-                samples = np.nan_to_num(samples, posinf=0.0, neginf=0.0)
+            # Of numbers that are none, both comparisons are false.
+            if not (samples.min() >= -_LOUDEST and samples.max() <= _LOUDEST):
+                samples = np.where(np.abs(samples) <= _LOUDEST, samples, np.float32(0.0))
             yield samples
 
 

@@ -16,6 +16,8 @@ from serve.errors import TooBig
 if TYPE_CHECKING:
     from serve.audio.mel import Float32
 
+_SEALS = hasattr(fcntl, "F_ADD_SEALS")
+
 
 class SharedFeatures:
     """An array of a fixed shape, filled with zeros at first."""
@@ -24,9 +26,9 @@ class SharedFeatures:
         self._file = _anonymous_file("topgenre-features")
         size = 4 * int(np.prod(shape))
         self._file.truncate(size)
-        if hasattr(fcntl, "F_ADD_SEALS"):
+        if _SEALS:
             # Whoever made it smaller would take the memory from under the server.
-            fcntl.fcntl(self._file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+            _seal(self._file, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
         self.array: Float32 = np.frombuffer(mmap.mmap(self._file.fileno(), size), np.float32)
         self.array = self.array.reshape(shape)
 
@@ -35,8 +37,10 @@ class SharedFeatures:
         return self._file.fileno()
 
     def close(self) -> None:
-        """Close the descriptor; the array stays valid."""
+        """Close the descriptor and let go of the array, which stays valid for who has it."""
         self._file.close()
+        # It holds a descriptor of its own, which would wait for the collector of cycles.
+        self.__dict__.pop("array", None)
 
 
 class SharedMedia:
@@ -44,6 +48,8 @@ class SharedMedia:
 
     def __init__(self, max_bytes: int) -> None:
         self._file = _anonymous_file("topgenre-media")
+        if _SEALS:
+            _seal(self._file, fcntl.F_SEAL_SHRINK)
         self._max_bytes = max_bytes
         #: bytes written so far
         self.size = 0
@@ -65,6 +71,11 @@ class SharedMedia:
         self.size += len(block)
         while block:
             block = block[self._file.write(block) :]
+
+
+def _seal(file: IO[bytes], seals: int) -> None:
+    # And nobody may add more, by which it could be written to no longer.
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, seals | fcntl.F_SEAL_SEAL)
 
 
 def _anonymous_file(name: str) -> IO[bytes]:

@@ -3,25 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from serve.audio import messages
-from serve.audio.decoder import Decoder
-from serve.audio.shared import SharedMedia
-from serve.errors import Internal, Silent, from_code
+from serve.audio.decoder import Decoder, Lost
+from serve.audio.shared import SharedFeatures, SharedMedia
+from serve.errors import Internal, Silent, TopgenreError, from_code
 
 # The server itself makes no spectrogram: it starts sooner without SciPy.
 if TYPE_CHECKING:
     from serve.audio.mel import Float32
 
+_LOG = logging.getLogger(__name__)
 # Media of less than two of these is left to one decoder.
 _PART_BYTES = 1 << 18
 
 Borrowed = Callable[[int], AbstractAsyncContextManager[list[Decoder]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a decoder says of a part that it has done: see `work.Work.do`."""
+
+    clips: int
+    duration_s: float
+    decode_s: float
+    mel_s: float
+    silent: bool
+    joined: bool
+
+    @classmethod
+    def told(cls, kind: bytes, **values: Any) -> Self:
+        """From a message; TypeError or ValueError for another one, or for what can't be."""
+        done = cls(**values)
+        if kind != messages.DONE or not isinstance(done.clips, int):
+            raise ValueError(kind)
+        for number in (done.clips, done.duration_s, done.decode_s, done.mel_s):
+            _number(number)
+        return done
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +84,15 @@ class Track:
         (undecodable, too_long, too_short, silent, …).
         """
         with SharedMedia(self._max_bytes) as media:
-            first = _Part(self._first, lambda: on_seconds(first.seconds))
-            first.begin(media, self._first, number=0, parts=1, done_s=0.0)
+            first = _Part(
+                self._first,
+                media,
+                self._first.features,
+                lambda: on_seconds(first.seconds),
+                number=0,
+                parts=1,
+                done_s=0.0,
+            )
             feeding = asyncio.ensure_future(self._feed(blocks, media))
             try:
                 await asyncio.wait((feeding, first.answer), return_when=asyncio.FIRST_COMPLETED)
@@ -82,7 +114,7 @@ class Track:
 
     async def _share(
         self, media: SharedMedia, first: _Part, on_seconds: Callable[[float], None]
-    ) -> list[dict[str, Any]]:
+    ) -> list[Done]:
         """The answers of the parts that make up the track, in order."""
         async with self._borrowed(media.size // _PART_BYTES - 1) as decoders:
 
@@ -90,14 +122,21 @@ class Track:
                 on_seconds(sum(part.seconds for part in parts))
 
             first.tell = tell
-            others = [_Part(decoder, tell) for decoder in decoders]
-            parts = [first, *others]
-            for number, part in enumerate(others, start=1):
-                part.begin(
-                    media, self._first, number=number, parts=len(parts), done_s=first.seconds
+            others = [
+                _Part(
+                    decoder,
+                    media,
+                    self._first.features,
+                    tell,
+                    number=number,
+                    parts=1 + len(decoders),
+                    done_s=first.seconds,
                 )
-                part.send(messages.GROWN, size=media.size)
-                part.send(messages.END)
+                for number, decoder in enumerate(decoders, start=1)
+            ]
+            parts = [first, *others]
+            for part in others:
+                part.end()
             laid = asyncio.gather(*(part.joint for part in others))
             try:
                 await asyncio.wait((laid, first.answer), return_when=asyncio.FIRST_COMPLETED)
@@ -108,26 +147,35 @@ class Track:
                     part.send(messages.UNTIL, **(following.joint.result() or {}))
                 return await _answers(parts)
             finally:
-                await _cancel(laid, *(part.answer for part in others))
+                await _cancel(laid, *(part.answer for part in (*parts[1:], *others)))
 
-    def _decoded(self, answers: list[dict[str, Any]]) -> Decoded:
+    def _decoded(self, answers: list[Done]) -> Decoded:
         features = self._first.features.array
-        clips, duration_s = int(answers[-1]["clips"]), float(answers[-1]["duration_s"])
+        clips, duration_s = answers[-1].clips, answers[-1].duration_s
         # What comes from there has been near strangers' bytes.
         if not 0 < clips <= len(features):
             raise Internal("The decoder could not be understood.")
-        if all(answer["silent"] for answer in answers):
+        if all(answer.silent for answer in answers):
             raise Silent
-        decode_s, mel_s = (max(float(a[name]) for a in answers) for name in ("decode_s", "mel_s"))
+        decode_s, mel_s = max(a.decode_s for a in answers), max(a.mel_s for a in answers)
         return Decoded(features, clips, duration_s, decode_s, mel_s, len(answers))
 
 
 class _Part:
     """A track, or a part of one, in a decoder."""
 
-    def __init__(self, decoder: Decoder, tell: Callable[[], None]) -> None:
-        self._decoder = decoder
+    def __init__(
+        self,
+        decoder: Decoder,
+        media: SharedMedia,
+        features: SharedFeatures,
+        tell: Callable[[], None],
+        **job: Any,
+    ) -> None:
+        self.decoder = decoder
         self.tell = tell
+        self._memory = media, features
+        self._job = job
         #: seconds decoded
         self.seconds = 0.0
         loop = asyncio.get_running_loop()
@@ -135,48 +183,102 @@ class _Part:
         self.joint: asyncio.Future[dict[str, Any] | None] = loop.create_future()
         #: done when it has come to a joint that does not fit
         self.parted: asyncio.Future[None] = loop.create_future()
-        self.answer: asyncio.Future[dict[str, Any]]
         self.send = decoder.send
-
-    def begin(self, media: SharedMedia, first: Decoder, **job: Any) -> None:
-        self._decoder.begin(media, first.features, **job)
+        decoder.begin(media, features, **job)
         self.answer = asyncio.ensure_future(self._listen())
 
-    async def _listen(self) -> dict[str, Any]:
+    def end(self) -> None:
+        """Tell that all of the media is there."""
+        self.send(messages.GROWN, size=self._memory[0].size)
+        self.send(messages.END)
+
+    def again(self, decoder: Decoder) -> _Part:
+        """The same part in another decoder."""
+        part = _Part(decoder, *self._memory, self.tell, **self._job)
+        part.end()
+        return part
+
+    async def _listen(self) -> Done:
         try:
             while True:
-                kind, values = await self._decoder.receive()
+                kind, values = await self.decoder.receive()
                 if kind == messages.PROGRESS:
-                    self.seconds = values["seconds"]
+                    self.seconds = _number(values["seconds"])
                     self.tell()
                 elif kind == messages.JOINT:
-                    self.joint.set_result(values)
+                    self.joint.set_result(_joint(**values))
                 elif kind == messages.PARTED:
                     self.parted.set_result(None)
                 elif kind == messages.FAILED:
-                    raise from_code(values["code"], values["text"])
+                    raise _failure(**values)
+                elif kind == messages.UNSEEKABLE:
+                    raise Lost("This can't be parted.")
                 else:
-                    return values
+                    return Done.told(kind, **values)
+        except (KeyError, TypeError, ValueError, asyncio.InvalidStateError) as error:
+            # It has been near strangers' bytes, and may be theirs by now.
+            _LOG.error("a decoder says what it can't mean: %r", error)
+            await self.decoder.kill()
+            raise Lost("The decoder could not be understood.") from error
         finally:
             if not self.joint.done():
                 self.joint.set_result(None)
 
 
-async def _answers(parts: list[_Part]) -> list[dict[str, Any]]:
+async def _answers(parts: list[_Part]) -> list[Done]:
     answers = []
-    for number, part in enumerate(parts):
-        await asyncio.wait((part.answer, part.parted), return_when=asyncio.FIRST_COMPLETED)
-        if not part.answer.done():
-            # It goes on to the end of the track. What the others still write must come before.
-            others = parts[number + 1 :]
-            for other in others:
-                other.send(messages.ALONE)
-            await asyncio.gather(*(other.answer for other in others), return_exceptions=True)
-            part.send(messages.ALONE)
-        answers.append(await part.answer)
-        if not answers[-1]["joined"]:
+    for number in range(len(parts)):
+        try:
+            answer = await _answer(parts, number)
+        except Lost:
+            if not number:
+                raise
+            _LOG.warning("part %d of a track is decoded again", number)
+            # Those before it have answered, so the first decoder has nothing else to do.
+            await _begin_again(parts, number)
+            answer = await _answer(parts, number)
+        answers.append(answer)
+        if not answer.joined:
             break
     return answers
+
+
+async def _answer(parts: list[_Part], number: int) -> Done:
+    part = parts[number]
+    await asyncio.wait((part.answer, part.parted), return_when=asyncio.FIRST_COMPLETED)
+    if not part.answer.done():
+        # It goes on to the end of the track. What the others still write must come before.
+        others = parts[number + 1 :]
+        for other in others:
+            other.send(messages.ALONE)
+        await asyncio.gather(*(other.answer for other in others), return_exceptions=True)
+        part.send(messages.ALONE)
+    return await part.answer
+
+
+async def _begin_again(parts: list[_Part], number: int) -> None:
+    lost, following = parts[number], parts[number + 1 : number + 2]
+    parts[number] = part = lost.again(parts[0].decoder)
+    if await part.joint != lost.joint.result():
+        raise Lost
+    for other in following:
+        part.send(messages.UNTIL, **(other.joint.result() or {}))
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(value)
+    return value
+
+
+def _joint(*, sample: int, time: str, digest: str) -> dict[str, Any]:
+    return {"sample": int(_number(sample)), "time": str(time), "digest": str(digest)}
+
+
+def _failure(*, code: str, text: str, detail: str) -> TopgenreError:
+    if detail:
+        _LOG.warning("a decoder failed: %s", detail)
+    return from_code(str(code), str(text))
 
 
 async def _cancel(*futures: asyncio.Future[Any]) -> None:

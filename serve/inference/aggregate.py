@@ -15,12 +15,14 @@ _DECIMALS = 2
 class Verdict:
     """A track's genres in percent, highest first, and the genre of each clip with its confidence.
 
-    `results` sums to 100; `clips` holds (genre, probability from 0 to 1) in order of time.
+    `results` sums to 100; `clips` holds (genre, probability from 0 to 1) in order of time; `shares`
+    all of a clip's genres in percent, to one decimal, in the model's order.
     """
 
     top: str
     results: dict[str, float]
     clips: tuple[tuple[str, float], ...]
+    shares: tuple[tuple[float, ...], ...]
 
 
 def aggregate(probabilities: Float32, genres: tuple[str, ...]) -> Verdict:
@@ -36,6 +38,7 @@ def aggregate(probabilities: Float32, genres: tuple[str, ...]) -> Verdict:
             (genres[g], round(float(row[g]), 4))
             for g, row in zip(best.tolist(), probabilities, strict=True)
         ),
+        shares=tuple(map(tuple, np.round(probabilities * np.float64(100), 1).tolist())),
     )
 
 

@@ -10,12 +10,21 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from serve.errors import Internal, NotReady
 from serve.inference.queue import FairQueue
 from serve.inference.runner import Runner
 from serve.inference.session import Float32
 
 _LOG = logging.getLogger(__name__)
+# A call that failed is tried once more, in calls of this part of it: memory may just be short.
+_SMALLER = 4
+_FAILED = "The model failed on this track."
+
+
+class _DeviceLost(Exception):
+    """Calls fail, the smaller ones too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,11 @@ class Engine:
     It starts as soon as a track is there. While it works tracks gather, and share the next call up
     to `share` clips; a track is never split. `on_call` is told the padded size of every call. The
     longest track is what `runner` has room for.
+
+    A call that fails is tried once more in smaller ones. Where that fails too the device is lost,
+    or never has enough memory: then `failed` is true, nothing is taken any more, and the process
+    should end. The same where the thread has died twice; the first time it goes on. A call that
+    takes longer than `stall_s` makes it not `alive` meanwhile.
     """
 
     def __init__(
@@ -65,17 +79,24 @@ class Engine:
         queue_size: int,
         share: int,
         on_call: Callable[[int], None] = lambda batch: None,
+        stall_s: float = 60.0,
     ) -> None:
         self._runner = runner
         self._on_call = on_call
         self._queue = FairQueue[_Work](queue_size, min(share, runner.largest))
-        self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
+        self._thread = threading.Thread(target=self._live, name="inference", daemon=True)
         self._warm: Future[None] = Future()
+        self._stall_s = stall_s
+        self._call: list[_Work] = []
+        self._call_since = 0.0
+        #: whether it has failed for good
+        self.failed = False
 
     @property
     def alive(self) -> bool:
-        """Whether the thread runs and the model is warm."""
-        return self._thread.is_alive() and self._warm.done()
+        """Whether the model is warm, and its thread gets on."""
+        stalled = self._call and time.perf_counter() - self._call_since > self._stall_s
+        return self._thread.is_alive() and self._warm.done() and not self.failed and not stalled
 
     @property
     def waiting(self) -> int:
@@ -112,23 +133,69 @@ class Engine:
         finally:
             self._queue.discard(work)
 
-    def _work(self) -> None:
+    def _live(self) -> None:
         try:
             self._runner.warm()
         except Exception as error:
             self._warm.set_exception(error)
             return
         self._warm.set_result(None)
-        while call := self._queue.take():
+        for last in (False, True):
             try:
-                predictions = self._run(call)
+                self._work()
+                return
+            except _DeviceLost:
+                _LOG.critical("the model can't run any more: nothing is taken until a restart")
+                break
+            except BaseException:
+                _LOG.critical("the inference thread died%s", " again" * last, exc_info=True)
+                self._give_up()
+        self.failed = True
+        self._queue.close()
+        while self._take():
+            self._give_up()
+
+    def _work(self) -> None:
+        while self._take():
+            try:
+                predictions = self._run(self._call)
             except Exception:
-                _LOG.exception("inference failed")
-                for work in call:
-                    work.settle(Internal("The model failed on this track."))
-            else:
-                for work, prediction in zip(call, predictions, strict=True):
-                    work.settle(prediction)
+                _LOG.exception("inference failed; it is tried once more in smaller calls")
+                predictions = self._run_smaller()
+            for work, prediction in zip(self._call, predictions, strict=True):
+                work.settle(prediction)
+
+    def _take(self) -> list[_Work]:
+        self._call = []
+        call = self._queue.take()
+        self._call_since = time.perf_counter()
+        self._call = call
+        return call
+
+    def _give_up(self) -> None:
+        """Let those know who wait for the call that is under way."""
+        for work in self._call:
+            work.settle(Internal(_FAILED))
+
+    def _run_smaller(self) -> list[Prediction]:
+        try:
+            clips = max(1, sum(work.clips for work in self._call) // _SMALLER)
+            return [self._run_in_pieces(work, clips) for work in self._call]
+        except Exception as error:
+            _LOG.exception("inference failed again")
+            self._give_up()
+            raise _DeviceLost from error
+
+    def _run_in_pieces(self, work: _Work, most: int) -> Prediction:
+        start = time.perf_counter()
+        pieces = []
+        for first in range(0, work.clips, most):
+            clips = min(most, work.clips - first)
+            batch = self._runner.batch([(work.mel[first : first + clips], clips)])
+            self._on_call(len(batch))
+            pieces.append(np.array(self._runner.run(batch)[:clips]))
+        ran_s = time.perf_counter() - start
+        return Prediction(np.concatenate(pieces), start - work.since, ran_s)
 
     def _run(self, call: list[_Work]) -> list[Prediction]:
         start = time.perf_counter()

@@ -200,6 +200,26 @@ async def test_memory_is_bounded():
         await pool.stop()
 
 
+async def test_a_decoder_that_runs_in_circles_is_ended(caplog):
+    pool = DecoderPool(FRONT_END, size=1, max_duration_s=120, memory_bytes=1 << 30, cpu_s=0.02)
+    await pool.start()
+    try:
+        (before,) = decoder_pids()
+        with pytest.raises(Undecodable, match="too long"):
+            await decode_in(pool, encode(music(110.0), by_name("mp3")), size=1 << 24)
+        assert f"ended during a track with code {-signal.SIGPROF}" in caplog.text
+        await eventually(lambda: pool.alive == 1)
+        assert before not in decoder_pids()
+    finally:
+        await pool.stop()
+
+
+async def test_decoders_tell_what_they_are_refused(pool):
+    assert pool.confinement is not None
+    assert set(pool.confinement["refused"]) == {"connect", "read", "write", "start", "signal"}
+    assert pool.confinement["limits"]["address_space"] == 1 << 30
+
+
 async def test_a_decoder_that_can_not_start_is_an_error(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     pool = DecoderPool(FRONT_END, size=2, max_duration_s=20, memory_bytes=1 << 30)

@@ -3,14 +3,15 @@
 import asyncio
 import os
 import signal
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
-from serve.audio import track
+from serve.audio import messages, track
 from serve.audio.frontend import FrontEnd
 from serve.audio.pool import DecoderPool
-from serve.errors import Internal, Silent, TooLong
+from serve.errors import Internal, Silent, TooLong, Undecodable
 from tests.audio.test_pool import assert_same, blocks, decode_in, expected_features
 from tests.eventually import eventually
 from tests.media import by_name, encode, music
@@ -42,7 +43,8 @@ def at_once(pool, monkeypatch):
     real = track._answers
 
     async def both(parts):
-        os.kill(parts[0]._decoder._process.pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):  # a test may have killed it
+            os.kill(parts[0].decoder._process.pid, signal.SIGCONT)
         return await real(parts)
 
     async def blocks(content):
@@ -176,21 +178,132 @@ async def test_a_decoder_that_dies_before_its_part_is_missed_by_nobody(pool, web
     await is_whole(pool, webm)
 
 
-@pytest.mark.parametrize("number", [0, 1])
-async def test_a_decoder_that_dies_in_its_part_is_an_error(
-    pool, at_once, webm, monkeypatch, number
-):
+@pytest.fixture
+def at_joints(monkeypatch):
+    """Something happens when all joints are laid, before any part has come to its end."""
     real = track._answers
 
-    async def killing(parts):
-        os.kill(parts[number]._decoder._process.pid, signal.SIGKILL)
-        return await real(parts)
+    def do(happening):
+        async def answers(parts):
+            monkeypatch.setattr(track, "_answers", real)  # only once
+            happening(parts)
+            with suppress(ProcessLookupError):
+                os.kill(parts[0].decoder._process.pid, signal.SIGCONT)
+            return await real(parts)
 
-    monkeypatch.setattr(track, "_answers", killing)
+        monkeypatch.setattr(track, "_answers", answers)
+
+    return do
+
+
+def killing(number, how):
+    def kill(parts):
+        os.kill(parts[number].decoder._process.pid, how)
+
+    return kill
+
+
+async def test_the_first_decoder_s_death_is_an_error_at_once(pool, at_once, at_joints, webm):
+    at_joints(killing(0, signal.SIGKILL))
     with pytest.raises(Internal, match="decoder stopped"):
         await decode_at_once(pool, at_once, webm)
-    monkeypatch.setattr(track, "_answers", real)
     await is_whole(pool, webm)
+
+
+@pytest.mark.parametrize("name", ["opus-webm", "mp3", "m4a-index-first"])
+async def test_a_part_whose_decoder_dies_is_decoded_again(pool, at_once, at_joints, caplog, name):
+    content = encoded(name)
+    at_joints(killing(1, signal.SIGKILL))
+    features, decoded = await decode_at_once(pool, at_once, content)
+    assert decoded.parts == 2
+    assert "part 1 of a track is decoded again" in caplog.text
+    assert_same(features, expected_features(content))
+    await is_whole(pool, content)
+
+
+async def test_a_middle_part_is_decoded_again_up_to_the_next_joint(at_joints, monkeypatch):
+    content = encoded("mp3", 170.0)
+    pool = DecoderPool(FrontEnd(), size=3, max_duration_s=180, memory_bytes=1 << 30)
+    await pool.start()
+    at_joints(killing(1, signal.SIGKILL))
+
+    async def at_once():
+        (first,) = (decoder for decoder in pool._all if not decoder.idle)
+        os.kill(first._process.pid, signal.SIGSTOP)
+        yield content
+
+    try:
+        async with pool.lease() as leased:
+            decoded = await leased.decode(at_once(), lambda seconds: None)
+            assert decoded.parts == 3
+            assert_same(decoded.features[: decoded.clips], expected_features(content))
+    finally:
+        await pool.stop()
+
+
+async def test_a_part_that_is_lost_again_is_an_error(pool, at_once, at_joints, webm, monkeypatch):
+    at_joints(killing(1, signal.SIGKILL))
+    real = track._begin_again
+
+    async def begin_again(parts, number):
+        await real(parts, number)
+        os.kill(parts[0].decoder._process.pid, signal.SIGKILL)
+
+    monkeypatch.setattr(track, "_begin_again", begin_again)
+    with pytest.raises(Internal, match="decoder stopped"):
+        await decode_at_once(pool, at_once, webm)
+    monkeypatch.undo()
+    await is_whole(pool, webm)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGSYS])
+async def test_a_crash_by_the_file_is_its_own_fault(
+    pool, at_once, at_joints, webm, caplog, number, how
+):
+    at_joints(killing(number, how))
+    with pytest.raises(Undecodable):
+        await decode_at_once(pool, at_once, webm)
+    assert "decoded again" not in caplog.text
+    await eventually(lambda: pool.alive == 2)
+
+
+NONSENSE = {
+    "not a message": b"?" * 100,
+    "deep JSON": b"p\0\0\x9c\x40" + b"[" * 40_000,
+    "seconds that are none": messages.pack(messages.PROGRESS, seconds=float("nan")),
+    "an error without a code": messages.pack(messages.FAILED),
+    "too many clips": messages.pack(
+        messages.DONE, clips=10**9, duration_s=1, decode_s=0, mel_s=0, silent=False, joined=False
+    ),
+    "half a clip": messages.pack(
+        messages.DONE, clips=0.5, duration_s=1, decode_s=0, mel_s=0, silent=False, joined=False
+    ),
+    "endless audio": messages.pack(
+        messages.DONE, clips=1, duration_s=1e999, decode_s=0, mel_s=0, silent=False, joined=False
+    ),
+    "a joint of words": messages.pack(messages.JOINT, sample="", time=0, digest=[]),
+    "parted twice": messages.pack(messages.PARTED) * 2,
+    "unknown kind": messages.pack(b"!"),
+}
+
+
+@pytest.mark.parametrize("said", NONSENSE)
+async def test_a_decoder_that_talks_nonsense_is_replaced(pool, webm, said):
+    async def and_says(content):
+        (first,) = (decoder for decoder in pool._all if not decoder.idle)
+        os.kill(first._process.pid, signal.SIGSTOP)
+        yield content[:1000]
+        first._reader.feed_data(NONSENSE[said])
+        if said != "too many clips":  # which is a word, and ends what it is said of
+            await asyncio.Event().wait()
+
+    before = pids(pool)
+    with pytest.raises(Internal):
+        async with asyncio.timeout(20), pool.lease() as leased:
+            await leased.decode(and_says(webm), lambda seconds: None)
+    if said != "too many clips":
+        await eventually(lambda: before != pids(pool) and pool.alive == 2, 30)
 
 
 async def test_a_cancelled_track_kills_and_replaces_all_its_decoders(
@@ -202,7 +315,7 @@ async def test_a_cancelled_track_kills_and_replaces_all_its_decoders(
 
     async def stopped(parts):
         for part in parts:
-            os.kill(part._decoder._process.pid, signal.SIGSTOP)
+            os.kill(part.decoder._process.pid, signal.SIGSTOP)
         begun.set()
         return await asyncio.Event().wait()
 

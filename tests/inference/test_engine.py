@@ -24,12 +24,14 @@ class Recorded(Runner):
         self.batches = []
         self.free = True
         self.failure = None
+        self.check = lambda mel: None
         self._turns = threading.Semaphore(0)
 
     def run(self, mel):
         self.batches.append(mel)
         if not self.free:
             assert self._turns.acquire(timeout=30)
+        self.check(mel)
         if self.failure:
             raise self.failure
         return super().run(mel)
@@ -68,7 +70,7 @@ async def held_up(engine, recorded):
     """A call that runs until the test releases it."""
     recorded.free = False
     running = asyncio.create_task(engine.predict(clips(1), 1))
-    await eventually(lambda: recorded.sizes == [1])
+    await eventually(lambda: recorded.sizes[-1:] == [1])
     return running
 
 
@@ -213,19 +215,84 @@ async def test_a_cancelled_track_leaves_the_queue(engine, recorded):
     assert recorded.sizes == [1, 3]
 
 
-async def test_a_failing_model_fails_the_tracks_of_its_call(engine, recorded, caplog):
+async def test_a_call_that_fails_is_tried_once_more_in_smaller_ones(
+    engine, recorded, model, caplog
+):
+    def scarce(mel):
+        if len(mel) > 10:
+            raise RuntimeError("out of memory")
+
+    recorded.check = scarce
     running = await held_up(engine, recorded)
-    tasks = await waiting(engine, 1, 2)
-    recorded.failure = RuntimeError("out of memory")
-    recorded.release(2)
+    tasks = await waiting(engine, 5, 11)
+    recorded.free = True
+    recorded.release()
+    await running
+    for seed, (n, task) in enumerate(zip((5, 11), tasks, strict=True)):
+        expected = model.run(clips(n, seed=seed))
+        np.testing.assert_allclose((await task).probabilities, expected, atol=1e-6)
+    assert recorded.sizes == [1, 16, 4, 1, 4, 4, 3]
+    assert "out of memory" in caplog.text
+    assert engine.alive
+    assert not engine.failed
+
+
+async def test_a_lost_device_is_the_end_of_it(engine, recorded, caplog):
+    running = await held_up(engine, recorded)
+    tasks = await waiting(engine, 1, 2, SHARE)
+    recorded.failure = RuntimeError("the device is lost")
+    recorded.free = True
+    recorded.release()
     for task in (running, *tasks):
         with pytest.raises(Internal, match="model failed"):
             await task
-    assert "out of memory" in caplog.text
-    recorded.failure = None
-    recorded.release()
+    assert recorded.sizes == [1, 1]  # once, and once more
+    await eventually(lambda: engine.failed)
+    assert not engine.alive
+    with pytest.raises(NotReady):
+        await engine.predict(clips(1), 1)
+    assert "can't run any more" in caplog.text
+
+
+async def test_a_thread_that_dies_goes_on_once(engine, recorded, caplog):
+    deaths = [SystemExit("first"), SystemExit("second")]
+
+    def die(mel):
+        if len(mel) == 3 and deaths:
+            raise deaths.pop(0)
+
+    recorded.check = die
+    with pytest.raises(Internal, match="model failed"):
+        await engine.predict(clips(3), 3)
+    assert "the inference thread died" in caplog.text
     assert engine.alive
-    await engine.predict(clips(1), 1)
+    assert len((await engine.predict(clips(2), 2)).probabilities) == 2
+    running = await held_up(engine, recorded)
+    dying, waited = await waiting(engine, 3, MAX_CLIPS)
+    recorded.free = True
+    recorded.release()
+    await running
+    for task in (dying, waited):
+        with pytest.raises(Internal, match="model failed"):
+            await task
+    await eventually(lambda: engine.failed)
+    assert not engine.alive
+    with pytest.raises(NotReady):
+        await engine.predict(clips(1), 1)
+
+
+async def test_a_call_that_never_ends_is_not_alive(recorded):
+    engine = Engine(recorded, queue_size=1, share=SHARE, stall_s=0.05)
+    engine.start()
+    recorded.batches.clear()
+    assert engine.alive
+    running = await held_up(engine, recorded)
+    await eventually(lambda: not engine.alive)
+    recorded.free = True
+    recorded.release()
+    await running
+    await eventually(lambda: engine.alive)
+    engine.stop()
 
 
 def test_a_model_that_can_not_be_warmed_stops_the_start(recorded):

@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
-import requests
-
-from serve.sources.youtube import child, fence, work
+from serve.sources.youtube import child, work
 from serve.sources.youtube.frames import Kind
 from serve.sources.youtube.job import Job, YouTubeOptions
 
@@ -54,17 +52,14 @@ def read_frames(exit_code: int, sent: bytes) -> Outcome:
 def fetch(video_id: str, options: YouTubeOptions | None = None) -> Outcome:
     """Do one job as the child does it, in this process."""
     pipe = io.BytesIO()
-    line = Job(video_id, options or YouTubeOptions()).to_line()
-    original = requests.Session.get_redirect_target
+    job = Job(video_id, options or YouTubeOptions())
     with (
         mock.patch.dict(os.environ),
-        mock.patch.object(requests.Session, "get_redirect_target", original),
         warnings.catch_warnings(),
     ):
         # yt-dlp leaves the sockets of failed answers open, to be closed when its process ends.
         warnings.simplefilter("ignore", ResourceWarning)
-        child.confine(os.environ)
-        fence.refuse_redirects()
-        exit_code = work.run(line, pipe)
+        child.tame(os.environ)
+        exit_code = work.run(job, pipe)
         gc.collect()
     return read_frames(exit_code, pipe.getvalue())

@@ -303,7 +303,7 @@ if sys.argv[1] == "rehearsed":
 modules = set(sys.modules)
 compiled, parse = [], re._compiler.compile
 re._compiler.compile = lambda pattern, *more: compiled.append(pattern) or parse(pattern, *more)
-assert run(Job("AAAAAAAAAAA", YouTubeOptions(clients=("visionos",))).to_line(), io.BytesIO()) == 0
+assert run(Job("AAAAAAAAAAA", YouTubeOptions(clients=("visionos",))), io.BytesIO()) == 0
 print(len(set(sys.modules) - modules), len(compiled))
 """
 

@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
@@ -40,6 +41,9 @@ SENT: dict[str, tuple[bytes, type[TopgenreError]]] = {
     "half a payload": (INFO[:-1], Internal),
     "no frame": (b"WARNING: something printed", Internal),
     "too long": (b"I" + (MAX_PAYLOAD + 1).to_bytes(4, "big"), Internal),
+    "confinement that is a list": (frame(Kind.HELD, b"[]"), Internal),
+    "confinement twice": (said(Kind.HELD) + said(Kind.HELD) + INFO, Internal),
+    "confinement alone": (said(Kind.HELD), Internal),
     "unknown kind": (b"?\0\0\0\0", Internal),
     "info without its members": (said(Kind.INFO, title="T"), Internal),
     "info that is a list": (frame(Kind.INFO, b"[]"), Internal),
@@ -111,7 +115,7 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
         raise BrokenPipeError
 
     monkeypatch.setattr(work, "_download", broken)
-    assert work.run(Job(ID, YouTubeOptions()).to_line(), io.BytesIO()) == 1
+    assert work.run(Job(ID, YouTubeOptions()), io.BytesIO()) == 1
 
 
 @pytest.mark.parametrize(
@@ -128,17 +132,22 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_lifeline(writes: list[bytes], line: bytes | None) -> None:
     read, write = os.pipe()
     ended: SimpleQueue[bool] = SimpleQueue()
-    try:
-        lines = lifeline.listen(read, lambda: ended.put(True))
+
+    def say() -> None:
         for data in writes:
             os.write(write, data)
-        if line is not None:
-            assert lines.get(timeout=10) == line
-            assert ended.empty()
-    finally:
+        if line is None:
+            os.close(write)
+
+    speaking = threading.Thread(target=say)
+    speaking.start()
+    assert lifeline.first_line(read) == line
+    speaking.join(10)
+    lifeline.watch(read, lambda: ended.put(True))
+    if line is not None:
+        assert ended.empty()
         os.close(write)
     assert ended.get(timeout=10)
-    assert lines.empty()
     os.close(read)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from serve.errors import Private, Timeout, TooLong, YouTubeError
+from serve.errors import Internal, Private, Timeout, TooLong, YouTubeError
 from serve.process import ROOT
 from serve.sources.stream import AudioSource, AudioStream, SourceInfo
 from serve.sources.youtube import Launcher, YouTubeOptions, YouTubeSource
@@ -172,6 +174,21 @@ async def test_any_way_out_kills(youtube: StandIn, start: Start, way: str) -> No
     assert zombies() == []
 
 
+@pytest.mark.parametrize("when", ["extracting", "downloading"])
+async def test_a_downloader_that_is_killed_is_an_error_at_once(
+    youtube: StandIn, start: Start, when: str
+) -> None:
+    watch = faults.hang() if when == "extracting" else None
+    youtube.add(Video(ID, {140: SHORT}, fault=faults.stall(1000), watch=watch))
+    task = asyncio.create_task(download(YouTubeSource(ID, start=start)))
+    await eventually(lambda: youtube.audio() if when == "downloading" else youtube.log)
+    (group,) = downloaders()
+    os.kill(group, signal.SIGKILL)
+    with pytest.raises(Internal, match="without a word"):
+        await task
+    assert zombies() == []
+
+
 async def test_cancel_before_youtube_answers(youtube: StandIn, start: Start) -> None:
     youtube.add(Video(ID, {140: SHORT}, watch=faults.hang()))
     task = asyncio.create_task(download(YouTubeSource(ID, start=start)))
@@ -321,7 +338,7 @@ def test_child_can_start_before_its_job_is_known(youtube: StandIn) -> None:
         outcome = read_frames(child.wait(), sent)
     assert outcome.exit_code == 0
     assert outcome.audio == SHORT
-    assert outcome.kinds[0] is Kind.INFO
+    assert outcome.kinds[:2] == [Kind.HELD, Kind.INFO]
     assert outcome.kinds[-1] is Kind.END
 
 

@@ -176,7 +176,10 @@ class Handler(BaseHTTPRequestHandler):
             self.standin.refused.append(f"{self.command} {self.path}")
             self.reply(403)
             return
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise ConnectionError("the other side is gone in the middle of its request")
         self.request_line = Request(
             self.command,
             self.host,

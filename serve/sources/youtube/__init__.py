@@ -1,8 +1,9 @@
 """YouTube as a source: from a pasted link to the bytes of a video's audio.
 
 The server's side is `url`, `download`, `launcher`, `process`, `preloaded` and `frames`. The
-downloader's side (`child`, `lifeline`, `work`, `extract`, `transfer`, `failures`, `fence`; and
-`template`, `rehearsal`) runs in processes of its own and is the only one that imports yt-dlp.
+downloader's side (`child`, `lifeline`, `confinement`, `work`, `extract`, `transfer`, `failures`,
+`fence`; and `template`, `rehearsal`) runs in processes of its own and is the only one that imports
+yt-dlp.
 """
 
 from serve.sources.youtube.download import YouTubeSource

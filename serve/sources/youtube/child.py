@@ -13,9 +13,11 @@ import sys
 from collections.abc import Callable, MutableMapping
 from typing import BinaryIO
 
-from serve.sources.youtube.lifeline import listen
+from serve.sources.youtube import confinement, lifeline
+from serve.sources.youtube.frames import Kind, write_json
+from serve.sources.youtube.job import Job
 
-Run = Callable[[bytes, BinaryIO], int]
+Run = Callable[[Job, BinaryIO], int]
 
 
 def main() -> int:
@@ -26,18 +28,24 @@ def main() -> int:
 
 def serve(load: Callable[[], Run]) -> int:
     """Do the one job; 0 if all was sent, 1 if an error was, or nobody listens any more."""
-    lines = listen(sys.stdin.fileno())
     pipe = _take_stdout()
+    line = lifeline.first_line(sys.stdin.fileno())
+    if line is None:
+        lifeline.kill_group()
+    job = Job.from_line(line)
+    # Before there is a second thread, and before anything comes from outside.
+    held = confinement.confine(job.options)
+    lifeline.watch(sys.stdin.fileno())
+    write_json(pipe, Kind.HELD, **held.to_dict())
     run = load()
-    return run(lines.get(), pipe)
+    return run(job, pipe)
 
 
 def load() -> Run:
     """The slow part of a start: yt-dlp, which looks at the environment; what does a job then."""
-    confine(os.environ)
-    from serve.sources.youtube import fence, work
+    tame(os.environ)
+    from serve.sources.youtube import work
 
-    fence.refuse_redirects()
     return work.run
 
 
@@ -48,7 +56,7 @@ def _take_stdout() -> BinaryIO:
     return pipe
 
 
-def confine(environ: MutableMapping[str, str]) -> None:
+def tame(environ: MutableMapping[str, str]) -> None:
     """Keep yt-dlp from running plug-ins, and deno from writing to HOME and from looking around."""
     environ["YTDLP_NO_PLUGINS"] = "1"
     environ["DENO_DIR"] = os.devnull  # not a folder: deno then goes without its cache
@@ -56,4 +64,4 @@ def confine(environ: MutableMapping[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os._exit(main())  # where nothing can be written, nothing is left to be put in order

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from serve.errors import Extractor, Internal, TopgenreError, YouTubeError, from_code
 from serve.sources.stream import SourceInfo
-from serve.sources.youtube.frames import Kind, parse_json, read_frame
+from serve.sources.youtube.frames import Kind, parse_json, parse_object, read_frame
 from serve.sources.youtube.job import Job, YouTubeOptions
 from serve.sources.youtube.process import Running, Start, running, spawn
 
@@ -21,13 +21,15 @@ logger = logging.getLogger(__name__)
 class YouTubeSource:
     """The audio of one video, by its 11-character id (see `url.video_id`).
 
-    `start` starts its downloader; a `Launcher` has a faster way than the default. It sets no
+    `start` starts its downloader; a `Launcher` has a faster way than the default. `told` hears what
+    that is refused (see `serve.sandbox.measure`). It sets no
     deadline of its own: put `asyncio.timeout` around its use.
     """
 
     video_id: str
     options: YouTubeOptions = field(default_factory=YouTubeOptions)
     start: Start = spawn
+    told: Callable[[dict[str, Any]], None] = lambda confinement: None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[YouTubeStream]:
@@ -37,6 +39,9 @@ class YouTubeSource:
         """
         async with running(Job(self.video_id, self.options), self.start) as child:
             kind, payload = await read_frame(child.reader)
+            if kind is Kind.HELD:
+                self.told(parse_object(payload))
+                kind, payload = await read_frame(child.reader)
             if kind is Kind.ERROR:
                 raise _error(self.video_id, payload)
             if kind is not Kind.INFO:

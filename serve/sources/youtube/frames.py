@@ -2,6 +2,7 @@
 
 A frame is a kind (1 byte), the length of its payload (4 bytes, big-endian), and the payload:
 
+    HELD   JSON  what the child is refused (see `serve.sandbox.measure`); the first, or left out
     INFO   JSON  title, duration_s, size_bytes: the video was found and is accepted; sent once
     WAIT   JSON  seconds: YouTube hands the audio over only after this time; may be repeated
     DATA   raw   the next bytes of the audio file
@@ -28,6 +29,7 @@ MAX_PAYLOAD = 256 << 10
 class Kind(Enum):
     """What a frame holds; the value is its first byte."""
 
+    HELD = b"H"
     INFO = b"I"
     WAIT = b"W"
     DATA = b"D"
@@ -62,8 +64,16 @@ async def read_frame(reader: asyncio.StreamReader) -> tuple[Kind, bytes]:
 
 def parse_json(payload: bytes, *names: str) -> list[Any]:
     """These members of a frame's JSON object; Internal where it is something else."""
+    said = parse_object(payload)
     try:
-        said = json.loads(payload)
         return [said[name] for name in names]
-    except (ValueError, TypeError, KeyError) as error:
+    except KeyError as error:
+        raise Internal("The downloader could not be understood.") from error
+
+
+def parse_object(payload: bytes) -> dict[str, Any]:
+    """A frame's JSON object; Internal where it is something else."""
+    try:
+        return dict(json.loads(payload).items())
+    except (ValueError, AttributeError, RecursionError) as error:
         raise Internal("The downloader could not be understood.") from error

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 from contextlib import suppress
-from typing import Self
+from typing import Any, Self
 
 from serve.sources.youtube.preloaded import Recipe, Template
 from serve.sources.youtube.process import Child, spawn
@@ -28,6 +28,8 @@ class Launcher:
         self._template: Template | None = None
         self._all: list[Template] = []
         self._keeping: asyncio.Task[None] | None = None
+        #: what the last downloader said it is refused; None before there was one
+        self.confinement: dict[str, Any] | None = None
 
     @property
     def preloaded(self) -> bool:
@@ -58,6 +60,10 @@ class Launcher:
             elif (child := await template.fork()) is not None:
                 return child
         return await spawn()
+
+    def told(self, confinement: dict[str, Any]) -> None:
+        """Note what a downloader says it is refused."""
+        self.confinement = confinement
 
     async def _keep(self) -> None:
         """Have a loaded process at all times, one at a time."""

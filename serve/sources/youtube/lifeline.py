@@ -10,36 +10,36 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
+from typing import NoReturn
 
 #: Longest line listened to, in bytes.
 MAX_LINE = 64 << 10
 
 
-def kill_group() -> None:
+def kill_group() -> NoReturn:
     """End this process and everything it started, at once."""
     if os.getpgrp() == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(1)  # not the group's leader: somebody started it by hand, whose group it is
 
 
-def listen(fd: int, on_end: Callable[[], None] = kill_group) -> SimpleQueue[bytes]:
-    """Read `fd` in a thread: its first line goes into the queue; at its end call `on_end`."""
-    lines: SimpleQueue[bytes] = SimpleQueue()
+def first_line(fd: int) -> bytes | None:
+    """Wait for the first line of `fd`; None where it ends before, or the line is too long."""
+    held = b""
+    while len(held) <= MAX_LINE and (block := os.read(fd, MAX_LINE)):
+        held += block
+        line, newline, _ = held.partition(b"\n")
+        if newline:
+            return line
+    return None
+
+
+def watch(fd: int, on_end: Callable[[], None] = kill_group) -> None:
+    """Read `fd` in a thread, and at its end call `on_end`."""
 
     def read() -> None:
-        held, told = b"", False
-        while block := os.read(fd, MAX_LINE):
-            if told:
-                continue
-            held += block
-            line, newline, _ = held.partition(b"\n")
-            if newline:
-                lines.put(line)
-                told = True
-            elif len(held) > MAX_LINE:
-                break
+        while os.read(fd, MAX_LINE):
+            pass
         on_end()
 
     threading.Thread(target=read, name="lifeline", daemon=True).start()
-    return lines

@@ -59,7 +59,7 @@ _ANSWERS = {
 def rehearse() -> int:
     """Do it, and leave nothing but what is loaded; 0 if it went well to its end."""
     with _no_network():
-        return work.run(Job(_ID, YouTubeOptions()).to_line(), io.BytesIO())
+        return work.run(Job(_ID, YouTubeOptions()), io.BytesIO())
 
 
 @contextmanager

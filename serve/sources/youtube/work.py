@@ -1,4 +1,4 @@
-"""One job from its line to its last frame.
+"""One job to its last frame.
 
 Imports yt_dlp: for the child only.
 """
@@ -10,6 +10,7 @@ import traceback
 from typing import BinaryIO
 
 from serve.errors import YouTubeError
+from serve.sources.youtube import fence
 from serve.sources.youtube.extract import Warnings, extract, make_ydl
 from serve.sources.youtube.failures import classify, scrub
 from serve.sources.youtube.frames import Kind, write_frame, write_json
@@ -22,14 +23,14 @@ MAX_WAIT_S = 60.0
 MAX_DETAIL = 4000
 
 
-def run(line: bytes, pipe: BinaryIO) -> int:
+def run(job: Job, pipe: BinaryIO) -> int:
     """Do this job and send its frames, the last of which says how it ended.
 
     0 if all was sent, 1 if an error was, or nobody listens any more.
     """
     warnings = Warnings()
     try:
-        _download(Job.from_line(line), warnings, pipe)
+        _download(job, warnings, pipe)
     except BrokenPipeError:
         return 1
     except Exception as error:
@@ -42,7 +43,7 @@ def run(line: bytes, pipe: BinaryIO) -> int:
 
 def _download(job: Job, warnings: Warnings, pipe: BinaryIO) -> None:
     options = job.options
-    with make_ydl(options, warnings) as ydl:
+    with fence.enforced(options.proxy), make_ydl(options, warnings) as ydl:
         track = extract(ydl, job)
         write_json(
             pipe,

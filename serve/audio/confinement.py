@@ -1,0 +1,68 @@
+"""What a decoder may do once it meets strangers' media: compute, and answer on its sockets."""
+
+from __future__ import annotations
+
+import array  # noqa: F401 - what is imported only when used can't be, later
+import io
+import wave
+
+import av.subtitles.codeccontext
+import av.subtitles.subtitle  # noqa: F401
+import numpy as np
+
+from serve.audio.decode import Complete, attempts
+from serve.audio.features import FeatureStream
+from serve.audio.mel import MelSpectrogram
+from serve.sandbox import landlock, limits, seccomp
+from serve.sandbox.measure import Confinement, measure
+
+# The sockets, a track's memory, the standard streams and a few for imports.
+_MAX_FILES = 64
+# Memory, the descriptors that there are, clocks, and the end. Nothing here opens, connects, starts
+# or signals.
+_CALLS = (
+    *("brk", "madvise", "mmap", "mprotect", "mremap", "munmap"),
+    *("close", "dup", "fcntl", "fstat", "ioctl", "lseek", "newfstatat", "pread64", "read"),
+    *("readv", "write", "writev"),
+    *("poll", "ppoll", "recvfrom", "recvmsg", "select", "pselect6", "sendmsg", "sendto"),
+    *("clock_getres", "clock_gettime", "clock_nanosleep", "gettimeofday", "nanosleep"),
+    *("setitimer", "times", "getrusage", "getrandom", "getpid", "gettid", "getrlimit"),
+    *("futex", "rseq", "sched_getaffinity", "sched_yield", "membarrier"),
+    *("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall"),
+    *("exit", "exit_group"),
+)
+
+
+def limit(memory_bytes: int) -> None:
+    """Bound this process from its start."""
+    limits.limit(address_space=memory_bytes, descriptors=_MAX_FILES, core=0)
+
+
+def confine(mel: MelSpectrogram) -> Confinement:
+    """Use everything once, so that it is loaded, then lock this process; what holds it now.
+
+    No thread may run yet.
+    """
+    _rehearse(mel)
+    # A file that can't grow is also memory that can't be taken beside the address space.
+    limits.limit(file_size=0, processes=0)
+    bounds = limits.in_force()
+    calls = seccomp.Filter.allowing(_CALLS)
+    version = landlock.restrict()
+    return measure(landlock=version, seccomp=calls.load(), limits=bounds)
+
+
+def _rehearse(mel: MelSpectrogram) -> None:
+    front_end = mel.front_end
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(2 * front_end.sample_rate)
+        out.writeframes(bytes(4 * front_end.clip_samples))
+    features = np.empty((2, *front_end.clip_shape), np.float32)
+    stream = FeatureStream(mel, features, 2 * front_end.clip_s)
+    for part in attempts(Complete(file.getvalue()), front_end.sample_rate):
+        for samples in part:
+            stream.push(samples)
+    stream.end()

@@ -1,0 +1,90 @@
+"""What a process is really refused: each forbidden thing is tried."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+#: Nothing listens there, and nothing leaves the machine.
+_DISCARD = ("127.0.0.1", 9)
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What holds a process: which attempts were `refused`, and its resource limits."""
+
+    landlock: int
+    """version of what locked its files in; 0 where nothing did"""
+    seccomp: bool
+    """whether a filter of system calls is loaded"""
+    refused: tuple[str, ...]
+    """of `ATTEMPTS`, those that failed"""
+    limits: dict[str, int] = field(default_factory=dict)
+    """bytes, seconds, numbers"""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return asdict(self)
+
+
+def _connect() -> None:
+    with socket.socket() as connection:
+        connection.settimeout(1.0)
+        with suppress(ConnectionRefusedError, TimeoutError):  # it was let out
+            connection.connect(_DISCARD)
+
+
+def _read() -> None:
+    # A folder that each system has and no process needs.
+    next(Path(os.sep).iterdir())
+
+
+def _write() -> None:
+    path = Path(os.environ.get("TMPDIR") or "/tmp", f".topgenre-{os.getpid()}")  # noqa: S108
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    path.unlink()
+
+
+def _start() -> None:
+    if not (child := os.fork()):
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+def _signal() -> None:
+    os.kill(os.getppid(), 0)
+
+
+#: What is tried, by name.
+ATTEMPTS: dict[str, Callable[[], None]] = {
+    "connect": _connect,
+    "read": _read,
+    "write": _write,
+    "start": _start,
+    "signal": _signal,
+}
+
+
+def measure(
+    attempts: Iterable[str] = ATTEMPTS,
+    *,
+    landlock: int,
+    seccomp: bool,
+    limits: dict[str, int],
+) -> Confinement:
+    """Try these; to be called when the locks are closed, by a process with one thread."""
+    refused = tuple(name for name in attempts if _is_refused(ATTEMPTS[name]))
+    return Confinement(landlock, seccomp, refused, limits)
+
+
+def _is_refused(attempt: Callable[[], None]) -> bool:
+    try:
+        attempt()
+    except OSError:
+        return True
+    return False
