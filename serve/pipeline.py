@@ -115,6 +115,7 @@ class Pipeline:
         watch = self.metrics.watch
         watch("requests_active", "Tracks being worked on", lambda: self._active)
         watch("decoders_alive", "Decoder processes", lambda: self._pool.alive)
+        watch("decoders_idle", "Decoder processes that wait for a track", lambda: self._pool.idle)
         watch("youtube_preloaded", "1 while yt-dlp is loaded", lambda: self._launcher.preloaded)
         watch("inference_waiting", "Tracks waiting for the model", lambda: self._engine.waiting)
         watch("ready", "1 when tracks are taken", lambda: self.ready)
@@ -151,7 +152,7 @@ class Pipeline:
     @property
     def ready(self) -> bool:
         """Whether a track that comes now can be answered."""
-        return self._engine.alive and self._pool.alive > 0
+        return self._engine.alive and self._pool.ready
 
     async def __aenter__(self) -> Self:
         """Start the decoders and warm the model, side by side."""

@@ -10,7 +10,6 @@ from tests.models import write_model
 from tests.server import Running, running_server
 from tests.standin import StandIn
 
-
 # No server of the tests, in whatever process, takes answers from the machine's cache or leaves any.
 os.environ["TOPGENRE_CACHE"] = "off"
 

@@ -140,6 +140,10 @@ class Decoder:
             return Undecodable("Decoding this takes too long.")
         return Undecodable() if -code in _OWN_FAULTS else Lost()
 
+    async def ended(self) -> None:
+        """Wait until the process has ended, in whatever way."""
+        await self._process.wait()
+
     async def kill(self) -> None:
         """End the process and everything that belongs to it, at once."""
         self.idle = False

@@ -23,7 +23,8 @@ class DecoderPool:
 
     Each has at most `memory_bytes` of address space, and `cpu_s` of processor time for a track.
 
-    A decoder that was interrupted in a track, or died, is killed and replaced.
+    A decoder that was interrupted in a track is killed. One that has ended, in a track or with
+    nothing to do, is replaced.
     """
 
     def __init__(
@@ -42,12 +43,24 @@ class DecoderPool:
         self._cpu_s = cpu_s
         self._idle: asyncio.Queue[Decoder] = asyncio.Queue()
         self._all: set[Decoder] = set()
-        self._replacing: set[asyncio.Task[None]] = set()
+        self._keepers: list[asyncio.Task[None]] = []
+        # Of the keepers, those whose last decoder did not come up.
+        self._failing = 0
 
     @property
     def alive(self) -> int:
         """Decoders that can work or do."""
         return sum(decoder.alive for decoder in self._all)
+
+    @property
+    def idle(self) -> int:
+        """Decoders that wait for a track."""
+        return sum(decoder.alive and decoder.idle for decoder in self._all)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a track finds a decoder: at once, or when the next one has come up."""
+        return bool(self._keepers) and (self.alive > 0 or self._failing < self._size)
 
     @property
     def confinement(self) -> dict[str, Any] | None:
@@ -59,17 +72,18 @@ class DecoderPool:
         """Start all decoders; raise Internal where one does not come up."""
         try:
             async with asyncio.TaskGroup() as starts:
-                for _ in range(self._size):
-                    starts.create_task(self._add())
+                added = [starts.create_task(self._add()) for _ in range(self._size)]
         except ExceptionGroup as group:
             await self.stop()
             raise Internal(str(group.exceptions[0])) from group
+        self._keepers = [asyncio.create_task(self._keep(task.result())) for task in added]
 
     async def stop(self) -> None:
         """Stop all decoders; those that work are killed."""
-        for task in self._replacing:
-            task.cancel()
-        await asyncio.gather(*self._replacing, return_exceptions=True)
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        self._keepers, self._failing = [], 0
         await asyncio.gather(*(decoder.stop() for decoder in self._all))
         self._all.clear()
         self._idle = asyncio.Queue()  # with them goes their memory
@@ -78,8 +92,7 @@ class DecoderPool:
     async def lease(self) -> AsyncIterator[Track]:
         """Wait for a free decoder and have it, with its memory, until the context is left."""
         decoder = await self._idle.get()
-        while not decoder.alive:  # killed from outside while it had nothing to do
-            self._replace(decoder)
+        while not decoder.alive:  # it ended while it had nothing to do; its keeper knows
             decoder = await self._idle.get()
         try:
             yield Track(decoder, self._borrowed, self._memory_bytes)
@@ -94,8 +107,6 @@ class DecoderPool:
             decoder = self._idle.get_nowait()
             if decoder.alive:
                 decoders.append(decoder)
-            else:
-                self._replace(decoder)
         try:
             yield decoders
         finally:
@@ -104,33 +115,37 @@ class DecoderPool:
     async def _give_back(self, decoder: Decoder) -> None:
         if decoder.idle and decoder.alive:
             self._idle.put_nowait(decoder)
-            return
-        try:
+        else:
             # When this is over, nothing writes to the track's memory any more.
             await decoder.kill()
-        finally:
-            self._replace(decoder)
 
-    async def _add(self) -> None:
+    async def _add(self) -> Decoder:
         decoder = await Decoder.start(
             self._front_end, self._max_duration_s, self._cpu_s, self._memory_bytes
         )
         self._all.add(decoder)
         self._idle.put_nowait(decoder)
+        return decoder
 
-    def _replace(self, decoder: Decoder) -> None:
-        task = asyncio.create_task(self._replacement(decoder))
-        self._replacing.add(task)
-        task.add_done_callback(self._replacing.discard)
+    async def _keep(self, decoder: Decoder) -> None:
+        """See to it that there is always one: this, or one in its place."""
+        while True:
+            await decoder.ended()
+            await decoder.kill()
+            self._all.discard(decoder)
+            decoder = await self._replacement()
 
-    async def _replacement(self, decoder: Decoder) -> None:
-        await decoder.kill()
-        self._all.discard(decoder)
+    async def _replacement(self) -> Decoder:
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
-                return await self._add()
+                decoder = await self._add()
             except Internal as error:
+                # The first that fails counts, until one comes up.
+                self._failing += pause_s == _FIRST_PAUSE_S
                 _LOG.error("%s Trying again in %g s.", error, pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            else:
+                self._failing -= pause_s != _FIRST_PAUSE_S
+                return decoder

@@ -5,6 +5,7 @@ Imports yt_dlp: for the child only.
 
 from __future__ import annotations
 
+import random
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +22,8 @@ from serve.sources.youtube.extract import Track
 RANGE_BYTES = 10 << 20
 #: Most bytes handed on at once.
 BLOCK_BYTES = 64 << 10
-#: Seconds before the first retry; the n-th waits n times as long.
+#: Seconds before the first retry; the n-th waits n times as long, each half more or less by chance:
+#: transfers that broke together don't come back together.
 BACKOFF_S = 0.2
 
 Open = Callable[[Request], Any]
@@ -49,12 +51,12 @@ def blocks(open_url: Open, track: Track, *, max_bytes: int, retries: int) -> Ite
             broken += 1
             if error.status < 500 or broken > retries:
                 raise
-            time.sleep(BACKOFF_S * broken)
+            time.sleep(BACKOFF_S * broken * random.uniform(0.5, 1.5))  # noqa: S311
         except TransportError:
             broken += 1
             if broken > retries:
                 raise
-            time.sleep(BACKOFF_S * broken)
+            time.sleep(BACKOFF_S * broken * random.uniform(0.5, 1.5))  # noqa: S311
 
 
 def _request(track: Track, start: int, end: int) -> Request:
