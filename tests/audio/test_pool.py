@@ -192,7 +192,7 @@ async def test_memory_of_decoders_that_are_killed_is_given_back(pool):
         for _ in range(3):
             (pid,) = decoder_pids()
             os.kill(pid, signal.SIGKILL)
-            await eventually(lambda pid=pid: pool.idle == 1 and decoder_pids() not in ([], [pid]))
+            await eventually(lambda: pool.idle == 1 and decoder_pids() not in ([], [pid]))  # noqa: B023
         assert descriptors() <= before
     finally:
         gc.enable()
