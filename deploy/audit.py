@@ -14,39 +14,19 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import Distribution, distribution
+from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from deploy.licences import forbidden, licence_of
+from deploy.needs import EXTRAS, needed
 
 ROOT = Path(__file__).parents[1]
-#: What the image is installed with.
-EXTRAS = ("redis", "otel")
 OSV = "https://api.osv.dev/v1/query"
 # Of the whole question about advisories, in seconds.
 _PATIENCE_S = 300.0
-
-
-def needed(name: str, extras: Iterable[str] = ()) -> dict[str, Distribution]:
-    """What a distribution needs to be installed, itself included, by canonical name."""
-    found: dict[str, Distribution] = {}
-    seen: set[tuple[str, frozenset[str]]] = set()
-    waiting = [(name, frozenset(extras))]
-    while waiting:
-        asked = waiting.pop()
-        if asked in seen:
-            continue
-        seen.add(asked)
-        one = found[canonicalize_name(asked[0])] = distribution(asked[0])
-        for requirement in map(Requirement, one.requires or ()):
-            marker = requirement.marker
-            if marker is None or any(marker.evaluate({"extra": e}) for e in {"", *asked[1]}):
-                waiting.append((requirement.name, frozenset(requirement.extras)))
-    return dict(sorted(found.items()))
 
 
 def bill_of_materials(parts: Mapping[str, Distribution]) -> dict[str, Any]:

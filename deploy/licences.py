@@ -15,6 +15,8 @@ from license_expression import (  # type: ignore[import-untyped]
     get_spdx_licensing,
 )
 
+from deploy.needs import EXTRAS, needed
+
 ROOT = Path(__file__).parents[1]
 NOTICES = ROOT / "THIRD_PARTY.md"
 #: Licences (SPDX) that ask for no more than a notice, or for their own files to stay free.
@@ -153,8 +155,6 @@ def notices(parts: dict[str, Distribution]) -> str:
 
 def main() -> int:
     """Write the notices."""
-    from deploy.audit import EXTRAS, needed
-
     NOTICES.write_text(notices(needed("topgenre", EXTRAS)))
     return 0
 

@@ -12,10 +12,11 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from deploy import audit, licences
+from deploy.needs import EXTRAS, needed
 from tests.deploy.osv import ADVISORY, osv
 
 ROOT = Path(__file__).parents[2]
-NEEDED = audit.needed("topgenre", audit.EXTRAS)
+NEEDED = needed("topgenre", EXTRAS)
 PARTS = {name: part for name, part in NEEDED.items() if name != "topgenre"}
 
 

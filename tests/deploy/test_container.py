@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from benchmarks.servers import free_port
-from deploy.audit import EXTRAS, needed
+from deploy.needs import EXTRAS, needed
 from serve.settings import PREFIX, Settings
 from tests.deploy import containers
 from tests.deploy.image import FILE, instructions, of_the_image
