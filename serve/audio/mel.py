@@ -80,27 +80,34 @@ class MelSpectrogram:
         return out
 
     def into(self, clips: Float32, out: Float32) -> None:
-        """Write the features of `clips` (n, clip_samples) to `out` (n, frames, mel bands)."""
-        for start in range(0, len(clips), self.batch):
-            part = clips[start : start + self.batch]
-            out[start : start + len(part)] = self._batch_of(part)
+        """Write the features of `clips` (n, clip_samples) to `out` (n, frames, mel bands).
 
-    def _batch_of(self, clips: Float32) -> Float32:
-        # The scratch has one fixed size, also for the last few clips: a matrix product may round
-        # differently for another number of rows, and a clip's numbers must not hang on its company.
-        n_fft = self.front_end.n_fft
-        views = sliding_window_view(clips, n_fft, axis=1)[:, :: self.front_end.hop_length]
-        np.multiply(views, self._window, out=self._frames[: len(clips)])
+        Raises ValueError where the frames of `out` do not follow each other in memory.
+        """
+        hop_length = self.front_end.hop_length
+        frames = sliding_window_view(clips, self.front_end.n_fft, axis=1)[:, ::hop_length]
+        for start in range(0, len(clips), self.batch):
+            part = frames[start : start + self.batch]
+            if len(part) == self.batch:
+                self._write(part, out[start : start + self.batch])
+            else:
+                # All scratch has one fixed size, also for the last few clips: a matrix product may
+                # round differently for another number of rows, and a clip's numbers must not hang
+                # on its company.
+                self._write(part, self._mel)
+                out[start : start + len(part)] = self._mel[: len(part)]
+
+    def _write(self, frames: Float32, out: Float32) -> None:
+        np.multiply(frames, self._window, out=self._frames[: len(frames)])
         # The last spectrum is let go only when there is a new one, and so its memory is what the
         # next one takes: given back to the system and had anew, it would cost more than the FFTs.
-        self._spectrum = scipy.fft.rfft(self._frames.reshape(-1, n_fft), workers=1)
+        self._spectrum = scipy.fft.rfft(self._frames.reshape(-1, self.front_end.n_fft), workers=1)
         squares = self._spectrum.view(np.float32)
         np.square(squares, out=squares)
         np.add(squares[:, ::2], squares[:, 1::2], out=self._power)
-        mel = self._mel.reshape(-1, self.front_end.n_mels)
+        mel = out.reshape(-1, self.front_end.n_mels, copy=False)
         for bins, bands, weights in self._bands:
             np.matmul(self._power[:, bins], weights, out=mel[:, bands])
-        return self._mel[: len(clips)]
 
 
 def _banded(filterbank: Float32) -> Iterator[tuple[slice, slice, Float32]]:

@@ -129,3 +129,9 @@ def test_it_writes_into_the_array_it_is_given():
     np.testing.assert_array_equal(out[1:-1], mel(CLIPS))
     assert (out[0] == -1).all()
     assert (out[-1] == -1).all()
+
+
+def test_an_array_with_gaps_is_refused():
+    out = np.zeros((8, 17, 128), np.float32)[:, :16]
+    with pytest.raises(ValueError, match="copy"):
+        MelSpectrogram(FrontEnd()).into(CLIPS[:8], out)
