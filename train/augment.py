@@ -24,7 +24,7 @@ class Augmentation:
     """points between which the equaliser is interpolated, over all bands"""
     shift_bands: int = 2
     """most bands up or down"""
-    low_pass: float = 0.15
+    low_pass: float = 0.3
     """share of clips whose bands above a random one are emptied, as in low-rate sources"""
     low_pass_from: float = 0.6
     """lowest such band, as a share of the bands (0.6: about 3.6 kHz of 11 kHz)"""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from itertools import cycle, islice
 
 import numpy as np
+import scipy.fft
 import scipy.signal
 from numpy.typing import NDArray
 
@@ -20,7 +21,7 @@ Float64 = NDArray[np.float64]
 Rng = np.random.Generator
 
 #: Clips of the random family in a run.
-CLIPS = 400
+CLIPS = 1600
 
 
 def training(front_end: FrontEnd, seed: int, clips: int = CLIPS) -> Float32:
@@ -60,16 +61,18 @@ def named(rate: int, seconds: float = 10.0) -> dict[str, Float32]:
 
 def _noise(rng: Rng, rate: int, length: int) -> Float64:
     """Noise between brown and slightly blue, half of it cut off below or above."""
-    hz = np.maximum(np.fft.rfftfreq(length, 1.0 / rate), 10.0)
+    # A clip is a piece of more, so that it may have what is slower than itself.
+    whole = 8 * length
+    hz = np.fft.rfftfreq(whole, 1.0 / rate)
     # An amplitude of hz^0 is white, hz^-0.5 pink, hz^-1 brown.
-    gain = hz ** rng.uniform(-1.1, 0.3)
+    gain = np.maximum(hz, _log_uniform(rng, 0.1, 30.0)) ** rng.uniform(-1.3, 0.3)
     order = rng.uniform(1.0, 8.0)
     if rng.random() < 0.5:
-        gain /= 1.0 + (_log_uniform(rng, 30.0, 4000.0) / hz) ** order
+        gain /= 1.0 + (_log_uniform(rng, 30.0, 4000.0) / np.maximum(hz, 1.0)) ** order
     if rng.random() < 0.5:
         gain /= 1.0 + (hz / _log_uniform(rng, 200.0, 10_000.0)) ** order
-    shaped = np.fft.irfft(gain * np.fft.rfft(rng.standard_normal(length)), length)
-    return _scaled(shaped)
+    shaped = scipy.fft.irfft(gain * scipy.fft.rfft(rng.standard_normal(whole)), whole)
+    return _scaled(shaped[:length])
 
 
 def _tones(rng: Rng, rate: int, length: int) -> Float64:
@@ -93,12 +96,12 @@ def _chirp(rng: Rng, rate: int, length: int) -> Float64:
 
 
 def _clicks(rng: Rng, rate: int, length: int) -> Float64:
-    """Clicks of one kind, in step or at random times."""
-    every = rate / _log_uniform(rng, 1.0, 30.0)
+    """Clicks of one kind, in step or at random times, so few as a clock's or many as a fire's."""
+    every = rate / _log_uniform(rng, 1.0, 1000.0)
     number = int(length / every) + 1
     at = np.arange(number) * every if rng.random() < 0.5 else length * rng.random(number)
     impulses = np.zeros(length)
-    impulses[at.astype(int) % length] = rng.uniform(0.3, 1.0, number)
+    impulses[at.astype(int) % length] = rng.random(number) ** rng.uniform(0.2, 4.0)
     decay = np.arange(round(0.02 * rate)) / (rate * _log_uniform(rng, 1e-4, 4e-3))
     click = np.exp(-decay) * rng.standard_normal(len(decay))
     return _hissing(rng, scipy.signal.fftconvolve(impulses, click)[:length])
@@ -125,7 +128,7 @@ def _silence(_: Rng, rate: int, length: int) -> Float64:
 
 def _speech(rng: Rng, rate: int, length: int) -> Float64:
     """A voice, as nobody's as can be."""
-    pitch, pace = _log_uniform(rng, 75.0, 300.0), rng.uniform(2.5, 7.0)
+    pitch, pace = _log_uniform(rng, 75.0, 500.0), rng.uniform(1.5, 7.0)
     return _hissing(rng, _voice(rng, rate, length, float(pitch), pace))
 
 
