@@ -7,6 +7,7 @@ import pytest
 
 from serve.audio.mel import Float32
 from train.calibration import best_temperature, tempered
+from train.measures import reliability
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,24 @@ def test_it_is_fitted_after_the_mean_over_clips() -> None:
     # Two clips that contradict each other are together as unsure as the labels are.
     clips = np.array([[0.99, 0.01], [0.01, 0.99]], np.float32)
     assert 0.2 <= best_temperature([Said(0, clips), Said(1, clips)]) <= 5.0
+
+
+def test_of_temperatures_as_likely_the_best_calibrated_is_taken() -> None:
+    said = answers(200, 1.5, seed=3)
+    labels = np.array([answer.label for answer in said])
+
+    def loss_and_error(temperature: float) -> tuple[float, float]:
+        tracks = np.concatenate([tempered(answer.probabilities, temperature) for answer in said])
+        loss = -np.log(tracks[np.arange(len(labels)), labels]).mean()
+        return float(loss), float(
+            np.mean([reliability(tracks, labels, n).ece for n in (7, 10, 15)])
+        )
+
+    tried = {temperature: loss_and_error(temperature) for temperature in np.arange(0.4, 1.2, 0.01)}
+    likeliest = min(tried, key=lambda temperature: tried[temperature][0])
+    loss, error = loss_and_error(best_temperature(said))
+    assert error < tried[likeliest][1]
+    assert loss < tried[likeliest][0] + 0.05
 
 
 def test_tempering_keeps_order_and_sum() -> None:
