@@ -27,7 +27,7 @@ img { max-width: 100%; height: auto; display: block; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .3rem .8rem; border-bottom: 1px solid #d8dee4; }
-th.n, td.n { text-align: right; } td { overflow-wrap: anywhere; }
+th.n, td.n { text-align: right; } td + td { overflow-wrap: anywhere; }
 .note { color: #57606a; } .warning { border-left: 4px solid #d55e00; padding-left: .8rem; }
 """
 _FLATTERING = {
@@ -59,7 +59,8 @@ def page(run: Run, result: Evaluation, changed: Sequence[Changed] = ()) -> str:
         _section(
             "Reliability",
             "On the dashed line confidence is what it says. ECE: expected calibration error, the "
-            "mean gap between confidence and accuracy over ten bins.",
+            "mean gap between confidence and accuracy over ten bins. The exported model has a "
+            "temperature, which closes most of the tracks' gap.",
             _image(figures.reliability([("tracks", tracks), ("clips", _clips(result))]), "ECE"),
         ),
         _section(
@@ -189,6 +190,8 @@ def _made(run: Run) -> str:
 
 
 def _flat(name: str, value: Any) -> list[list[str]]:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        value = {str(number): inner for number, inner in enumerate(value, start=1)}
     if isinstance(value, dict):
         return [row for key, inner in value.items() for row in _flat(f"{name}.{key}", inner)]
     return [[name, str(value)]]
