@@ -81,6 +81,8 @@ def _equaliser(rng: Rng, clips: int, bands: int, how: Augmentation) -> Float32:
 def _mixup(rng: Rng, mel_db: Float32, targets: Float32, alpha: float) -> tuple[Float32, Float32]:
     share = rng.beta(alpha, alpha, len(mel_db)).astype(np.float32)
     share = np.maximum(share, 1.0 - share)
+    # What is no music stays as it is: of anything mixed in, a teacher would make music.
+    share[np.ptp(targets, axis=1) == 0.0] = 1.0
     other = rng.permutation(len(mel_db))
     # Clips are brought to the same peak first: a share of a quiet clip would not be heard.
     level = mel_db - mel_db.max(axis=(1, 2), keepdims=True)

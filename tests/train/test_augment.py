@@ -67,3 +67,15 @@ def test_low_pass_empties_upper_bands_only(batch: tuple[Float32, Float32]) -> No
     kept = int(0.6 * 128)
     np.testing.assert_array_equal(mel_db[:, :, :kept], batch[0][:, :, :kept])
     assert (mel_db[:, :, -1] < -200.0).all()
+
+
+def test_what_is_no_music_is_not_mixed_with_any(batch: tuple[Float32, Float32]) -> None:
+    mel_db, targets = batch
+    targets = targets.copy()
+    targets[::2] = 1.0 / targets.shape[1]
+    rng = np.random.default_rng(0)
+    mixed, said = augment(rng, mel_db, targets, replace(OFF, mixup=0.4))
+    np.testing.assert_array_equal(said[::2], targets[::2])
+    level = mel_db - mel_db.max(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(mixed[::2], level[::2], atol=1e-4)
+    assert (said[1::2] != targets[1::2]).any(axis=1).sum() > 1
