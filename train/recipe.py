@@ -34,7 +34,7 @@ class Recipe:
     label_smoothing: float = 0.1
     renditions: float = 0.5
     """share of clips that are of a rendition, where their track has any"""
-    not_music: float = 0.04
+    not_music: float = 0.08
     """share of clips that are a sound that is no music, each genre as likely; 0 for none"""
     base_rate: float = 0.15
     """share of each step that the base's weights take, where the network has one"""

@@ -21,7 +21,7 @@ Float64 = NDArray[np.float64]
 Rng = np.random.Generator
 
 #: Clips of the random family in a run.
-CLIPS = 1600
+CLIPS = 4000
 
 
 def training(front_end: FrontEnd, seed: int, clips: int = CLIPS) -> Float32:
@@ -65,7 +65,8 @@ def _noise(rng: Rng, rate: int, length: int) -> Float64:
     whole = 8 * length
     hz = np.fft.rfftfreq(whole, 1.0 / rate)
     # An amplitude of hz^0 is white, hz^-0.5 pink, hz^-1 brown.
-    gain = np.maximum(hz, _log_uniform(rng, 0.1, 30.0)) ** rng.uniform(-1.3, 0.3)
+    slope = rng.choice([rng.uniform(-1.3, 0.3), -1.0, -0.5, 0.0])
+    gain = np.maximum(hz, _log_uniform(rng, 0.1, 30.0)) ** slope
     order = rng.uniform(1.0, 8.0)
     if rng.random() < 0.5:
         gain /= 1.0 + (_log_uniform(rng, 30.0, 4000.0) / np.maximum(hz, 1.0)) ** order
