@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _export(options: argparse.Namespace, console: Console) -> None:
     # TensorFlow takes seconds to load: only when there is something to do.
-    from export import card, convert, graph, parity, robust, session
+    from export import card, convert, graph, page, parity, robust, session
     from train import runs
     from train.fit import predictor
 
@@ -85,7 +85,7 @@ def _export(options: argparse.Namespace, console: Console) -> None:
     about = card.make_card(run, valid, heard, calibration)
     convert.describe(model, about)
     seconds = session.seconds_for(predict, parity.probe(run.front_end, table[-1].clips))
-    measured = card.Measured(
+    measured = page.Measured(
         valid=valid,
         calibration=calibration,
         heard=heard,
@@ -95,7 +95,7 @@ def _export(options: argparse.Namespace, console: Console) -> None:
         seconds=seconds,
         variants=_variants(run, model, measurable, data, valid, seconds),
     )
-    _write(options.out, model.SerializeToString(), card.page(about, model, measured))
+    _write(options.out, model.SerializeToString(), page.markdown(about, model, measured))
     console.print(
         f"[green]wrote[/green] {options.out}: valid tracks {valid.track_accuracy:.1%}, clips "
         f"{valid.clip_accuracy:.1%}; {table[-1].clips} clips in {seconds * 1e3:.0f} ms",

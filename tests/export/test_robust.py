@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from export.card import _changed, _sounds
+from export.page import _changed, _sounds
 from export.robust import sounds
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import Float32

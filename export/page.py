@@ -1,0 +1,259 @@
+"""The model's card as a page beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import onnx
+
+from export.calibrate import Calibration
+from export.graph import node_counts, parameters
+from export.lineage import Teacher
+from export.listen import Heard
+from export.parity import Difference
+from export.robust import Sound
+from export.variants import Variant
+from serve.audio.frontend import FrontEnd
+from serve.inference.card import INPUT, OUTPUT, ModelCard
+from train.evaluate import Scores
+from train.robustness import Changed
+
+_GTZAN = (
+    *("blues", "classical", "country", "disco", "hiphop"),
+    *("jazz", "metal", "pop", "reggae", "rock"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured of the exported file."""
+
+    valid: Scores
+    calibration: Calibration | None
+    heard: list[Heard]
+    changed: list[Changed]
+    sounds: list[Sound]
+    parity: list[Difference]
+    seconds: float
+    """of a call with the largest batch of `parity`"""
+    variants: list[Variant]
+
+
+def markdown(card: ModelCard, model: onnx.ModelProto, measured: Measured) -> str:
+    """The card as Markdown."""
+    parts = [
+        f"# {card.name} {card.version}",
+        _about(card, model),
+        "## What it was trained on",
+        _training(card),
+        "## How well it does",
+        _measured_on(card),
+        _scores(card, measured.valid),
+        _calibration(measured.calibration),
+        _heard(measured.heard),
+        _changed(measured.changed),
+        _sounds(measured.sounds),
+        "## What goes in and comes out",
+        _front_end(card),
+        "## The file",
+        _file(card, model, measured.parity, measured.seconds),
+        _variants(measured.variants),
+        "## Limits",
+        _limits(card),
+        "## Licence",
+        card.licence,
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+_GTZAN_LIMITS = """\
+- The genres are what GTZAN's collector heard in 2000 to 2001, mostly in Western music, and several
+  of them are a handful of artists. A split of tracks by chance would show some 20 points more than
+  one that keeps artists on one side, and mean less."""
+_LIMITS = """\
+- It knows its genres only: anything else gets the nearest of them. Speech, noise and silence are
+  not recognised as such.
+- The validation tracks were looked at while the recipe was chosen, so their scores flatter a
+  little. Of 200 tracks one standard error is 3 points."""
+
+
+def _about(card: ModelCard, model: onnx.ModelProto) -> str:
+    return (
+        f"A convolutional network of {parameters(model):,} parameters that gives each "
+        f"{_clip_s(card):g} s clip of music the probabilities of {len(card.genres)} genres: "
+        f"{', '.join(card.genres)}. A track's are the mean of its clips'."
+    )
+
+
+def _limits(card: ModelCard) -> str:
+    return f"{_GTZAN_LIMITS}\n{_LIMITS}" if card.genres == _GTZAN else _LIMITS
+
+
+def _training(card: ModelCard) -> str:
+    training = card.training
+    tracks = ", ".join(f"{number} {split}" for split, number in training["tracks"].items())
+    recipe = training["recipe"]
+    about = training["about"] or "Data without a name"
+    return (
+        f"{about}. Made from {training['data']}; split {training['split']}; tracks: {tracks}. Only "
+        f"the train tracks were fitted: {recipe['epochs']} epochs of {recipe['clips_per_track']} "
+        f"random clips of each, seed {recipe['seed']}, with mixup, random contrast, equaliser, "
+        "band shift, low-pass, noise floor and masks; the weights are a moving average over the "
+        f"last steps. {_taught(card)}No epoch was chosen by the validation tracks. Digest of the "
+        f"data: `{training['data_sha256']}`."
+    )
+
+
+def _taught(card: ModelCard) -> str:
+    of = [Teacher(**teacher) for teacher in card.training["teachers"]]
+    if not of:
+        return ""
+    named = "; ".join(
+        f"`{t.name}` of {t.parameters:,} parameters, {t.track_accuracy:.1%} of valid tracks right"
+        + (f", built on `{t.base}`" if t.base else "")
+        for t in of
+    )
+    share = card.training["recipe"]["teacher_share"]
+    refitted = ", each refitted with the validation tracks too" if _is_refit(card) else ""
+    return f"{share:.0%} of the targets are what {len(of)} earlier runs said{refitted} ({named}). "
+
+
+def _measured_on(card: ModelCard) -> str:
+    if not _is_refit(card):
+        return ""
+    return (
+        f"What follows, down to the sounds that are no music, was measured of "
+        f"`{card.scores['measured_on']}`: the same recipe on the train tracks alone. The weights "
+        "here were then trained by it on the train and validation tracks together, which leaves "
+        "no track to measure them on. They have more to go by, so they should do no worse; nobody "
+        "has seen them do better."
+    )
+
+
+def _is_refit(card: ModelCard) -> bool:
+    return "measured_on" in card.scores
+
+
+def _scores(card: ModelCard, valid: Scores) -> str:
+    recalls = (f"{valid.recall[g]:.0%}" if g in valid.recall else "-" for g in card.genres)
+    return _table(
+        f"On the {valid.tracks} validation tracks, from the training data's own spectrograms: "
+        f"**{valid.track_accuracy:.1%} of tracks**, {valid.clip_accuracy:.1%} of {valid.clips} "
+        "clips. Rows are genres, columns are answers:",
+        ["", *card.genres, "right"],
+        (
+            [genre, *map(str, row), recall]
+            for genre, row, recall in zip(card.genres, valid.confusion, recalls, strict=True)
+        ),
+    )
+
+
+def _heard(heard: list[Heard]) -> str:
+    if not heard:
+        return "Not measured on audio files."
+    return _table(
+        "On audio files that were not trained on, through the server's signal path, beside the "
+        "same tracks' training spectrograms:",
+        ["split", "sample rate", "tracks", "right tracks", "right clips", "tracks, spectrograms"],
+        (
+            [
+                h.split,
+                f"{h.source_hz:,} Hz",
+                str(h.audio.tracks),
+                f"{h.audio.track_accuracy:.1%}",
+                f"{h.audio.clip_accuracy:.1%}",
+                f"{h.spectrograms.track_accuracy:.1%}" if h.spectrograms else "-",
+            ]
+            for h in heard
+        ),
+    )
+
+
+def _calibration(calibration: Calibration | None) -> str:
+    if calibration is None:
+        return "Its probabilities are as training left them: not calibrated, and rather too low."
+    return (
+        f"A temperature of {calibration.temperature:.2f} is in the weights, fitted to the same "
+        "validation tracks. With it the expected calibration error of a track's probability (ten "
+        f"bins) is {calibration.error_after:.3f}, without it {calibration.error_before:.3f}."
+    )
+
+
+def _variants(variants: list[Variant]) -> str:
+    if not variants:
+        return ""
+    return _table(
+        "In smaller arithmetic, on the validation tracks and two CPU threads (fp16 is for GPUs):",
+        ["", "KiB", "right tracks", "right clips", "428 clips"],
+        (
+            [
+                v.name,
+                str(v.kilobytes),
+                f"{v.track_accuracy:.1%}",
+                f"{v.clip_accuracy:.1%}",
+                f"{v.seconds * 1e3:.0f} ms",
+            ]
+            for v in variants
+        ),
+    )
+
+
+def _changed(changed: list[Changed]) -> str:
+    if not changed:
+        return ""
+    return _table(
+        f"The same for {changed[0].tracks} validation tracks whose audio was changed on its way: "
+        "how many have another first genre than before, and how many are right.",
+        ["change", "other genre", "right before", "right after"],
+        (
+            [
+                c.change,
+                f"{c.moved} ({c.moved / c.tracks:.1%})",
+                str(c.right_before),
+                str(c.right),
+            ]
+            for c in changed
+        ),
+    )
+
+
+def _sounds(sounds: list[Sound]) -> str:
+    return _table(
+        "What it says of ten seconds of what is no music:",
+        ["sound", "first genre", "confidence"],
+        ([s.name, s.genre, f"{s.confidence:.0%}"] for s in sounds),
+    )
+
+
+def _front_end(card: ModelCard) -> str:
+    return _table(
+        f"`{INPUT}`: float32 (clips, frames, mel bands), mel power. `{OUTPUT}`: float32 (clips, "
+        f"{len(card.genres)}). Logarithm, level and softmax are in the graph; a clip's level plays "
+        "no part.",
+        ["front end", ""],
+        ([name, str(value)] for name, value in card.front_end.items()),
+    )
+
+
+def _file(card: ModelCard, model: onnx.ModelProto, parity: list[Difference], seconds: float) -> str:
+    nodes = ", ".join(f"{number} {kind}" for kind, number in node_counts(model).items())
+    versions = ", ".join(f"{name} {v}" for name, v in card.training["versions"].items())
+    return _table(
+        f"Opset {card.training['opset']}; {sum(node_counts(model).values())} nodes: {nodes}. Made "
+        f"with {versions}. {parity[-1].clips} clips took {seconds * 1e3:.0f} ms on two CPU threads "
+        "where it was exported.",
+        ["clips", "largest difference of a probability from TensorFlow", "same genre"],
+        ([str(d.clips), f"{d.largest:.1e}", f"{d.same_genre:.0%}"] for d in parity),
+    )
+
+
+def _clip_s(card: ModelCard) -> float:
+    return round(FrontEnd.from_dict(card.front_end).clip_s, 3)
+
+
+def _table(about: str, head: list[str], rows: Iterable[list[str]]) -> str:
+    def line(cells: list[str]) -> str:
+        return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells)
+
+    return "\n".join([about, "", line(head), "|" + "---|" * len(head), *map(line, rows)])
