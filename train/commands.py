@@ -205,7 +205,7 @@ def _refit(options: argparse.Namespace) -> tuple[Dataset, Run]:
     dataset = refit.joined(_data_of(known, options.cache))
     recipe = refit.recipe_of(known, dataset, options.teachers)
     folder, about = runs.new_folder(options.runs), known.config["data"]["about"]
-    hardware, of = hardware_of(options), refit.pinned(known)
+    hardware, of = hardware_of(options), Pinned.of(known.checkpoint)
     return dataset, runs.start(folder, recipe, dataset, about, hardware, known.audio, of)
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from serve.audio.frontend import FrontEnd
-from train import gtzan, plan, recovered, splits
+from train import audio_files, gtzan, plan, recovered, splits
 from train.dataset import NO_SPLIT, Dataset, is_dataset
 from train.errors import DataError
 from train.plan import Plan, Prepared
@@ -94,7 +94,7 @@ def _build(source: Source, advance: Advance) -> Dataset:
         if is_dataset(out):
             return Dataset.load(out)
         return recovered.build(source.folder, out, front_end, given, advance, renditions)
-    listing = gtzan.find(source.folder)
+    listing = audio_files.find(source.folder)
     if given is None and (source.folder / "tracks.csv").is_file():
         given = splits.read(source.folder / "tracks.csv")
     parts = [file.path for file in listing.files]
@@ -111,7 +111,7 @@ def _renditions(source: Source) -> Renditions | None:
     # Of a folder's own audio the track itself is the one as it is.
     own = source.audio.resolve() == source.folder.resolve()
     kinds = tuple(kind for kind in RENDITIONS if not (own and kind == AS_IT_IS))
-    return Renditions(gtzan.find(source.audio), kinds)
+    return Renditions(audio_files.find(source.audio), kinds)
 
 
 def _key(

@@ -12,7 +12,7 @@ from serve.audio.features import FeatureStream
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import MelSpectrogram
 from serve.errors import TopgenreError
-from train import gtzan
+from train import audio_files
 from train.data import Source
 from train.dataset import Float32, is_dataset
 from train.errors import DataError
@@ -56,7 +56,7 @@ def files(folder: Path, of_track: Splits) -> list[HeardFile]:
     """The folder's files of the splits `HEARD`; those without a split are left out."""
     return [
         HeardFile(file.track, file.genre, of_track[file.track], file.path)
-        for file in gtzan.find(folder).files
+        for file in audio_files.find(folder).files
         if of_track.get(file.track) in HEARD
     ]
 

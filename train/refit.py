@@ -14,7 +14,6 @@ from pathlib import Path
 from train import distil
 from train.dataset import Dataset
 from train.errors import DataError
-from train.pinned import Pinned
 from train.recipe import Recipe
 from train.runs import Run
 
@@ -39,8 +38,3 @@ def recipe_of(run: Run, data: Dataset, teachers: Sequence[Path] | None) -> Recip
         raise DataError(f"{run.folder} had {wants} teachers, so must its refit: not {len(pinned)}")
     distil.teachers(pinned, data)
     return replace(run.recipe, teachers=pinned)
-
-
-def pinned(run: Run) -> Pinned:
-    """What is noted of the run that is refitted."""
-    return Pinned.of(run.checkpoint)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from serve.audio.frontend import FrontEnd
+from train.audio_files import AudioFile, Listing
 from train.codecs import Encoding, coded
 from train.dataset import Float32, relative_db
 from train.errors import DataError
-from train.gtzan import AudioFile, Listing
 from train.spectrogram import TrackSpectrogram, read_mono
 from train.tracks import Track
 from train.writer import DatasetWriter
