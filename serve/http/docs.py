@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 
-# Made by deploy/vendor-swagger-ui; `page.html` and `start.js` are ours.
-_FILES = Path(__file__).parent / "swagger"
+from serve.http.files import PageFiles
 
-
-async def docs(_: Request) -> Response:
-    """The page."""
-    return FileResponse(_FILES / "page.html", headers={"Cache-Control": "no-cache"})
-
+# Made by deploy/vendor.py; `page.html` and `start.js` are ours.
+_SWAGGER = PageFiles(Path(__file__).parent / "swagger", "page.html")
 
 #: The page and its files: what a browser gets, no part of the API.
 DOCS_ROUTES = [
-    Route("/docs", docs),
-    Mount("/web/docs", StaticFiles(directory=_FILES)),
+    Route("/docs", _SWAGGER.page),
+    Route("/web/docs/{version}/{name:path}", _SWAGGER.file),
 ]

@@ -1,8 +1,7 @@
-"""The page's files as they are served, links checked as typed, and what `include` adds."""
+"""The page's words, links checked as typed, and what `include` adds."""
 
 import base64
 import gzip
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -13,71 +12,12 @@ import serve.http
 from tests.http.test_predict import multipart, stream
 
 WEB = Path(serve.http.__file__).parent / "web"
-FILES = sorted(path.relative_to(WEB).as_posix() for path in WEB.rglob("*") if path.is_file())
-#: What each kind may cost on the way to an answer, packed; first paint has a test of its own.
-MOST_BYTES = 60_000
 
 
 @pytest.fixture
 def client(server):
     with server.client() as client:
         yield client
-
-
-@pytest.fixture
-def version(client):
-    return re.search(r"web/([0-9a-f]{16})/app\.js", client.get("/").text)[1]
-
-
-def test_the_page(client):
-    response = client.get("/")
-    assert response.status_code == 200
-    assert response.headers["content-type"] == "text/html; charset=utf-8"
-    assert response.headers["cache-control"] == "no-cache"
-    assert "{version}" not in response.text
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_files_come_packed_typed_and_for_good(client, version, name):
-    response = client.get(f"/web/{version}/{name}")
-    assert response.status_code == 200
-    assert response.headers["content-encoding"] == "gzip"
-    assert "immutable" in response.headers["cache-control"]
-    assert int(response.headers["content-length"]) < MOST_BYTES
-    kinds = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-    assert response.headers["content-type"].startswith(kinds.get(Path(name).suffix, ""))
-    if name != "index.html":
-        assert response.content == (WEB / name).read_bytes()
-
-
-def test_who_can_not_unpack_gets_it_plain(client, version):
-    packed = client.get(f"/web/{version}/app.js")
-    plain = client.get(f"/web/{version}/app.js", headers={"Accept-Encoding": "identity"})
-    assert "content-encoding" not in plain.headers
-    assert plain.content == packed.content
-    assert "accept-encoding" in plain.headers["vary"].lower()
-
-
-def test_what_has_not_changed_is_not_sent_again(client):
-    first = client.get("/")
-    again = client.get("/", headers={"If-None-Match": first.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
-    other = client.get("/", headers={"If-None-Match": 'W/"other"'})
-    assert other.status_code == 200
-
-
-def test_an_old_version_is_not_kept(client, version):
-    assert version != "0" * 16
-    response = client.get(f"/web/{'0' * 16}/app.js")
-    assert response.status_code == 200
-    assert response.headers["cache-control"] == "no-cache"
-
-
-@pytest.mark.parametrize("name", ["nothing.js", "..%2fpage.py", "..%2f..%2fapp.py", "vendor", ""])
-def test_nothing_else_is_served(client, version, name):
-    response = client.get(f"/web/{version}/{name}")
-    assert response.status_code == 404
-    assert response.json()["code"] == "not_found"
 
 
 def test_the_page_has_no_words_of_its_own():
@@ -88,17 +28,6 @@ def test_the_page_has_no_words_of_its_own():
     assert words == ["topgenre"]
     assert " style=" not in body
     assert not re.search(r"\son\w+=", body)
-
-
-def test_the_library_is_npms():
-    record = json.loads((WEB / "vendor" / "versions.json").read_text())
-    for package in record.values():
-        assert package["integrity"].startswith("sha512-")
-        for name, digest in package["files"].items():
-            assert hashlib.sha256((WEB / "vendor" / name).read_bytes()).hexdigest() == digest
-    named = {name for package in record.values() for name in package["files"]}
-    assert named == {p.name for p in (WEB / "vendor").iterdir()} - {"versions.json"}
-    assert "MIT" in (WEB / "vendor" / "uplot.LICENSE").read_text()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from serve.errors import BadUrl, NotYouTube, Playlist, TopgenreError
-from serve.sources.youtube.url import MAX_LENGTH, video_id
+from serve.sources.youtube.url import MAX_LENGTH, video_id, watch_url
 
 ID = "dQw4w9WgXcQ"
 W = f"https://www.youtube.com/watch?v={ID}"
@@ -230,6 +230,7 @@ def test_link_to_a_video(text: str) -> None:
 @pytest.mark.parametrize("other", OTHER_IDS)
 def test_any_legal_id(other: str) -> None:
     assert video_id(f"https://youtu.be/{other}") == other
+    assert video_id(watch_url(other)) == other
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from serve.errors import (
 )
 from serve.sources.youtube.fence import allowed
 from serve.sources.youtube.job import Job, YouTubeOptions
+from serve.sources.youtube.url import watch_url
 
 #: Longest title handed on, in characters; YouTube's own limit is 100.
 MAX_TITLE = 300
@@ -119,8 +120,7 @@ def extract(ydl: YoutubeDL, job: Job) -> Track:
     Raises TooLong, TooBig, Live, Upcoming, Paid, Unavailable, Extractor, YouTubeError, or what
     yt-dlp raises (see `failures.classify`).
     """
-    url = f"https://www.youtube.com/watch?v={job.video_id}"
-    raw = ydl.extract_info(url, download=False, process=False)
+    raw = ydl.extract_info(watch_url(job.video_id), download=False, process=False)
     duration_s = _check(raw, job)
     info = ydl.process_ie_result(raw, download=False)
     media = (info.get("requested_formats") or [info])[0]

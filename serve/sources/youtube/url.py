@@ -1,4 +1,4 @@
-"""The grammar of YouTube links: text that a person pasted to the id of one video.
+"""The grammar of YouTube links: text that a person pasted to the id of one video, and back.
 
 Pure: no network, no yt-dlp. Nothing of the text but the eleven characters of the id goes on from
 here, so that whatever else a link may hold can do no harm.
@@ -67,6 +67,11 @@ def video_id(text: str) -> str:
     if host in SHORT_HOSTS:
         return _id(segments)
     return _from_site(segments, parts["query"] or "")
+
+
+def watch_url(video_id: str) -> str:
+    """The link of a video's own page, by its id."""
+    return f"https://www.youtube.com/watch?v={video_id}"
 
 
 def _host(scheme: str | None, authority: str) -> str:

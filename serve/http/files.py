@@ -1,0 +1,99 @@
+"""A page and its files as browsers get them: packed, and kept there until they change."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+# Stands in the page where its files' version goes.
+_VERSION = b"{version}"
+_FOREVER = "public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file as it is sent: plain for those who can't unpack it, and packed."""
+
+    media_type: str
+    plain: bytes
+    packed: bytes
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """Every file by its path in the folder; another version when one of them is another."""
+
+    version: str
+    files: dict[str, _File]
+
+
+class PageFiles:
+    """The endpoints of a page and of the files of its folder, which are read when first asked for.
+
+    The files' route has a `version` and a `name`.
+    """
+
+    def __init__(self, folder: Path, page: str) -> None:
+        self._path = folder
+        self._page = page
+        self._folder: _Folder | None = None
+
+    async def page(self, request: Request) -> Response:
+        """The page: small, and asked for anew each time."""
+        folder = await self._read()
+        return _sent(request, folder.files[self._page], "no-cache")
+
+    async def file(self, request: Request) -> Response:
+        """One of the folder's files, under an address that names their version."""
+        folder = await self._read()
+        file = folder.files.get(request.path_params["name"])
+        if file is None:
+            raise HTTPException(404)
+        # A page from before an upgrade may still ask; what it gets must not be kept as that.
+        current = request.path_params["version"] == folder.version
+        return _sent(request, file, _FOREVER if current else "no-cache")
+
+    async def _read(self) -> _Folder:
+        if self._folder is None:
+            # Megabytes to pack: nobody else's request has to wait for that.
+            self._folder = await asyncio.to_thread(_packed, self._path, self._page)
+        return self._folder
+
+
+def _packed(folder: Path, page: str) -> _Folder:
+    contents = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    version = hashlib.sha256(b"".join(contents.values())).hexdigest()[:16]
+    contents[page] = contents[page].replace(_VERSION, version.encode())
+    return _Folder(version, {name: _file(name, content) for name, content in contents.items()})
+
+
+def _file(name: str, content: bytes) -> _File:
+    kind = mimetypes.guess_type(name)[0] or "text/plain"
+    if kind.startswith("text/"):
+        kind += "; charset=utf-8"
+    packed = gzip.compress(content, mtime=0)
+    # Weak: packed or not, it is the same.
+    return _File(kind, content, packed, f'W/"{hashlib.sha256(content).hexdigest()[:32]}"')
+
+
+def _sent(request: Request, file: _File, caching: str) -> Response:
+    headers = {"Cache-Control": caching, "ETag": file.etag, "Vary": "Accept-Encoding"}
+    if file.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+        return Response(file.packed, headers=headers, media_type=file.media_type)
+    return Response(file.plain, headers=headers, media_type=file.media_type)
