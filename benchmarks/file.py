@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from benchmarks import ffmpeg
 from benchmarks.clients import Request, post
 from benchmarks.goals import Result, times_ms
-from benchmarks.media import CONTAINERS, track
+from benchmarks.media import files
 from benchmarks.servers import topgenre
 
 _RATE = 22_050
@@ -17,11 +15,9 @@ _RATE = 22_050
 
 def measure(runs: int = 10, *, seconds: float = 600.0) -> Iterator[Result]:
     """Answers' wall time over that of `ffmpeg -i FILE -ac 1 -ar 22050 -f null -`."""
-    with topgenre() as server, tempfile.TemporaryDirectory() as folder:
-        for container in CONTAINERS:
-            path = Path(folder, f"track.{container}")
-            path.write_bytes(track(seconds, container))
-            request = Request.raw(track(seconds, container))
+    with topgenre() as server, files(seconds) as paths:
+        for container, path in paths.items():
+            request = Request.raw(path.read_bytes())
             taken = times_ms(
                 {
                     "ours ms": lambda request=request: post(server.port, request),  # type: ignore[misc]

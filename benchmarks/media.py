@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -26,3 +30,13 @@ def track(seconds: float, container: str) -> bytes:
     tone = np.sin(2 * np.pi * 220.0 * t) + np.sin(2 * np.pi * 331.0 * t) / 2
     mono = 0.2 * tone * (0.4 + beat) + 0.05 * beat * rng.standard_normal(len(t))
     return encode(np.stack([mono, 0.9 * mono]).astype(np.float32), _ENCODINGS[container])
+
+
+@contextmanager
+def files(seconds: float) -> Iterator[dict[str, Path]]:
+    """The track as a file in each of the containers, by container; they are gone in the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {container: Path(folder, f"track.{container}") for container in CONTAINERS}
+        for container, path in paths.items():
+            path.write_bytes(track(seconds, container))
+        yield paths

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks import ffmpeg
 from benchmarks.clients import Request, post
 from benchmarks.goals import Result, times_ms
-from benchmarks.media import CONTAINERS, track
+from benchmarks.media import files
 from benchmarks.servers import topgenre
 
 _WAV_RATE = 44_100
@@ -29,11 +29,9 @@ def measure(runs: int = 3, *, seconds: float = 600.0) -> Iterator[Result]:
     except ImportError:
         yield Result("the old way, of ours", None, note="TensorFlow (extra: train) is missing")
         return
-    with topgenre() as server, tempfile.TemporaryDirectory() as folder:
-        for container in CONTAINERS:
-            path = Path(folder, f"track.{container}")
-            path.write_bytes(track(seconds, container))
-            request = Request.raw(track(seconds, container))
+    with topgenre() as server, files(seconds) as paths:
+        for container, path in paths.items():
+            request = Request.raw(path.read_bytes())
             taken = times_ms(
                 {
                     "old way ms": lambda path=path: classify(path, network),  # type: ignore[misc]

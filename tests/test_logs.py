@@ -21,17 +21,7 @@ KEY, ENTRY = new_key("phone")
 
 
 @pytest.fixture
-def root():
-    """The root logger, given back as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield root
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
-@pytest.fixture
-def log(root, capsys):
+def log(capsys):
     """Configure logs, say something, and have what was written."""
 
     def write(settings, *message, level=logging.INFO, **extra):
