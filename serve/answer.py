@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from serve.audio.picture import MelPicture
+from serve.errors import TopgenreError
 from serve.inference.aggregate import Verdict
 
 Stage = Literal["accepted", "found", "downloading", "listening", "classifying"]
@@ -41,3 +42,5 @@ class Answer:
 
 
 OnProgress = Callable[[Progress], None]
+#: how a track's way ends
+Outcome = Answer | TopgenreError

@@ -17,9 +17,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
-from serve.answer import Answer as Answer
-from serve.answer import OnProgress
-from serve.answer import Progress as Progress
+from serve.answer import Answer, OnProgress, Progress
 from serve.audio.features import FeatureStream
 from serve.audio.frontend import FrontEnd
 from serve.audio.pool import DecoderPool

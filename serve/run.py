@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from serve.answer import Answer, OnProgress, Progress, Stage
+from serve.answer import Answer, OnProgress, Outcome, Progress, Stage
 from serve.audio.picture import MelPicture, mel_picture
 from serve.audio.pool import DecoderPool
 from serve.audio.track import Decoded
@@ -18,8 +18,6 @@ from serve.inference.aggregate import Verdict, aggregate
 from serve.inference.engine import Engine
 from serve.metrics import Metrics
 from serve.sources.stream import AudioSource, AudioStream, SourceInfo
-
-Outcome = Answer | TopgenreError
 
 #: What is known of a track by the SHA-256 of its bytes, in hexadecimal; None if nothing is.
 Lookup = Callable[[str], Awaitable[Outcome | None]]

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from serve.answer import Answer
+from serve.answer import Answer, Outcome
 from serve.cache.store import Store, StoreError
 from serve.errors import TopgenreError, from_code
 from serve.metrics import Metrics
@@ -29,8 +29,6 @@ _PATIENCE_S = 0.5
 _REST_S = 5.0
 # Answers on their way to the store; what comes on top is only kept in memory.
 _MAX_PENDING = 32
-
-Outcome = Answer | TopgenreError
 
 
 class AnswerCache:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import Any
@@ -13,21 +12,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from serve.errors import Internal, Overloaded, Timeout, TopgenreError
+from serve.answer import Answer
+from serve.errors import Overloaded, Timeout, TopgenreError
 from serve.http.batch_body import Track, read_tracks
-from serve.http.departure import Departed, Visit
+from serve.http.departure import READING_S, Departed, Visit
 from serve.http.drain import Drain
+from serve.http.outcome import accounted
 from serve.http.rates import charge
-from serve.http.record import record_of
+from serve.http.record import Record, record_of
 from serve.http.replies import answer_body, error_body, error_response, included
-from serve.pipeline import Answer, Pipeline
+from serve.pipeline import Pipeline
 from serve.sources.stream import AudioSource
 
-_LOG = logging.getLogger(__name__)
 # Between tries to get a place while other requests have them all.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
-# What a client may take to read its last lines, on top of the deadline.
-_READING_S = 10.0
 
 
 class Batches:
@@ -116,7 +114,7 @@ class BatchResponse(Response):
                     async with asyncio.timeout_at(deadline):
                         await self._answer(unanswered, send)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_READING_S):
+                    async with asyncio.timeout(READING_S):
                         for track in unanswered.values():
                             await self._say(track, error_body(late), send)
                         await send({"type": "http.response.body", "body": b""})
@@ -136,25 +134,16 @@ class BatchResponse(Response):
                 workers.create_task(work())
 
     async def _outcome(self, track: Track) -> dict[str, Any]:
-        code = "cancelled"
         try:
-            if isinstance(track.source, TopgenreError):
-                raise track.source
-            async with self._drain.work():
-                answer = await self._batches.classify(track.source)
-            code = "ok"
-            return answer_body(answer, self._pipeline.model, self._include)
+            # A record of its own: that of the request is of the batch.
+            with accounted(self._pipeline.metrics, self._request_id, Record()):
+                if isinstance(track.source, TopgenreError):
+                    raise track.source
+                async with self._drain.work():
+                    answer = await self._batches.classify(track.source)
+                return answer_body(answer, self._pipeline.model, self._include)
         except TopgenreError as error:
-            code = error.code
-            self._pipeline.metrics.failed(error)
             return error_body(error)
-        except Exception:
-            code = Internal.code
-            self._pipeline.metrics.failed(Internal())
-            _LOG.exception("request %s failed", self._request_id)
-            return error_body(Internal())
-        finally:
-            self._pipeline.metrics.requests.labels(code).inc()
 
     async def _say(self, track: Track, body: dict[str, Any], send: Send) -> None:
         line = track.labels | body | {"request_id": self._request_id}

@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from serve.errors import BadRequest, TooBig, TopgenreError, UnsupportedMedia
 from serve.http.departure import Visit
-from serve.http.multipart import read_form_file
+from serve.http.multipart import FORM_BYTES, read_form_file
 from serve.http.tracks import announced_size, clean_title, json_body, media_type
 from serve.pipeline import Pipeline
 from serve.sources.archive import Limits, ZipSource, open_zip
@@ -22,8 +22,6 @@ from serve.sources.stream import AudioSource
 _ZIP = ("application/zip", "application/x-zip-compressed")
 # Of one address, with what JSON adds to it.
 _URL_BYTES = 4096
-# What a form may add to its file.
-_FORM_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ async def read_tracks(
     async with aclosing(visit.body()) as body:
         if kind == "application/json":
             return _links(await json_body(body, settings.batch_size * _URL_BYTES), pipeline)
-        if size is not None and size > settings.batch_bytes + _FORM_BYTES:
+        if size is not None and size > settings.batch_bytes + FORM_BYTES:
             raise _too_big(settings.batch_bytes)
         blocks: AsyncIterator[bytes] = body
         if kind == "multipart/form-data":

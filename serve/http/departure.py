@@ -11,6 +11,8 @@ from starlette.types import Receive
 
 T = TypeVar("T")
 
+#: What a client may take to read the end of its answer, on top of the deadline, in seconds.
+READING_S = 10.0
 # Bytes of a body that are read ahead. A client's leaving can only be noticed by reading on.
 _MAX_AHEAD_BYTES = 1 << 20
 
@@ -31,42 +33,63 @@ class Visit:
         self._blocks: deque[bytes] = deque()
         self._ahead_bytes = 0
         self._ended = False
-        self._changed = asyncio.Condition()
+        self._arrived = asyncio.Event()
+        self._taken = asyncio.Event()
 
     async def body(self) -> AsyncGenerator[bytes]:
         """The body's blocks as they arrive, once; only within `do`."""
         while True:
-            async with self._changed:
-                await self._changed.wait_for(lambda: self._blocks or self._ended)
-                if not self._blocks:
-                    return
-                block = self._blocks.popleft()
-                self._ahead_bytes -= len(block)
-                self._changed.notify_all()
+            while not (self._blocks or self._ended):
+                self._arrived.clear()
+                await self._arrived.wait()
+            if not self._blocks:
+                return
+            block = self._blocks.popleft()
+            self._ahead_bytes -= len(block)
+            self._taken.set()
             yield block
 
     async def do(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work; raise Departed, with the work cancelled and gone, if the client leaves."""
-        tasks: list[asyncio.Future[Any]] = [working := asyncio.ensure_future(work)]
+        working = asyncio.current_task()
+        assert working is not None
+        cancelling = working.cancelling()
+        listening: asyncio.Task[None] | None = None
+        left = over = False
+
+        def listen() -> None:
+            nonlocal listening
+            listening = asyncio.ensure_future(self._listen())
+            listening.add_done_callback(leave)
+
+        def leave(listened: asyncio.Task[None]) -> None:
+            nonlocal left
+            if not (listened.cancelled() or over):
+                left = working.cancel()
+
+        # When the work waits for the first time, or never: what can be refused at once is refused
+        # before the client is asked to send its body.
+        begin = asyncio.get_running_loop().call_soon(listen)
         try:
-            # What can be refused at once is refused before the client is asked to send its body.
-            await asyncio.wait(tasks, timeout=0)
-            tasks.append(asyncio.ensure_future(self._listen()))
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
-                raise Departed
-            return await working
+            return await work
+        except BaseException:
+            # Where somebody else has cancelled it, too, that goes first.
+            if left and working.uncancel() <= cancelling:
+                raise Departed from None
+            raise
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            over = True
+            begin.cancel()
+            if listening is not None:
+                listening.cancel()
 
     async def _listen(self) -> None:
         while (message := await self._receive())["type"] != "http.disconnect":
-            async with self._changed:
-                if block := message.get("body"):
-                    self._blocks.append(block)
-                    self._ahead_bytes += len(block)
-                self._ended = not message.get("more_body", False)
-                self._changed.notify_all()
-                await self._changed.wait_for(lambda: self._ahead_bytes <= _MAX_AHEAD_BYTES)
+            if block := message.get("body"):
+                self._blocks.append(block)
+                self._ahead_bytes += len(block)
+            self._ended = not message.get("more_body", False)
+            self._arrived.set()
+            while self._ahead_bytes > _MAX_AHEAD_BYTES:
+                self._taken.clear()
+                await self._taken.wait()

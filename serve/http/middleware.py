@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _GIVEN_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
@@ -27,7 +27,8 @@ class RequestId:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                raw = (b"x-request-id", request_id.encode())
+                message["headers"] = [*message.get("headers", ()), raw]
             await send(message)
 
         await self.app(scope, receive, send_with_id)

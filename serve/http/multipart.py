@@ -11,8 +11,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from serve.errors import BadRequest
 
-# The parts before the file and the headers of all parts: more is no form of ours.
-_MAX_BEFORE_BYTES = 64 << 10
+#: What a form may add to its file: parts before it, and the headers of all parts.
+FORM_BYTES = 64 << 10
 _FIELD = b"file"
 
 
@@ -41,7 +41,7 @@ async def read_form_file(content_type: str, body: AsyncIterator[bytes]) -> FormF
         form.feed(block)
         if form.name is not None:
             return FormFile(form.name, form.blocks(body))
-        if read > _MAX_BEFORE_BYTES:
+        if read > FORM_BYTES:
             break
     raise BadRequest("The form has no file in a field named `file`.")
 

@@ -9,9 +9,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from serve.answer import Answer, Progress
 from serve.errors import BadRequest, TopgenreError
 from serve.inference.session import Model
-from serve.pipeline import Answer, Progress
 
 #: What `include` may ask for on top of every answer.
 EXTRAS = ("clips", "mel")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import platform
 from importlib.metadata import version
 from typing import Any
@@ -12,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from serve.answer import Progress
 from serve.errors import (
     BadRequest,
-    Internal,
     MethodNotAllowed,
     NotFound,
     NotReady,
@@ -22,10 +21,11 @@ from serve.errors import (
     TopgenreError,
 )
 from serve.http.batch import batch
-from serve.http.departure import Departed, Visit
+from serve.http.departure import READING_S, Departed, Visit
 from serve.http.drain import Drain
 from serve.http.events import Emit, Event, EventStream
 from serve.http.openapi import describe
+from serve.http.outcome import accounted
 from serve.http.page import check
 from serve.http.record import record_of
 from serve.http.replies import (
@@ -36,11 +36,8 @@ from serve.http.replies import (
     progress_body,
 )
 from serve.http.tracks import classify_request
-from serve.pipeline import Pipeline, Progress
+from serve.pipeline import Pipeline
 
-_LOG = logging.getLogger(__name__)
-# What a client may take to read its last events, on top of the deadline.
-_READING_S = 10.0
 # What a track is called by may be nobody else's business.
 _NO_STORE = {"Cache-Control": "no-store"}
 _PACKAGES = ("topgenre", "onnxruntime-gpu", "av", "numpy", "scipy", "yt-dlp", "starlette")
@@ -69,7 +66,7 @@ async def predict(request: Request) -> Response:
     if "text/event-stream" in request.headers.get("accept", ""):
         deadline_s = _pipeline(request).settings.deadline_s
         return EventStream(
-            visit, lambda emit: _last_event(request, visit, emit), deadline_s + _READING_S
+            visit, lambda emit: _last_event(request, visit, emit), deadline_s + READING_S
         )
     try:
         return JSONResponse(await visit.do(_answer(request, visit)), headers=_NO_STORE)
@@ -95,24 +92,10 @@ async def _answer(request: Request, visit: Visit, emit: Emit | None = None) -> d
             emit("progress", progress_body(progress))
 
     pipeline = _pipeline(request)
-    code = "cancelled"
-    try:
+    with accounted(pipeline.metrics, _request_id(request), record):
         include = included(request)
         async with _drain(request).work():
             answer = await classify_request(request, visit, pipeline, tell)
-        code = "ok"
-    except TopgenreError as error:
-        code = error.code
-        pipeline.metrics.failed(error)
-        raise
-    except Exception:
-        code = Internal.code
-        pipeline.metrics.failed(Internal())
-        _LOG.exception("request %s failed", _request_id(request))
-        raise Internal from None
-    finally:
-        record.code = code
-        pipeline.metrics.requests.labels(code).inc()
     body = answer_body(answer, pipeline.model, include) | {"request_id": _request_id(request)}
     record.cached, record.stages_ms = body["cached"], body["timings_ms"]
     return body

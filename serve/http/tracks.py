@@ -10,18 +10,17 @@ from urllib.parse import unquote
 
 from starlette.requests import Request
 
+from serve.answer import Answer, Progress
 from serve.errors import BadRequest, TooBig, UnsupportedMedia
 from serve.http.departure import Visit
 from serve.http.links import link_of
-from serve.http.multipart import read_form_file
-from serve.pipeline import Answer, Pipeline, Progress
+from serve.http.multipart import FORM_BYTES, read_form_file
+from serve.pipeline import Pipeline
 from serve.sources.stream import AudioSource, SourceInfo
 from serve.sources.upload import UploadSource
 
 # A request in JSON holds one address.
 _MAX_JSON_BYTES = 16 << 10
-# What a form may add to its file.
-_FORM_BYTES = 64 << 10
 _MAX_TITLE = 200
 
 
@@ -43,7 +42,7 @@ async def _source(request: Request, body: AsyncIterator[bytes], pipeline: Pipeli
     size = announced_size(request)
     if kind == "application/json":
         return pipeline.video(_url_of(await json_body(body, _MAX_JSON_BYTES)))
-    if size is not None and size > settings.max_body_bytes + _FORM_BYTES:
+    if size is not None and size > settings.max_body_bytes + FORM_BYTES:
         raise TooBig(f"The file is larger than the limit of {settings.max_body_bytes} bytes.")
     if kind == "multipart/form-data":
         file = await read_form_file(content_type, body)

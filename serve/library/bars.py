@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from serve.pipeline import Progress as Report
+from serve.answer import Progress as Report
 
 # How much of the whole way has been gone when a stage begins, and when it ends.
 _STAGES = {
