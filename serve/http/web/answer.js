@@ -1,4 +1,5 @@
 // The answer: what it is, how sure that is, every genre, and the tools around it.
+import { watchPage } from "./api.js";
 import { asCsv, asJson, save } from "./downloads.js";
 import { $, colour, make, show, visit } from "./dom.js";
 import { silentPieces } from "./mel.js";
@@ -87,7 +88,6 @@ function tools(answer, { id }, onAgain) {
   const link = new URL(`?v=${id}`, document.baseURI).href;
   const copy = () =>
     navigator.clipboard.writeText(link).then(() => { copied.textContent = say("answer.copied"); });
-  const watch = `https://www.youtube.com/watch?v=${id}`;
   return make(
     "div",
     { class: "buttons" },
@@ -97,7 +97,7 @@ function tools(answer, { id }, onAgain) {
     ...(id
       ? [
           button("link", copy),
-          make("a", { class: "button", href: watch, target: "_blank", rel: "noopener" }, say("answer.youtube")),
+          make("a", { class: "button", href: watchPage(id), target: "_blank", rel: "noopener" }, say("answer.youtube")),
           copied,
         ]
       : []),

@@ -12,6 +12,9 @@ export class Problem extends Error {
   }
 }
 
+/** The page of a video at YouTube: what the server takes for it, and where people watch it. */
+export const watchPage = (id) => `https://www.youtube.com/watch?v=${id}`;
+
 /** Keep the API key as long as this tab lives. */
 export const useKey = (key) => sessionStorage.setItem(KEY, key);
 

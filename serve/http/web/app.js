@@ -1,5 +1,5 @@
 // The page: from a link, a file or a recording to its answer.
-import { check, info, predict, Problem, useKey } from "./api.js";
+import { check, info, predict, Problem, useKey, watchPage } from "./api.js";
 import { $, make, show, spot, visit } from "./dom.js";
 import { forget, remember, showHistory } from "./history.js";
 import { lock, setLink, watchFiles, watchLink } from "./inputs.js";
@@ -98,7 +98,7 @@ function address(id) {
 async function fromAddress() {
   const id = new URLSearchParams(location.search).get("v");
   if (!id) return clear();
-  const url = `https://www.youtube.com/watch?v=${id}`;
+  const url = watchPage(id);
   setLink(url);
   return run({ url });
 }
@@ -107,7 +107,7 @@ function list() {
   showHistory(async ({ id, answer }) => {
     if (running) return;
     clear();
-    if (id) setLink(`https://www.youtube.com/watch?v=${id}`);
+    if (id) setLink(watchPage(id));
     await answered(answer, id);
   });
 }

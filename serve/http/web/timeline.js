@@ -1,4 +1,5 @@
 // Genre over time: the charts, and the one place in the track that pointer and keyboard share.
+import { watchPage } from "./api.js";
 import { drawCharts } from "./charts.js";
 import { colour, make, spot } from "./dom.js";
 import { silentPieces } from "./mel.js";
@@ -47,7 +48,7 @@ export function timeline(answer, id, player) {
     );
     const time = clock(n * clip);
     hear.textContent = say(id ? "time.hear.youtube" : "time.hear", { time });
-    if (id) hear.href = `https://www.youtube.com/watch?v=${id}&t=${Math.floor(n * clip)}s`;
+    if (id) hear.href = `${watchPage(id)}&t=${Math.floor(n * clip)}s`;
     charts?.mark(n);
   }
 
