@@ -67,9 +67,9 @@ def test_old_way_without_tensorflow(monkeypatch):
 
 
 def test_overhead():
-    rest, *known = overhead.measure(1, seconds=5.0, load_s=0.1)
-    assert measured([rest])[0] > 0
-    assert rest.goal == 3.0
+    inside, outside, *known = overhead.measure(1, seconds=5.0, load_s=0.1)
+    assert 0 < measured([inside])[0] < measured([outside])[0]
+    assert (inside.goal, outside.goal) == (3.0, None)
     assert [result.name.split(",")[0] for result in known] == [
         *["POST of a link that is known"] * 2,
         *["POST of a file that is known"] * 2,
@@ -78,6 +78,8 @@ def test_overhead():
     for p50, p99 in (known[:2], known[2:]):
         low, high = measured([p50, p99])
         assert 0 < low <= high
+        assert p50.of["a bare route ms"] > 0
+        assert p50.of["ours ms"] == low
 
 
 def test_overhead_of_an_answer_that_is_not_known():
@@ -86,7 +88,7 @@ def test_overhead_of_an_answer_that_is_not_known():
             return {"cached": False}
 
     with pytest.raises(RuntimeError, match="is not known"):
-        list(overhead._known("file", Forgetful(1), Request.raw(b""), 1))
+        list(overhead._known("file", Forgetful(1), Forgetful(1), Request.raw(b""), 1))
 
 
 def test_link(monkeypatch):
