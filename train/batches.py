@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from train import sounds
 from train.augment import Augmentation, Rng, augment
 from train.dataset import Dataset, Float32, power, relative_db
+from train.sounds import Sounds
 
 Indices = NDArray[np.intp]
 
@@ -18,7 +18,7 @@ class Batches:
     """Draws training clips: every window of a track's frames is one, so no two epochs are alike.
 
     Of tracks that have renditions the share `renditions` of the clips comes from one of those. The
-    share `not_music` of all clips is one of `sounds.training(…, seed)`, each genre as likely.
+    share `not_music` of all clips is one of `Sounds(…, seed)`, each genre as likely.
     """
 
     def __init__(
@@ -52,9 +52,7 @@ class Batches:
         self._renditions = renditions if self._others.any() else 0.0
         self._not_music = not_music
         if not_music:
-            made = sounds.training(data.front_end, seed)
-            self._sounds = np.stack([relative_db(sound) for sound in made])
-            self._silent = made.max(axis=(1, 2)) == 0.0
+            self._sounds = Sounds(data.front_end, seed)
 
     def __len__(self) -> int:
         """Batches in an epoch; all are full."""
@@ -93,8 +91,10 @@ class Batches:
             return np.array([], int)
         chosen = np.flatnonzero(self._rng.random(len(mel_db)) < self._not_music)
         which = self._rng.integers(len(self._sounds), size=len(chosen))
-        silent = self._silent[which]
-        heard = chosen[~silent]
-        mel_db[heard], targets[heard] = self._sounds[which[~silent]], 1.0 / targets.shape[1]
-        to_empty: Indices = chosen[silent]
-        return to_empty
+        silent = []
+        for row, number in zip(chosen, which, strict=True):
+            if (sound := self._sounds[int(number)]).any():
+                mel_db[row], targets[row] = relative_db(sound), 1.0 / targets.shape[1]
+            else:
+                silent.append(row)
+        return np.array(silent, int)

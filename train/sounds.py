@@ -7,7 +7,6 @@ no rain and no noise in syllables, so that they show what was learnt of sounds n
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import cycle, islice
 
 import numpy as np
 import scipy.fft
@@ -24,12 +23,31 @@ Rng = np.random.Generator
 CLIPS = 4000
 
 
-def training(front_end: FrontEnd, seed: int, clips: int = CLIPS) -> Float32:
-    """Mel power (clips, frames, mel bands) of the random family; clips of silence are zeros."""
-    rng = np.random.default_rng(seed)
-    rate, length = front_end.sample_rate, front_end.clip_samples
-    sounds = [kind(rng, rate, length) for kind in islice(cycle(_FAMILY), clips)]
-    return MelSpectrogram(front_end)(np.stack(sounds).astype(np.float32))
+class Sounds:
+    """The random family: clip `number` is the same whenever it is asked for, for one seed.
+
+    Each is made when it is first asked for: all of them would keep a run waiting for half a minute.
+    """
+
+    def __init__(self, front_end: FrontEnd, seed: int, clips: int = CLIPS) -> None:
+        self._mel = MelSpectrogram(front_end)
+        self._seed = seed
+        self._made: list[Float32 | None] = [None] * clips
+
+    def __len__(self) -> int:
+        """Clips that there are."""
+        return len(self._made)
+
+    def __getitem__(self, number: int) -> Float32:
+        """Mel power (frames, mel bands) of a clip; that of silence is all zeros."""
+        if (known := self._made[number]) is not None:
+            return known
+        front_end = self._mel.front_end
+        rng = np.random.default_rng((self._seed, number))
+        sound = _FAMILY[number % len(_FAMILY)](rng, front_end.sample_rate, front_end.clip_samples)
+        made: Float32 = self._mel(sound.astype(np.float32)[None])[0]
+        self._made[number] = made
+        return made
 
 
 def named(rate: int, seconds: float = 10.0) -> dict[str, Float32]:

@@ -4,24 +4,38 @@ import numpy as np
 import pytest
 
 from serve.audio.frontend import FrontEnd
+from serve.audio.mel import Float32
 from train import sounds
+from train.sounds import Sounds
 
 FRONT_ENDS = (FrontEnd(), FrontEnd(sample_rate=16_000, f_max=8000.0, n_fft=1024, hop_length=512))
 
 
+def made(of: Sounds, clips: int) -> Float32:
+    return np.stack([of[number] for number in range(clips)])
+
+
 @pytest.mark.parametrize("front_end", FRONT_ENDS)
 def test_the_family_fits_the_front_end_and_repeats(front_end: FrontEnd) -> None:
-    mel = sounds.training(front_end, seed=3, clips=40)
+    family = Sounds(front_end, seed=3)
+    mel = made(family, 40)
     assert mel.shape == (40, *front_end.clip_shape)
     assert mel.dtype == np.float32
     assert np.isfinite(mel).all()
     assert (mel >= 0).all()
-    np.testing.assert_array_equal(mel, sounds.training(front_end, seed=3, clips=40))
-    assert (mel != sounds.training(front_end, seed=4, clips=40)).any()
+    np.testing.assert_array_equal(mel, made(family, 40))
+    assert (mel != made(Sounds(front_end, seed=4), 40)).any()
+
+
+def test_a_clip_is_the_same_whenever_it_is_asked_for() -> None:
+    forwards = made(Sounds(FrontEnd(), seed=1, clips=20), 20)
+    backwards = Sounds(FrontEnd(), seed=1, clips=20)
+    for number in reversed(range(len(backwards))):
+        np.testing.assert_array_equal(backwards[number], forwards[number])
 
 
 def test_a_twentieth_is_silence_and_no_two_others_are_alike() -> None:
-    mel = sounds.training(FrontEnd(), seed=1, clips=60)
+    mel = made(Sounds(FrontEnd(), seed=1), 60)
     peak = mel.max(axis=(1, 2))
     assert (peak == 0.0).sum() == 3
     level = mel[peak > 0] / peak[peak > 0, None, None]
