@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from train.calibration import best_temperature, tempered
+from train.calibration import best_temperature, of_tracks
 from train.dataset import Dataset
 from train.evaluate import Answer, Predict, answers
 from train.measures import reliability
@@ -38,5 +38,5 @@ def apply(model: keras.Model, temperature: float) -> None:
 
 
 def _error(found: list[Answer], temperature: float) -> float:
-    means = [tempered(answer.probabilities, temperature).mean(axis=0) for answer in found]
-    return reliability(np.array(means), np.array([answer.label for answer in found])).ece
+    labels = np.array([answer.label for answer in found])
+    return reliability(of_tracks(found, temperature), labels).ece

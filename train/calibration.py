@@ -38,6 +38,14 @@ def tempered(probabilities: Float32, temperature: float) -> Float32:
     return np.asarray(exponential / exponential.sum(axis=1, keepdims=True), np.float32)
 
 
+def of_tracks(answers: Sequence[Answered], temperature: float) -> Float32:
+    """Probabilities of tracks (tracks, genres) where the clips' logits are divided so."""
+    counts = np.array([len(answer.probabilities) for answer in answers])
+    clips = tempered(np.concatenate([answer.probabilities for answer in answers]), temperature)
+    sums = np.add.reduceat(clips, np.cumsum(counts) - counts)
+    return np.asarray(sums / counts[:, None], np.float32)
+
+
 def best_temperature(answers: Sequence[Answered]) -> float:
     """The temperature of the clips' logits at which the tracks' probabilities are best calibrated.
 
@@ -48,13 +56,7 @@ def best_temperature(answers: Sequence[Answered]) -> float:
     """
     temperatures = np.geomspace(*_RANGE, _TRIED)
     labels = np.array([answer.label for answer in answers])
-    clips = np.concatenate([answer.probabilities for answer in answers])
-    counts = np.array([len(answer.probabilities) for answer in answers])
-    starts = np.cumsum(counts) - counts
-    said = [
-        np.add.reduceat(tempered(clips, temperature), starts) / counts[:, None]
-        for temperature in temperatures
-    ]
+    said = [of_tracks(answers, temperature) for temperature in temperatures]
     rows = np.arange(len(labels))
     losses = -np.log([np.maximum(tracks[rows, labels], _SMALLEST) for tracks in said])
     excess = losses - losses[losses.mean(axis=1).argmin()]
