@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,7 +21,7 @@ _MAX_BROKEN = 1000
 # AC-3 for dither), so that a decoder begun in the middle gives other noise. Theirs are begun anew
 # every few seconds, wherever the decoding began: the same noise, however a track is parted.
 _RENEWED = {"aac": "LC", "ac3": None}
-RENEWED_S = 20
+_RENEWED_S = 10
 # Packets that a new decoder is given before those that count: a frame overlaps the one before.
 _RENEWED_PACKETS = 2
 # Decoders that give the same samples soon after any place where they begin. Others are never begun
@@ -63,6 +64,8 @@ class Frames:
         self._watched: float = float("inf")
         #: when the watched sample is heard, by the container's clock; None while not known
         self.time: Fraction | None = None
+        #: after `seek`, the sample from which on samples are the same as always
+        self.settled = 0
         self._renewal: float = float("inf")
         self._recent: deque[Packet[av.AudioStream]] = deque(maxlen=_RENEWED_PACKETS)
 
@@ -90,7 +93,8 @@ class Frames:
     def seek(self, seconds: float) -> AudioFrame:
         """Go on at a frame shortly before `seconds`, which is given back; raise Unseekable.
 
-        Samples are the same as always from `seconds` on. Nothing may have been taken yet.
+        Where decoders are begun anew, it is the nearest place for that instead. Nothing may have
+        been taken yet.
         """
         name = self._decoder.name
         start = list(islice(self, _TELLING + 1))
@@ -98,6 +102,8 @@ class Frames:
             raise Unseekable
         if name in _RENEWED and self._renewal == float("inf"):
             raise Unseekable
+        if name in _RENEWED:
+            seconds = round(seconds / _RENEWED_S) * _RENEWED_S
         known, rate = start[-1], start[-1].sample_rate
         ticks, at = self._stream.time_base, self.position
         if known.pts is None or not ticks:
@@ -123,6 +129,7 @@ class Frames:
         if not seconds - _MAX_OVERSHOOT_S < self.end / rate < seconds:
             raise Unseekable
         self._renew_after(self.position, rate)
+        self.settled = math.ceil(seconds * rate)
         return frame
 
     def _run(self) -> Iterator[AudioFrame]:
@@ -162,7 +169,7 @@ class Frames:
 
     def _renew_after(self, position: int, rate: int) -> None:
         if self._renewable():
-            self._period = rate * RENEWED_S
+            self._period = rate * _RENEWED_S
             self._renewal = (position // self._period + 1) * self._period
 
     def _renew(self) -> None:

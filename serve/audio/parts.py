@@ -17,7 +17,7 @@ from typing import Self
 import numpy as np
 from av import AudioFrame
 
-from serve.audio.frames import RENEWED_S, Frames, Unseekable
+from serve.audio.frames import Frames, Unseekable
 from serve.audio.mel import Float32
 from serve.audio.resample import Resampler, run_up
 
@@ -105,26 +105,24 @@ class Part:
         )
 
     def _lay(self, clip_samples: int, seconds: float) -> Joint:
-        begin_s = seconds // RENEWED_S * RENEWED_S
-        frame = self._frames.seek(begin_s)
+        frame = self._frames.seek(seconds)
         rate, sample_rate = frame.sample_rate, self._sample_rate
-        before = run_up(rate, sample_rate)
-        earliest = math.ceil((begin_s + before / rate) * sample_rate / clip_samples)
+        earliest = math.ceil(self._frames.settled * sample_rate / rate / clip_samples)
         for clip in range(earliest, earliest + _MAX_CLIPS_TRIED):
             first, rest = divmod(clip * clip_samples * rate, sample_rate)
-            if not rest:
+            begin, dropped = run_up(first, rate, sample_rate)
+            if not rest and begin >= self._frames.settled:
                 break
         else:
             raise Unseekable
         self._frames.watch(first)
         frames = iter(self._frames)
-        while self._frames.end <= first - before:
+        while self._frames.end <= begin:
             if (following := next(frames, None)) is None:
                 raise Unseekable
             frame = following
-        skipped = first - before - self._frames.position
-        self._resampled = self._resample(chain([frame], frames), skipped)
-        dropped = before * sample_rate // rate
+        skipped = begin - self._frames.position
+        self._resampled = self._resample(chain([frame], frames), skipped, begin)
         samples = self._gathered(np.empty(0, np.float32), dropped + _COMPARED)[dropped:]
         self._resampled = chain([samples], self._resampled)
         self.position = clip * clip_samples
@@ -132,7 +130,9 @@ class Part:
             raise Unseekable
         return Joint(self.position, str(self._frames.time), _digest(samples))
 
-    def _resample(self, frames: Iterator[AudioFrame], skipped: int = 0) -> Iterator[Float32]:
+    def _resample(
+        self, frames: Iterator[AudioFrame], skipped: int = 0, begin: int = 0
+    ) -> Iterator[Float32]:
         resampler: Resampler | None = None
         setup = None
         for frame in frames:
@@ -143,8 +143,8 @@ class Part:
                     yield from resampler.push(None)
                 setup = found
                 self._rate = frame.sample_rate
-                resampler = Resampler(frame, self._sample_rate, skipped)
-                skipped = 0
+                resampler = Resampler(frame, self._sample_rate, skipped, begin)
+                skipped = begin = 0
             assert resampler
             yield from resampler.push(frame)
         if resampler:

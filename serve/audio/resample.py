@@ -11,27 +11,33 @@ from av import AudioFrame
 from av.filter import Graph
 
 from serve.audio.mel import Float32
+from serve.audio.polyphase import Polyphase, polyphase
 
-# Samples that are gathered and resampled at once: each call costs as much for a frame of 20 ms as
-# for many.
+# Samples that are gathered and resampled at once where FFmpeg does it: each call costs as much for
+# a frame of 20 ms as for many.
 _BLOCK = 1 << 15
 # Below this rate, which no music has, a block is a second: so many samples would make hours.
 _USUAL_RATE = 8000
 # Full scale is 1. What is louder than this by 120 dB is no sound but a broken number.
 _LOUDEST = 1e6
-# Output samples that a filter's start can be heard in; twice what swresample's filter has.
+# Output samples that FFmpeg's filter can be heard in after its start; twice what it has.
 _FILTER = 64
 
 
 class Resampler:
     """Averages the channels of frames that are all alike, and resamples the mean.
 
-    The first `skipped` samples are passed over. No number depends on how the samples were cut.
+    The first frame's first `skipped` samples are passed over; what follows is the track from its
+    sample `begin` on, which is 0 or from `begin`. No number depends on how the samples were cut.
     """
 
-    def __init__(self, like: AudioFrame, sample_rate: int, skipped: int = 0) -> None:
+    def __init__(
+        self, like: AudioFrame, sample_rate: int, skipped: int = 0, begin: int = 0
+    ) -> None:
         rate = like.sample_rate
-        self._block = _BLOCK if rate >= _USUAL_RATE else rate
+        filters = polyphase(rate, sample_rate)
+        self._stream = _Stream(filters, begin > 0) if filters else None
+        self._block = filters.inputs if filters else _BLOCK if rate >= _USUAL_RATE else rate
         self._graph = Graph()
         # One track a process: more threads would only take cores from other tracks.
         self._graph.threads = 1
@@ -45,7 +51,7 @@ class Resampler:
             self._graph.add("asetnsamples", n=str(self._block), p="0"),
             self._graph.add(
                 "aresample",
-                out_sample_rate=str(sample_rate),
+                out_sample_rate=str(rate if filters else sample_rate),
                 out_sample_fmt="flt",
                 out_chlayout="mono",
                 # Channels are averaged: no sum of them leaves full scale.
@@ -53,7 +59,7 @@ class Resampler:
             ),
             self._sink,
         ).configure()
-        self._gathered = 0
+        self._gathered = -skipped
 
     def push(self, frame: AudioFrame | None) -> Iterator[Float32]:
         """Take in a frame, or None for the end; the blocks of samples that are ready by then."""
@@ -64,24 +70,93 @@ class Resampler:
         self._source.push(frame)
         if frame is not None and self._gathered < self._block:
             return
-        self._gathered = 0
+        self._gathered %= self._block
+        for samples in self._pulled():
+            if self._stream:
+                yield from self._stream.push(samples)
+            else:
+                yield samples
+        if frame is None and self._stream:
+            yield from self._stream.end()
+
+    def _pulled(self) -> Iterator[Float32]:
         while True:
             try:
-                resampled = cast(AudioFrame, self._sink.pull())
+                block = cast(AudioFrame, self._sink.pull())
             except (BlockingIOError, EOFError):
                 return
-            samples: Float32 = resampled.to_ndarray()[0]
+            samples: Float32 = block.to_ndarray()[0]
             # Of numbers that are none, both comparisons are false.
             if not (samples.min() >= -_LOUDEST and samples.max() <= _LOUDEST):
                 samples = np.where(np.abs(samples) <= _LOUDEST, samples, np.float32(0.0))
             yield samples
 
 
-def run_up(rate: int, sample_rate: int) -> int:
-    """Samples at `rate` to begin before a sample, so that its resampled ones are those of always.
+class _Stream:
+    """A stream of samples through filters that take blocks.
 
-    A whole number of the two rates' common periods, at whose starts the output has one sample
-    exactly where the input has one.
+    One that begins in the middle of a track begins with the history of its first block. One that
+    begins with the track hears it mirrored before its first sample, as swresample does, and after
+    its last.
     """
-    period = rate // math.gcd(rate, sample_rate)
-    return period * math.ceil(_FILTER * max(1.0, rate / sample_rate) / period)
+
+    def __init__(self, filters: Polyphase, middle: bool) -> None:
+        self._filters = filters
+        self._held = np.zeros(filters.history + filters.inputs, np.float32)
+        self._filled = 0 if middle else filters.history
+        self._mirrored = middle
+        # Outputs of before the first sample, which nobody wants.
+        self._early = 0 if middle else filters.late
+
+    def push(self, samples: Float32) -> Iterator[Float32]:
+        """Take in samples; the outputs of the blocks that are full by then."""
+        while len(samples):
+            taken = min(len(samples), len(self._held) - self._filled)
+            self._held[self._filled : self._filled + taken] = samples[:taken]
+            self._filled += taken
+            samples = samples[taken:]
+            if self._filled == len(self._held):
+                yield self._made()
+
+    def end(self) -> Iterator[Float32]:
+        """The outputs that are still to come."""
+        filters = self._filters
+        waiting = self._filled - filters.history
+        left = math.ceil((waiting * filters.outputs) / filters.inputs) + filters.late - self._early
+        heard = self._held[: self._filled]
+        echo = heard[max(0, self._filled - filters.history) :][::-1].copy()
+        for samples in (echo, np.zeros(2 * filters.inputs, np.float32)):
+            for made in self.push(samples):
+                if left > 0:
+                    yield made[:left]
+                left -= len(made)
+
+    def _made(self) -> Float32:
+        filters, first = self._filters, self._filters.history
+        if not self._mirrored:
+            self._mirrored = True
+            start = self._held[first + 1 : first + 1 + filters.before]
+            self._held[first - filters.before : first] = start[::-1]
+        outputs = filters(self._held)[self._early :]
+        self._early = 0
+        self._held[:first] = self._held[-first:]
+        self._filled = first
+        return outputs
+
+
+def run_up(sample: int, rate: int, sample_rate: int) -> tuple[int, int]:
+    """Where to begin, so that a track's samples from `sample` on are resampled as they always are.
+
+    Both are counted at `rate`, at which `sample` is heard exactly when an output sample is. Tells
+    also how many output samples are to be dropped then.
+    """
+    if filters := polyphase(rate, sample_rate):
+        begin = filters.begin(sample)
+        from_begin = sample - begin - filters.before
+    else:
+        # A whole number of the two rates' common periods, at whose starts the output has one sample
+        # exactly where the input has one.
+        period = rate // math.gcd(rate, sample_rate)
+        from_begin = period * math.ceil(_FILTER * max(1.0, rate / sample_rate) / period)
+        begin = sample - from_begin
+    return begin, from_begin * sample_rate // rate

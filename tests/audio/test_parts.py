@@ -14,7 +14,7 @@ from tests.media import CHANNELS, ENCODINGS, Bytes, Encoding, by_name, encode, m
 
 FRONT_END = FrontEnd()
 RATE, CLIP = FRONT_END.sample_rate, FRONT_END.clip_samples
-SECONDS = 24.0
+SECONDS = 27.0
 # The first is without times of its own, the second's blocks are not found again by time. FFmpeg
 # does not find the right place in FLAC in Ogg everywhere; what comes of that is tested below.
 UNSEEKABLE = {"wma", "wav-adpcm"}
@@ -56,7 +56,7 @@ def test_two_parts_are_the_whole(encoding):
     whole = in_one(content)
     joint, before, after, part = in_two(content, 22.0)
     assert joint.sample % CLIP == 0
-    assert 20 * RATE <= joint.sample < 22 * RATE
+    assert 20 * RATE <= joint.sample < 25 * RATE
     assert part.joined
     np.testing.assert_array_equal(before, whole[: joint.sample])
     np.testing.assert_array_equal(after, whole[joint.sample :])
@@ -66,7 +66,7 @@ def test_two_parts_are_the_whole(encoding):
 def test_at_any_rate(rate):
     content = encoded(Encoding("", "wav", "pcm_s16le", rate=rate, layout="mono"))
     whole = in_one(content)
-    joint, before, after, part = in_two(content, 22.0)
+    joint, before, after, part = in_two(content, 20.0)
     assert part.joined
     np.testing.assert_array_equal(np.concatenate((before, after)), whole)
     assert len(before) == joint.sample

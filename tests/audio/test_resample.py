@@ -1,0 +1,100 @@
+"""Resampling: the numbers of FFmpeg's swresample, however the samples come."""
+
+import av
+import numpy as np
+import pytest
+
+from serve.audio.polyphase import polyphase
+from serve.audio.resample import Resampler, run_up
+
+RATE = 22_050
+RATES = [1_000, 8_000, 11_025, 12_000, 16_000, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000]
+# Its filters for these are found by interpolation, or there is nothing to be filtered.
+LEFT_TO_FFMPEG = [22_050, 44_056]
+
+
+def noise(seconds, rate, channels=1):
+    rng = np.random.default_rng(0)
+    return rng.uniform(-0.5, 0.5, (channels, round(seconds * rate))).astype(np.float32)
+
+
+def frame(samples, rate):
+    layout = {1: "mono", 2: "stereo"}[len(samples)]
+    made = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=layout)
+    made.sample_rate = rate
+    return made
+
+
+def resampled(samples, rate, cut=1000, out=RATE, **given):
+    frames = [frame(samples[:, n : n + cut], rate) for n in range(0, samples.shape[1], cut)]
+    resampler = Resampler(frames[0], out, **given)
+    blocks = [block for given in (*frames, None) for block in resampler.push(given)]
+    return np.concatenate(blocks)
+
+
+def reference(samples, rate, out=RATE):
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=out)
+    made = [*resampler.resample(frame(samples, rate)), *resampler.resample(None)]
+    return np.concatenate([block.to_ndarray()[0] for block in made])
+
+
+@pytest.mark.parametrize("rate", [*RATES, 192_000])
+@pytest.mark.parametrize("seconds", [0.2, 3.21])
+def test_as_swresample_from_the_first_sample_to_the_last(rate, seconds):
+    samples = noise(seconds, rate)
+    expected = reference(samples, rate)
+    found = resampled(samples, rate)
+    assert polyphase(rate, RATE)
+    assert len(found) == len(expected) == -(-samples.shape[1] * RATE // rate)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("out", [16_000, 44_100, 48_000])
+def test_to_other_rates(out):
+    samples = noise(1.0, 48_000)
+    np.testing.assert_allclose(
+        resampled(samples, 48_000, out=out), reference(samples, 48_000, out), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("rate", LEFT_TO_FFMPEG)
+def test_rates_that_are_left_to_ffmpeg(rate):
+    samples = noise(2.0, rate)
+    assert polyphase(rate, RATE) is None
+    np.testing.assert_array_equal(resampled(samples, rate), reference(samples, rate))
+
+
+@pytest.mark.parametrize("samples", [1, 2, 35, 36, 71, 72, 400])
+def test_hardly_any_samples(samples):
+    given = noise(1.0, 48_000)[:, :samples]
+    found = resampled(given, 48_000)
+    assert len(found) == -(-samples * RATE // 48_000)
+    assert np.abs(found).max() < 1.0
+
+
+@pytest.mark.parametrize("rate", [*RATES, 44_056])
+def test_no_number_depends_on_how_the_samples_were_cut(rate):
+    samples = noise(3.0, rate, channels=2)
+    whole = resampled(samples, rate, cut=samples.shape[1])
+    np.testing.assert_array_equal(resampled(samples, rate, cut=777), whole)
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 48_000, 44_056])
+@pytest.mark.parametrize("output", [44_100, 66_150, 88_200])
+def test_begun_in_the_middle_it_is_the_same(rate, output):
+    samples = noise(6.0, rate, channels=2)
+    first = output * rate // RATE
+    begin, dropped = run_up(first, rate, RATE)
+    assert 0 < begin < first
+    # Frames begin where they do; what comes before `begin` is passed over.
+    frames_begin = begin - 123
+    found = resampled(samples[:, frames_begin:], rate, skipped=123, begin=begin)[dropped:]
+    np.testing.assert_array_equal(found, resampled(samples, rate)[first * RATE // rate :])
+
+
+def test_broken_numbers_are_silence_and_break_no_others():
+    samples = noise(1.0, 48_000)
+    broken, silent = samples.copy(), samples.copy()
+    for at, value in ((10_000, np.nan), (20_000, np.inf), (30_000, -np.inf), (40_000, 1e30)):
+        broken[:, at : at + 50], silent[:, at : at + 50] = value, 0.0
+    np.testing.assert_array_equal(resampled(broken, 48_000), resampled(silent, 48_000))
