@@ -41,7 +41,7 @@ def mel_picture(features: Float32) -> MelPicture:
     Power is averaged over what shares a pixel; the logarithm is taken of the few values left.
     """
     frames = features.reshape(-1, features.shape[-1])
-    power = _pooled(_pooled(frames, MAX_COLUMNS, axis=0), MAX_BANDS, axis=1)
+    power = _pooled(_pooled(frames, MAX_COLUMNS).T, MAX_BANDS).T
     decibels = 10.0 * np.log10(np.maximum(power, _FLOOR))
     high = float(decibels.max())
     grey = (decibels - (high - _RANGE_DB)) * (255.0 / _RANGE_DB)
@@ -55,13 +55,19 @@ def mel_picture(features: Float32) -> MelPicture:
     )
 
 
-def _pooled(power: Float32, most: int, axis: int) -> Float32:
-    """Means of at most `most` groups of neighbours, as even as whole numbers allow."""
-    size = power.shape[axis]
+def _pooled(power: Float32, most: int) -> Float32:
+    """Means of at most `most` groups of neighbouring rows, as even as whole numbers allow."""
+    size = len(power)
     if size <= most:
         return power
     edges = np.arange(most + 1) * size // most
-    sums = np.add.reduceat(power, edges[:-1], axis=axis)
-    counts = np.diff(edges).astype(np.float32)
-    pooled: Float32 = sums / (counts[:, None] if axis == 0 else counts)
+    firsts, counts = edges[:-1], np.diff(edges)
+    # The first row of all groups, then the second, and so on: far faster than group by group.
+    sums = power[firsts]
+    for place in range(1, counts.max()):
+        if (there := counts > place).all():
+            sums += power[firsts + place]
+        else:
+            sums[there] += power[firsts[there] + place]
+    pooled: Float32 = sums / counts.astype(np.float32)[:, None]
     return pooled
