@@ -24,10 +24,16 @@ class ArrivingMedia:
         self._descriptor = descriptor
         self._position = self._size = 0
         self._ended = False
+        self._whole = False
         self._alone = False
         self.until: Joint | None = None
         #: seconds spent waiting for bytes
         self.waited_s = 0.0
+
+    @property
+    def taken_bytes(self) -> int:
+        """Bytes that have been read, as long as they are read in order; 0 otherwise."""
+        return 0 if self._whole else self._position
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes, as soon as there is one; b"" at the end."""
@@ -40,6 +46,7 @@ class ArrivingMedia:
 
     def whole(self) -> IO[bytes]:
         """Wait for all of it; a file that can seek."""
+        self._whole = True
         while not self._ended:
             self._wait()
         if not self._size:

@@ -25,6 +25,9 @@ READY, PROGRESS, JOINT, UNSEEKABLE, PARTED, DONE, FAILED = (
 
 Message = tuple[bytes, dict[str, Any]]
 
+#: Seconds that a part has at least; a shorter one would cost more than is won.
+PART_S = 40.0
+
 _HEADER = struct.Struct("!cI")
 _MAX_BODY = 1 << 16
 _RECEIVED_BYTES = 1 << 12

@@ -19,12 +19,11 @@ from av import AudioFrame
 
 from serve.audio.frames import Frames, Unseekable
 from serve.audio.mel import Float32
+from serve.audio.messages import PART_S
 from serve.audio.resample import Resampler, run_up
 
 # Samples that both sides of a joint must have alike, bit for bit.
 _COMPARED = 2048
-# A part that is shorter would cost more than is won.
-_MIN_S = 40.0
 # Clips that are tried for one that begins exactly at a sample of the container's.
 _MAX_CLIPS_TRIED = 64
 
@@ -157,7 +156,7 @@ def part_begin_s(duration_s: float | None, done_s: float, number: int, parts: in
     Part 0 has done the first `done_s`; what is left is shared by all parts alike.
     """
     left_s = (duration_s or 0.0) - done_s
-    parts = min(parts, int(left_s / _MIN_S))
+    parts = min(parts, int(left_s / PART_S))
     if number >= parts:
         raise Unseekable
     return done_s + left_s * number / parts

@@ -38,7 +38,7 @@ class Polyphase:
     def __init__(self, period_in: int, period_out: int) -> None:
         """For rates whose ratio, in lowest terms, is `period_in` to `period_out`."""
         filters, before = _filters(period_in, period_out)
-        length = filters.shape[1]
+        length: int = filters.shape[1]
         # Rows of a product must not overlap: BLAS would be given copies.
         most = math.ceil(_COLUMNS * period_in / period_out) + length
         times = max(math.ceil(_LEAST_PERIOD / period_out), math.ceil(most / period_in))
@@ -71,7 +71,8 @@ class Polyphase:
 
         Both are counted at the rate of the input.
         """
-        return (sample + self._late_in) // self.inputs * self.inputs - self.history
+        block = (sample + self._late_in) // self.inputs
+        return block * self.inputs - self.history
 
 
 @lru_cache(_KEPT)

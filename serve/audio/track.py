@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from serve.audio.mel import Float32
 
 _LOG = logging.getLogger(__name__)
-# Media of less than two of these is left to one decoder.
+# Media of less than two of these is left to one decoder: most often that is short, too.
 _PART_BYTES = 1 << 18
+
+# Longer than any track that is taken: as many decoders as there are may help.
+_UNKNOWN_S = 1e6
 
 Borrowed = Callable[[int], AbstractAsyncContextManager[list[Decoder]]]
 
@@ -116,7 +119,10 @@ class Track:
         self, media: SharedMedia, first: _Part, on_seconds: Callable[[float], None]
     ) -> list[Done]:
         """The answers of the parts that make up the track, in order."""
-        async with self._borrowed(media.size // _PART_BYTES - 1) as decoders:
+        # Who is lent for nothing may still look for where to begin when the track is done, and
+        # would have to be killed.
+        parts_left = min(media.size // _PART_BYTES, first.left_s(media.size) // messages.PART_S)
+        async with self._borrowed(int(parts_left) - 1) as decoders:
 
             def tell() -> None:
                 on_seconds(sum(part.seconds for part in parts))
@@ -178,6 +184,8 @@ class _Part:
         self._job = job
         #: seconds decoded
         self.seconds = 0.0
+        # What was read of the media for that; 0 where that tells nothing.
+        self._taken_bytes = 0.0
         loop = asyncio.get_running_loop()
         #: where it begins; None where it can't begin in the middle
         self.joint: asyncio.Future[dict[str, Any] | None] = loop.create_future()
@@ -186,6 +194,12 @@ class _Part:
         self.send = decoder.send
         decoder.begin(media, features, **job)
         self.answer = asyncio.ensure_future(self._listen())
+
+    def left_s(self, size: int) -> float:
+        """About the seconds that are left to do of `size` bytes; more where that can't be told."""
+        if not (self.seconds and self._taken_bytes):
+            return _UNKNOWN_S
+        return self.seconds * (size / self._taken_bytes - 1.0)
 
     def end(self) -> None:
         """Tell that all of the media is there."""
@@ -204,6 +218,7 @@ class _Part:
                 kind, values = await self.decoder.receive()
                 if kind == messages.PROGRESS:
                     self.seconds = _number(values["seconds"])
+                    self._taken_bytes = _number(values["taken_bytes"])
                     self.tell()
                 elif kind == messages.JOINT:
                     self.joint.set_result(_joint(**values))

@@ -100,4 +100,6 @@ class Work:
         now = time.monotonic()
         if now - self._said >= _PROGRESS_EVERY_S:
             self._said = now
-            self._channel.send(messages.PROGRESS, seconds=seconds)
+            self._channel.send(
+                messages.PROGRESS, seconds=seconds, taken_bytes=self._media.taken_bytes
+            )

@@ -102,6 +102,37 @@ async def test_only_what_is_left_is_shared(pool, webm):
         assert_same(decoded.features[: decoded.clips], expected_features(webm))
 
 
+async def test_what_has_kept_pace_is_left_to_one_decoder(pool, webm):
+    told = asyncio.Event()
+    seconds = given = 0.0
+
+    def tell(done):
+        nonlocal seconds
+        seconds = done
+        told.set()
+
+    async def no_faster_than_it_is_decoded():
+        nonlocal given
+        async for block in blocks(webm, 100_000):
+            yield block
+            given += SECONDS * len(block) / len(webm)
+            await asyncio.sleep(0.12)  # progress is told of ten times a second
+            while seconds < given - 30:
+                told.clear()
+                await told.wait()
+
+    before = pids(pool)
+    async with pool.lease() as leased:
+        (other,) = (decoder for decoder in pool._all if decoder is not leased._first)
+        # Who is lent now does nothing, and is killed for it in the end.
+        os.kill(other._process.pid, signal.SIGSTOP)
+        decoded = await leased.decode(no_faster_than_it_is_decoded(), tell)
+        os.kill(other._process.pid, signal.SIGCONT)
+        assert_same(decoded.features[: decoded.clips], expected_features(webm))
+    assert decoded.parts == 1
+    assert pids(pool) == before
+
+
 async def test_a_busy_decoder_is_not_waited_for(pool, webm):
     async with pool.lease():
         features, decoded = await decode_in(pool, webm)
