@@ -12,7 +12,6 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from serve.audio import messages
-from serve.audio.features import FeatureStream
 from serve.audio.frontend import FrontEnd
 from serve.audio.shared import SharedFeatures, SharedMedia
 from serve.errors import Internal, TopgenreError, Undecodable
@@ -36,7 +35,7 @@ class Lost(Internal):
 
 
 class Decoder:
-    """One decoder process, its sockets, and memory for the features of the tracks that it leads."""
+    """One decoder process and its sockets."""
 
     def __init__(
         self,
@@ -44,7 +43,6 @@ class Decoder:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         handing: socket.socket,
-        features: SharedFeatures,
     ) -> None:
         #: what it says it is refused, once it is there
         self.confinement: dict[str, Any] = {}
@@ -52,7 +50,6 @@ class Decoder:
         self._reader = reader
         self._writer = writer
         self._handing = handing
-        self.features = features
         #: whether it waits for a track; False during one, and for good after an interrupted one
         self.idle = True
 
@@ -66,13 +63,10 @@ class Decoder:
         cls, front_end: FrontEnd, max_duration_s: float, cpu_s: float, memory_bytes: int
     ) -> Decoder:
         """Start a process and wait until it is warm; raise Internal where it does not come up."""
-        capacity = FeatureStream.capacity(front_end, max_duration_s)
-        features = SharedFeatures((capacity, *front_end.clip_shape))
         ours, theirs = socket.socketpair()
         handing, handed = socket.socketpair()
         handing.setblocking(False)
         with theirs, handed, ExitStack() as undone:
-            undone.callback(features.close)
             for end in (ours, handing):
                 undone.callback(end.close)
             reader, writer = await asyncio.open_connection(sock=ours)
@@ -83,7 +77,7 @@ class Decoder:
                 descriptors=(theirs.fileno(), handed.fileno()),
             )
             undone.pop_all()  # from now on `kill` does it
-        decoder = cls(process, reader, writer, handing, features)
+        decoder = cls(process, reader, writer, handing)
         try:
             async with asyncio.timeout(_START_S):
                 kind, decoder.confinement = await messages.receive_from(reader)
@@ -149,7 +143,6 @@ class Decoder:
         self.idle = False
         self._writer.close()
         self._handing.close()
-        self.features.close()
         if self.alive:  # otherwise its number may be somebody else's by now
             kill_group(self._process.pid)
         await self._process.wait()

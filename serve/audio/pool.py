@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from serve.audio.decoder import Decoder
+from serve.audio.features import FeatureStream
 from serve.audio.frontend import FrontEnd
+from serve.audio.shared import SharedFeatures
 from serve.audio.track import Track
 from serve.errors import Internal
 
@@ -22,6 +24,8 @@ class DecoderPool:
     """Keeps `size` decoders alive and lends them out one track at a time.
 
     Each has at most `memory_bytes` of address space, and `cpu_s` of processor time for a track.
+    Beside them it keeps memory for features: of the tracks that are decoded, and of as many that
+    were and are not done with.
 
     A decoder that was interrupted in a track is killed. One that has ended, in a track or with
     nothing to do, is replaced.
@@ -42,6 +46,8 @@ class DecoderPool:
         self._memory_bytes = memory_bytes
         self._cpu_s = cpu_s
         self._idle: asyncio.Queue[Decoder] = asyncio.Queue()
+        # What was used last comes first: where one is enough, the others take no memory.
+        self._features: asyncio.LifoQueue[SharedFeatures] = asyncio.LifoQueue()
         self._all: set[Decoder] = set()
         self._keepers: list[asyncio.Task[None]] = []
         # Of the keepers, those whose last decoder did not come up.
@@ -76,6 +82,9 @@ class DecoderPool:
         except ExceptionGroup as group:
             await self.stop()
             raise Internal(str(group.exceptions[0])) from group
+        capacity = FeatureStream.capacity(self._front_end, self._max_duration_s)
+        for _ in range(2 * self._size):
+            self._features.put_nowait(SharedFeatures((capacity, *self._front_end.clip_shape)))
         self._keepers = [asyncio.create_task(self._keep(task.result())) for task in added]
 
     async def stop(self) -> None:
@@ -86,18 +95,26 @@ class DecoderPool:
         self._keepers, self._failing = [], 0
         await asyncio.gather(*(decoder.stop() for decoder in self._all))
         self._all.clear()
-        self._idle = asyncio.Queue()  # with them goes their memory
+        self._idle = asyncio.Queue()
+        while not self._features.empty():
+            self._features.get_nowait().close()
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Track]:
-        """Wait for a free decoder and have it, with its memory, until the context is left."""
-        decoder = await self._idle.get()
-        while not decoder.alive:  # it ended while it had nothing to do; its keeper knows
-            decoder = await self._idle.get()
+        """Wait for a free decoder and have it until it is done with the track, or left.
+
+        What it makes of the track is there until the context is left.
+        """
+        features = await self._features.get()
         try:
-            yield Track(decoder, self._borrowed, self._memory_bytes)
+            decoder = await self._idle.get()
+            while not decoder.alive:  # it ended while it had nothing to do; its keeper knows
+                decoder = await self._idle.get()
+            async with AsyncExitStack() as held:
+                held.push_async_callback(self._give_back, decoder)
+                yield Track(decoder, features, self._borrowed, held.aclose, self._memory_bytes)
         finally:
-            await self._give_back(decoder)
+            self._features.put_nowait(features)
 
     @asynccontextmanager
     async def _borrowed(self, most: int) -> AsyncIterator[list[Decoder]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -57,7 +57,7 @@ class Decoded:
     """A decoded track: its features (capacity, frames, mel bands), of which `clips` are filled.
 
     `decode_s` and `mel_s` are seconds of work, waiting for bytes left out, of the decoder that
-    worked longest. The array is the first decoder's own and valid while the track is leased.
+    worked longest. The array is valid while the track is leased.
     """
 
     features: Float32
@@ -70,11 +70,24 @@ class Decoded:
 
 
 class Track:
-    """A decoder for one track; `borrowed` lends further ones that are free, up to a number."""
+    """A decoder for one track, and memory for its features.
 
-    def __init__(self, first: Decoder, borrowed: Borrowed, max_bytes: int) -> None:
+    `borrowed` lends further decoders that are free, up to a number. `decoded` is called when the
+    track is decoded: then the decoder may go on to the next.
+    """
+
+    def __init__(
+        self,
+        first: Decoder,
+        features: SharedFeatures,
+        borrowed: Borrowed,
+        decoded: Callable[[], Awaitable[None]],
+        max_bytes: int,
+    ) -> None:
         self._first = first
+        self._features = features
         self._borrowed = borrowed
+        self._when_decoded = decoded
         self._max_bytes = max_bytes
 
     async def decode(
@@ -90,7 +103,7 @@ class Track:
             first = _Part(
                 self._first,
                 media,
-                self._first.features,
+                self._features,
                 lambda: on_seconds(first.seconds),
                 number=0,
                 parts=1,
@@ -107,6 +120,7 @@ class Track:
                     answers = await self._share(media, first, on_seconds)
             finally:
                 await _cancel(feeding, first.answer)
+        await self._when_decoded()
         return self._decoded(answers)
 
     async def _feed(self, blocks: AsyncIterator[bytes], media: SharedMedia) -> None:
@@ -132,7 +146,7 @@ class Track:
                 _Part(
                     decoder,
                     media,
-                    self._first.features,
+                    self._features,
                     tell,
                     number=number,
                     parts=1 + len(decoders),
@@ -156,7 +170,7 @@ class Track:
                 await _cancel(laid, *(part.answer for part in (*parts[1:], *others)))
 
     def _decoded(self, answers: list[Done]) -> Decoded:
-        features = self._first.features.array
+        features = self._features.array
         clips, duration_s = answers[-1].clips, answers[-1].duration_s
         # What comes from there has been near strangers' bytes.
         if not 0 < clips <= len(features):
@@ -197,7 +211,8 @@ class _Part:
 
     def left_s(self, size: int) -> float:
         """About the seconds that are left to do of `size` bytes; more where that can't be told."""
-        if not (self.seconds and self._taken_bytes):
+        # At first more is read than is decoded: the head of the file, and what lies ready.
+        if self.seconds < messages.PART_S / 2 or not self._taken_bytes:
             return _UNKNOWN_S
         return self.seconds * (size / self._taken_bytes - 1.0)
 

@@ -13,8 +13,9 @@ T = TypeVar("T")
 
 #: What a client may take to read the end of its answer, on top of the deadline, in seconds.
 READING_S = 10.0
-# Bytes of a body that are read ahead. A client's leaving can only be noticed by reading on.
-_MAX_AHEAD_BYTES = 1 << 20
+# Bytes of a body that are read ahead. A client's leaving can only be noticed by reading on; and a
+# track that waits for a decoder has mostly arrived when it gets one.
+_MAX_AHEAD_BYTES = 4 << 20
 
 
 class Departed(Exception):

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import numpy as np
 import pytest
@@ -102,6 +102,22 @@ async def test_only_what_is_left_is_shared(pool, webm):
         assert_same(decoded.features[: decoded.clips], expected_features(webm))
 
 
+async def test_what_has_just_begun_is_shared(pool, at_once, webm):
+    begun = asyncio.Event()
+
+    async def in_two():
+        # Of what is read for the first seconds, most is not decoded yet.
+        yield webm[:300_000]
+        await begun.wait()
+        async for rest in at_once(webm[300_000:]):
+            yield rest
+
+    async with pool.lease() as leased:
+        decoded = await leased.decode(in_two(), lambda seconds: begun.set())
+        assert_same(decoded.features[: decoded.clips], expected_features(webm))
+    assert decoded.parts == 2
+
+
 async def test_what_has_kept_pace_is_left_to_one_decoder(pool, webm):
     told = asyncio.Event()
     seconds = given = 0.0
@@ -131,6 +147,24 @@ async def test_what_has_kept_pace_is_left_to_one_decoder(pool, webm):
         assert_same(decoded.features[: decoded.clips], expected_features(webm))
     assert decoded.parts == 1
     assert pids(pool) == before
+
+
+async def test_decoders_go_on_while_tracks_are_not_done_with(pool):
+    contents = [encode(music(10.0, seed=seed), by_name("flac")) for seed in range(4)]
+    async with AsyncExitStack() as held:
+        tracks = []
+        for content in contents:
+            leased = await held.enter_async_context(pool.lease())
+            tracks.append(await leased.decode(blocks(content), lambda seconds: None))
+            assert pool.idle == 2
+        for decoded, content in zip(tracks, contents, strict=True):
+            assert_same(decoded.features[: decoded.clips], expected_features(content))
+        # There is no memory for more of them.
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2), pool.lease():
+                pass
+    async with asyncio.timeout(10), pool.lease():
+        pass
 
 
 async def test_a_busy_decoder_is_not_waited_for(pool, webm):
