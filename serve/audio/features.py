@@ -52,7 +52,7 @@ class FeatureStream:
         self._filled = 0
         self._clips = first
         self._total = first * front_end.clip_samples
-        self._peak = 0.0
+        self._heard = False
 
     @staticmethod
     def capacity(front_end: FrontEnd, max_duration_s: float) -> int:
@@ -70,8 +70,8 @@ class FeatureStream:
         self._total += len(samples)
         if self._total > self._max_samples:
             raise TooLong(f"The track is longer than the limit of {self._max_duration_s:g} s.")
-        if len(samples):
-            self._peak = max(self._peak, float(samples.max()), -float(samples.min()))
+        if not self._heard and len(samples):
+            self._heard = bool(max(samples.max(), -samples.min()) >= _SILENCE_PEAK)
         while len(samples):
             taken = min(len(samples), len(self._flat) - self._filled)
             self._flat[self._filled : self._filled + taken] = samples[:taken]
@@ -98,7 +98,7 @@ class FeatureStream:
             )
         self._flat[self._filled :] = 0.0
         self._write(front_end.clips_in(self._filled))
-        return Extent(self._clips, self.seconds, self._peak < _SILENCE_PEAK)
+        return Extent(self._clips, self.seconds, not self._heard)
 
     def _write(self, clips: int) -> None:
         self._mel.into(self._samples[:clips], self._out[self._clips : self._clips + clips])

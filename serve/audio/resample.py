@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 import numpy as np
@@ -61,7 +61,7 @@ class Resampler:
         ).configure()
         self._gathered = -skipped
 
-    def push(self, frame: AudioFrame | None) -> Iterator[Float32]:
+    def push(self, frame: AudioFrame | None) -> Iterable[Float32]:
         """Take in a frame, or None for the end; the blocks of samples that are ready by then."""
         if frame is not None:
             # Time stamps don't matter here, and broken ones would make the filter complain.
@@ -69,15 +69,15 @@ class Resampler:
             self._gathered += frame.samples
         self._source.push(frame)
         if frame is not None and self._gathered < self._block:
-            return
+            return ()
         self._gathered %= self._block
+        return self._filtered(self._stream, frame is None) if self._stream else self._pulled()
+
+    def _filtered(self, stream: _Stream, end: bool) -> Iterator[Float32]:
         for samples in self._pulled():
-            if self._stream:
-                yield from self._stream.push(samples)
-            else:
-                yield samples
-        if frame is None and self._stream:
-            yield from self._stream.end()
+            yield from stream.push(samples)
+        if end:
+            yield from stream.end()
 
     def _pulled(self) -> Iterator[Float32]:
         while True:
@@ -85,9 +85,11 @@ class Resampler:
                 block = cast(AudioFrame, self._sink.pull())
             except (BlockingIOError, EOFError):
                 return
-            samples: Float32 = block.to_ndarray()[0]
-            # Of numbers that are none, both comparisons are false.
-            if not (samples.min() >= -_LOUDEST and samples.max() <= _LOUDEST):
+            samples: Float32 = np.frombuffer(memoryview(block.planes[0]), np.float32)
+            samples = samples[: block.samples]  # a plane may be longer
+            # No sample is louder than all of them together. Of numbers that are none, any
+            # comparison is false.
+            if not np.dot(samples, samples) <= _LOUDEST**2:
                 samples = np.where(np.abs(samples) <= _LOUDEST, samples, np.float32(0.0))
             yield samples
 
