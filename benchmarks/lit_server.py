@@ -9,15 +9,12 @@ import sys
 from typing import Any
 
 import litserve
-import numpy as np
 from starlette.requests import Request
 
-from serve.audio.decode import Complete, decode
-from serve.audio.features import FeatureStream
-from serve.audio.mel import Float32, MelSpectrogram
+from benchmarks.straight import Straight
+from serve.audio.mel import Float32
 from serve.inference.aggregate import aggregate
 from serve.inference.tuning import load
-from serve.pipeline import front_end_of
 from serve.settings import Settings, cores
 
 
@@ -27,11 +24,9 @@ class Genres(litserve.LitAPI):  # type: ignore[misc]
     def setup(self, device: str) -> None:
         """Load the model, in each worker."""
         settings = Settings.from_environment()
-        self._model = load(settings)
-        self._mel = MelSpectrogram(front_end_of(self._model))
-        self._max_s = settings.max_duration_s
-        capacity = FeatureStream.capacity(self._mel.front_end, self._max_s)
-        self._features = np.zeros((capacity, *self._mel.front_end.clip_shape), np.float32)
+        model = load(settings)
+        self._genres = model.card.genres
+        self._straight = Straight(model, settings.max_duration_s)
 
     def decode_request(self, request: Request) -> bytes:
         """The form's file."""
@@ -40,14 +35,11 @@ class Genres(litserve.LitAPI):  # type: ignore[misc]
 
     def predict(self, content: bytes) -> Float32:
         """Probabilities (clips, genres)."""
-        stream = FeatureStream(self._mel, self._features, self._max_s)
-        for block in decode(Complete(content), self._mel.front_end.sample_rate):
-            stream.push(block)
-        return self._model.run(self._features[: stream.finish().clips])
+        return self._straight.predict(content)
 
     def encode_response(self, probabilities: Float32) -> dict[str, Any]:
         """What our server answers, too."""
-        verdict = aggregate(probabilities, self._model.card.genres)
+        verdict = aggregate(probabilities, self._genres)
         return {
             "top_prediction": verdict.top,
             "results": verdict.results,

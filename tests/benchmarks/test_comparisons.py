@@ -84,11 +84,14 @@ def test_overhead():
 
 def test_overhead_of_an_answer_that_is_not_known():
     class Forgetful(Client):
+        def __init__(self):
+            pass
+
         def post(self, request, status=200):
             return {"cached": False}
 
     with pytest.raises(RuntimeError, match="is not known"):
-        list(overhead._known("file", Forgetful(1), Forgetful(1), Request.raw(b""), 1))
+        list(overhead._known("file", Forgetful(), Forgetful(), Request.raw(b""), 1))
 
 
 def test_link(monkeypatch):
@@ -143,8 +146,8 @@ def test_memory():
 
 def test_load():
     results = [*load.measure(1, seconds=5.0, tracks=16, block=8, arriving=5)]
-    clients, eight, one, arriving, waiting, memory = results
-    are_ratios([clients, waiting])
+    clients, of_the_cores, eight, one, arriving, waiting, memory = results
+    are_ratios([clients, of_the_cores, waiting])
     assert min(measured(results[:-1])) > 0
     assert [loop.name.split(":")[0] for loop in (eight, one, arriving)] == [
         "closed loop, 8 clients",
