@@ -20,8 +20,10 @@ _COLUMNS = 32
 _BLOCK = 128 * 147
 # Rows, if they can be so few, begin this many outputs apart.
 _LEAST_PERIOD = 128
-# Rates that have less in common are left to others: each output of a period has its own weights.
+# Rates that have less in common, or are further apart, are left to others: each output of a period
+# has its own weights, and music has no such rates.
 _LONGEST_PERIOD = 4096
+_FURTHEST = 32
 # Rates that are seldom met at the same time.
 _KEPT = 4
 
@@ -80,7 +82,8 @@ def polyphase(rate: int, sample_rate: int) -> Polyphase | None:
     """What takes samples at `rate` to `sample_rate`; None for rates that are alike or too odd."""
     common = math.gcd(rate, sample_rate)
     period_in, period_out = rate // common, sample_rate // common
-    if period_in == period_out or max(period_in, period_out) > _LONGEST_PERIOD:
+    shorter, longer = sorted((period_in, period_out))
+    if shorter == longer or longer > min(_LONGEST_PERIOD, _FURTHEST * shorter):
         return None
     return Polyphase(period_in, period_out)
 

@@ -9,8 +9,8 @@ from serve.audio.resample import Resampler, run_up
 
 RATE = 22_050
 RATES = [1_000, 8_000, 11_025, 12_000, 16_000, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000]
-# Its filters for these are found by interpolation, or there is nothing to be filtered.
-LEFT_TO_FFMPEG = [22_050, 44_056]
+# Too little in common, too far apart, or nothing to be filtered.
+LEFT_TO_FFMPEG = [44_056, 600, 22_050 * 33, 22_050]
 
 
 def noise(seconds, rate, channels=1):
