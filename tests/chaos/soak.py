@@ -26,6 +26,8 @@ from tests.chaos.media import Answer, good_tracks, references
 from tests.standin import StandIn
 
 #: Small limits, so that a soak meets them; where a code's time is told, `account` knows it.
+# In which failures of YouTube's are forgotten.
+_FORGOTTEN_S = 10.0
 SETTINGS: dict[str, object] = {
     "decoders": 2,
     "max_requests": MAX_REQUESTS,
@@ -34,7 +36,7 @@ SETTINGS: dict[str, object] = {
     "youtube_timeout_s": 2,
     "youtube_retries": 1,
     "breaker_failures": 3,
-    "breaker_window_s": 10,
+    "breaker_window_s": _FORGOTTEN_S,
     "breaker_pause_s": 1,
     "cache_entries": 200,
     "cache_memory_entries": 32,
@@ -138,7 +140,7 @@ class Soak:
         self._asked()
 
     async def _calmed(self, asker: Asker) -> None:
-        """Wait until links are taken again after the last bot check."""
+        """Wait until links are taken again, and no failure counts any more."""
         async with asyncio.timeout(_REST_S):
             code = ""
             while code != "ok":
@@ -146,6 +148,8 @@ class Soak:
                 self.account.crowd += found
                 code = found[0].code
                 await asyncio.sleep(_LOOK_S)
+            # In peace there are failures of each kind, too: as many as are taken by themselves.
+            await asyncio.sleep(_FORGOTTEN_S)
 
     async def _rest(self, before: Footprint | None = None) -> Footprint:
         """The footprint when nothing is under way; with `before`, when it is no larger than that.
