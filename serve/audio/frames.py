@@ -100,9 +100,9 @@ class Frames:
         start = list(islice(self, _TELLING + 1))
         if len(start) <= _TELLING or not (name in _SEEKABLE or name.startswith("pcm_")):
             raise Unseekable
-        if name in _RENEWED and self._renewal == float("inf"):
-            raise Unseekable
         if name in _RENEWED:
+            if self._renewal == float("inf"):
+                raise Unseekable
             seconds = round(seconds / _RENEWED_S) * _RENEWED_S
         known, rate = start[-1], start[-1].sample_rate
         ticks, at = self._stream.time_base, self.position

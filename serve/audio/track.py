@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 # Media of less than two of these is left to one decoder: most often that is short, too.
 _PART_BYTES = 1 << 18
-
 # Longer than any track that is taken: as many decoders as there are may help.
 _UNKNOWN_S = 1e6
 

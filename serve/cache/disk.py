@@ -18,6 +18,7 @@ T = TypeVar("T")
 _FILE = "answers.sqlite"
 # Longest wait for another server that writes, in seconds.
 _BUSY_S = 1.0
+_LOOK_S = 0.01
 _PAGE = 4096
 _JOURNAL_BYTES = 4 << 20
 # Reading is writing, and may have to wait, only so often for each value, in seconds.
@@ -111,7 +112,7 @@ class DiskStore:
                 "synchronous = NORMAL",
                 f"journal_size_limit = {_JOURNAL_BYTES}",
             ):
-                database.execute(f"PRAGMA {pragma}").fetchall()
+                _execute(database, f"PRAGMA {pragma}")
             database.executescript(_SCHEMA)
             # Whatever is counted wrong: the file itself can't grow beyond this.
             pages = max(self._max_bytes, 64 * _PAGE) // _PAGE
@@ -186,3 +187,16 @@ class DiskStore:
     def _count(self, database: sqlite3.Connection) -> None:
         row = database.execute("SELECT COUNT(*), TOTAL(size) FROM answers").fetchone()
         self.entries, self.size_bytes = int(row[0]), int(row[1])
+
+
+def _execute(database: sqlite3.Connection, statement: str) -> None:
+    """Wait for others also where SQLite does not: two that change the journal at the same time."""
+    until = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            database.execute(statement).fetchall()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+        time.sleep(_LOOK_S)

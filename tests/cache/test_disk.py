@@ -53,6 +53,15 @@ async def test_two_servers_share_a_folder(tmp_path, store):
     await other.close()
 
 
+@pytest.mark.parametrize("turn", range(10))
+async def test_servers_that_start_together_wait_for_each_other(tmp_path, turn):
+    stores = [DiskStore(tmp_path / "cache", **LIMITS) for _ in range(6)]
+    try:
+        await asyncio.gather(*(one.open() for one in stores))
+    finally:
+        await asyncio.gather(*(one.close() for one in stores))
+
+
 def noise(size=20_000):
     return os.urandom(size)
 
