@@ -68,7 +68,7 @@ def test_the_body_comes_as_it_is_and_nobody_listens_after_the_work():
 
 def test_no_more_is_read_ahead_than_may_be():
     async def main():
-        connection = Connection(*(part(b"x" * (1 << 19)) for _ in range(8)))
+        connection = Connection(*(part(b"x" * (1 << 21)) for _ in range(8)))
         visit = Visit(connection.receive)
         work = visit.body()
 
