@@ -6,7 +6,6 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
@@ -61,10 +60,13 @@ class Polyphase:
     def __call__(self, samples: Float32) -> Float32:
         """The outputs (outputs,) of a block with its history (history + inputs,), contiguous."""
         out = np.empty((self._rows, self._row_out), np.float32)
-        row_bytes = self._row_in * samples.itemsize
+        size = samples.itemsize
+        strides = self._row_in * size, size
         for first, begin, weights in self._products:
-            shape = self._rows, len(weights)
-            rows = as_strided(samples[begin:], shape, (row_bytes, samples.itemsize))
+            # As `as_strided`, but faster: that takes a quarter of the time of the product.
+            rows = np.ndarray(
+                (self._rows, len(weights)), np.float32, samples.data, begin * size, strides
+            )
             np.matmul(rows, weights, out=out[:, first : first + weights.shape[1]])
         return out.reshape(-1)
 
