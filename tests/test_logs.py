@@ -136,7 +136,9 @@ def test_one_line_a_request_and_no_secrets_in_any(tiny_model, youtube, tmp_path)
                 client.get("/no%0Awhere?url=secret-link"),
                 client.get("/health/live"),
             ]
-        until(lambda: len(requests(server)) >= len(asked))
+        # A line comes after its answer, and there are those of whoever asked whether it is ready.
+        ids = {answer.headers["x-request-id"] for answer in asked}
+        until(lambda: ids <= {line["request_id"] for line in requests(server)})
         log = server.log
         noted = {line["request_id"]: line for line in requests(server)}
     assert [answer.status_code for answer in asked] == [200, 422, 502, 400, 401, 401, 200]
