@@ -46,7 +46,12 @@ class Result:
 
     @classmethod
     def ratio(
-        cls, name: str, of: Mapping[str, Sequence[float]], goal: float, *, at_least: bool = False
+        cls,
+        name: str,
+        of: Mapping[str, Sequence[float]],
+        goal: float | None,
+        *,
+        at_least: bool = False,
     ) -> Self:
         """The median of the first of two samples over that of the second."""
         over, under = map(statistics.median, of.values())

@@ -6,7 +6,6 @@ import random
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 from threadpoolctl import threadpool_limits
 
@@ -61,7 +60,7 @@ def _of_the_cores(rates: list[float], cores_per_s: list[float]) -> Result:
     """What is left of the cores, had they nothing to do but the work on the tracks itself."""
     of = {"clients/s": rates, "cores/s": cores_per_s}
     name = f"{_CLIENTS} clients' tracks/s, of what the cores can do"
-    return replace(Result.ratio(name, of, 1.0, at_least=True), goal=None)
+    return Result.ratio(name, of, None, at_least=True)
 
 
 def _waiting(server: Server, request: Request, rate: float, arriving: int) -> Iterator[Result]:

@@ -27,8 +27,8 @@ _FILTER = 64
 class Resampler:
     """Averages the channels of frames that are all alike, and resamples the mean.
 
-    The first frame's first `skipped` samples are passed over; what follows is the track from its
-    sample `begin` on, which is 0 or from `begin`. No number depends on how the samples were cut.
+    The first `skipped` samples are passed over. What follows is the track from its sample `begin`
+    on: its start, or where `run_up` says. No number depends on how the samples were cut.
     """
 
     def __init__(
@@ -106,8 +106,7 @@ class _Stream:
         self._filters = filters
         self._held = np.zeros(filters.history + filters.inputs, np.float32)
         self._filled = 0 if middle else filters.history
-        self._mirrored = middle
-        # Outputs of before the first sample, which nobody wants.
+        # Outputs of before the first sample, which nobody wants; 0 once they are made.
         self._early = 0 if middle else filters.late
 
     def push(self, samples: Float32) -> Iterator[Float32]:
@@ -135,8 +134,7 @@ class _Stream:
 
     def _made(self) -> Float32:
         filters, first = self._filters, self._filters.history
-        if not self._mirrored:
-            self._mirrored = True
+        if self._early:
             start = self._held[first + 1 : first + 1 + filters.before]
             self._held[first - filters.before : first] = start[::-1]
         outputs = filters(self._held)[self._early :]

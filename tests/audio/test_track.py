@@ -120,7 +120,7 @@ async def test_what_has_just_begun_is_shared(pool, at_once, webm):
 
 async def test_what_has_kept_pace_is_left_to_one_decoder(pool, webm):
     told = asyncio.Event()
-    seconds = given = 0.0
+    seconds = 0.0
 
     def tell(done):
         nonlocal seconds
@@ -128,7 +128,7 @@ async def test_what_has_kept_pace_is_left_to_one_decoder(pool, webm):
         told.set()
 
     async def no_faster_than_it_is_decoded():
-        nonlocal given
+        given = 0.0
         async for block in blocks(webm, 100_000):
             yield block
             given += SECONDS * len(block) / len(webm)

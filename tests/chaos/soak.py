@@ -25,9 +25,9 @@ from tests.chaos.footprint import Footprint
 from tests.chaos.media import Answer, good_tracks, references
 from tests.standin import StandIn
 
-#: Small limits, so that a soak meets them; where a code's time is told, `account` knows it.
 # In which failures of YouTube's are forgotten.
 _FORGOTTEN_S = 10.0
+#: Small limits, so that a soak meets them; where a code's time is told, `account` knows it.
 SETTINGS: dict[str, object] = {
     "decoders": 2,
     "max_requests": MAX_REQUESTS,
