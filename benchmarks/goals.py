@@ -55,16 +55,16 @@ class Result:
     ) -> Self:
         """The median of the first of two samples over that of the second."""
         over, under = map(statistics.median, of.values())
-        medians = {key: round(statistics.median(taken), 3) for key, taken in of.items()}
+        medians = {key: _rounded(statistics.median(taken)) for key, taken in of.items()}
         off = sum(map(noise, of.values()))
-        return cls(name, round(over / under, 4), goal, at_least, of=medians, noise=off)
+        return cls(name, _rounded(over / under), goal, at_least, of=medians, noise=off)
 
     @classmethod
     def median(
         cls, name: str, taken: Sequence[float], goal: float | None, *, unit: str = "ms"
     ) -> Self:
         """The median of a sample, with a goal that it should not be above."""
-        middle = round(statistics.median(taken), 4)
+        middle = _rounded(statistics.median(taken))
         return cls(name, middle, goal, unit=unit, noise=noise(taken))
 
     @classmethod
@@ -83,6 +83,11 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
         return asdict(self) | {"met": self.met}
+
+
+def _rounded(number: float) -> float:
+    """To five significant digits, however small it is."""
+    return float(f"{number:.5g}")
 
 
 def noise(taken: Sequence[float]) -> float:

@@ -90,7 +90,7 @@ class Pipeline:
         share = settings.batch_clips or SHARE[model.provider]
         largest = max(share, FeatureStream.capacity(self.front_end, settings.max_duration_s))
         self._engine = Engine(
-            runner_for(model, largest, settings.gpu_calls),
+            runner_for(model, largest, settings.gpu_calls, lambda: self._pool.busy),
             queue_size=settings.queue_size,
             share=share,
             on_call=self.metrics.inference_call,

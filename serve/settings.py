@@ -128,7 +128,7 @@ class Settings(BaseSettings):
         description="file of what `make tune` measured; the next three, if set, win over it",
     )
     inference_threads: int = Field(
-        0, ge=0, le=256, description="threads of one inference call; 0 is one for each core"
+        0, ge=0, le=256, description="threads of one inference call at most; 0 is one for each core"
     )
     batch_clips: int = Field(
         0,

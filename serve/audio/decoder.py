@@ -52,11 +52,17 @@ class Decoder:
         self._handing = handing
         #: whether it waits for a track; False during one, and for good after an interrupted one
         self.idle = True
+        self._fed = False
 
     @property
     def alive(self) -> bool:
         """Whether the process runs."""
         return self._process.returncode is None
+
+    @property
+    def busy(self) -> bool:
+        """Whether it works, and has all that it works on: while that arrives, it mostly waits."""
+        return self._fed and not self.idle
 
     @classmethod
     async def start(
@@ -93,13 +99,14 @@ class Decoder:
 
     def begin(self, media: SharedMedia, features: SharedFeatures, **job: Any) -> None:
         """Give it a track, or part of one; after that come messages, up to one of an answer."""
-        self.idle = False
+        self.idle = self._fed = False
         with suppress(ConnectionError):  # `receive` tells what became of it
             socket.send_fds(self._handing, [b"\0"], [media.fileno(), features.fileno()])
         self.send(messages.JOB, **job)
 
     def send(self, kind: bytes, **values: Any) -> None:
         """Send a message; they are small, and few wait to be read."""
+        self._fed |= kind == messages.END
         self._writer.write(messages.pack(kind, **values))
 
     async def receive(self) -> messages.Message:

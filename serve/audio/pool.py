@@ -64,6 +64,11 @@ class DecoderPool:
         return sum(decoder.alive and decoder.idle for decoder in self._all)
 
     @property
+    def busy(self) -> int:
+        """Decoders that have a core's work; any thread may ask."""
+        return sum(decoder.alive and decoder.busy for decoder in tuple(self._all))
+
+    @property
     def ready(self) -> bool:
         """Whether a track finds a decoder: at once, or when the next one has come up."""
         return bool(self._keepers) and (self.alive > 0 or self._failing < self._size)

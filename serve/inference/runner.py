@@ -20,11 +20,15 @@ class Runner:
     """Calls a model with batches of up to `largest` clips, and leaves the memory to ONNX Runtime.
 
     A batch is padded to one of a few sizes, each called once in `warm`. Not on a CPU: there padding
-    costs as much as clips do, and a new size costs nothing.
+    costs as much as clips do, and a new size costs nothing. There `busy_cores` tells how many cores
+    have other work.
     """
 
-    def __init__(self, model: Model, largest: int) -> None:
+    def __init__(
+        self, model: Model, largest: int, busy_cores: Callable[[], int] = lambda: 0
+    ) -> None:
         self.largest = largest
+        self._busy_cores = busy_cores
         self.clip_shape = model.clip_shape
         self._model = model
         self._pads = model.provider != "cpu"
@@ -61,7 +65,7 @@ class Runner:
 
     def run(self, mel: Float32) -> Float32:
         """Probabilities (clips, genres) of a batch."""
-        return self._model.run(mel)
+        return self._model.run(mel, self._busy_cores())
 
     def close(self) -> None:
         """Give back what is not the interpreter's."""
@@ -127,11 +131,13 @@ class BoundRunner(Runner):
         return _Binding(values[INPUT], values[OUTPUT], io, options)
 
 
-def runner_for(model: Model, largest: int, calls: Calls) -> Runner:
+def runner_for(
+    model: Model, largest: int, calls: Calls, busy_cores: Callable[[], int] = lambda: 0
+) -> Runner:
     """How to call a model as `calls` has it; on a CPU there is only one way.
 
     `graphs` are CUDA's own: TensorRT is called `pinned` then.
     """
     if calls == "plain" or model.provider == "cpu":
-        return Runner(model, largest)
+        return Runner(model, largest, busy_cores)
     return BoundRunner(model, largest, calls if model.provider == "cuda" else "pinned")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from serve.inference.card import INPUT, OUTPUT, ModelCard, ModelFileError
 from serve.inference.providers import Calls, Device, DeviceError, Provider, Providers, choose
 from serve.inference.providers import running as running_on
+from serve.settings import cores
 
 _LOG = logging.getLogger(__name__)
 Float32 = NDArray[np.float32]
@@ -24,7 +27,8 @@ class Model:
     """A loaded model: what it says of itself, its digest, and the session that runs it.
 
     `clip_shape` is the shape of one clip's input: frames, mel bands. `provider` is what the
-    session really runs on.
+    session really runs on. `sessions` are those on a CPU by their threads, most first: `session`,
+    and narrower ones for when there is other work.
     """
 
     card: ModelCard
@@ -32,10 +36,20 @@ class Model:
     clip_shape: tuple[int, int]
     provider: Provider
     session: ort.InferenceSession
+    sessions: Mapping[int, ort.InferenceSession]
 
-    def run(self, mel: Float32) -> Float32:
-        """Probabilities (clips, genres) of mel power (clips, frames, mel bands), in one call."""
-        (probabilities,) = self.session.run([OUTPUT], {INPUT: mel})
+    def run(self, mel: Float32, busy_cores: int = 0) -> Float32:
+        """Probabilities (clips, genres) of mel power (clips, frames, mel bands), in one call.
+
+        It takes no more threads than other work leaves cores to, but one: a thread that waits for
+        others burns its core, and they don't come to theirs. The numbers are the same.
+        """
+        session = self.session
+        if busy_cores:
+            free = max(1, cores() - busy_cores)
+            fitting = (one for threads, one in self.sessions.items() if threads <= free)
+            session = next(fitting, session)
+        (probabilities,) = session.run([OUTPUT], {INPUT: mel})
         return np.asarray(probabilities)
 
 
@@ -49,7 +63,7 @@ def load_model(
 ) -> Model:
     """Load a self-describing model file.
 
-    `threads` is for one call on the CPU, 0 for one on each core; `calls` is how a GPU will be
+    `threads` is for one call on an idle CPU, 0 for one on each core; `calls` is how a GPU will be
     called, `half` lets TensorRT compute in fp16. Raises ModelFileError for a file that is missing,
     is no model, or does not describe itself; DeviceError where another device than `auto` was
     asked for and can't be had.
@@ -64,8 +78,13 @@ def load_model(
         card = ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map)
         clip_shape = _clip_shape(session, card)
         providers = choose(device, calls, clip_shape, half=half)
+        sessions = {}
         if len(providers) > 1:
             session = _session(content, threads, providers)
+        else:
+            widest = threads or cores()
+            sessions = {n: _session(content, n, providers) for n in _halves(widest)}
+            sessions = {widest: session, **sessions}
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from None
     provider = running_on(session)
@@ -74,11 +93,28 @@ def load_model(
     _LOG.info(
         "model %s %s runs on %s (%s was asked for)", card.name, card.version, provider, device
     )
-    return Model(card, hashlib.sha256(content).hexdigest(), clip_shape, provider, session)
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Model(card, sha256, clip_shape, provider, session, sessions)
+
+
+def _halves(number: int) -> list[int]:
+    """Half of it, half of that, down to one; rounded down."""
+    return [number >> times for times in range(1, number.bit_length())]
+
+
+@cache
+def _share_memory() -> None:
+    """Let all sessions on the CPU take from one arena: only one of them runs at a time."""
+    kind = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+    ort.create_and_register_allocator(
+        ort.OrtMemoryInfo("Cpu", kind, 0, ort.OrtMemType.DEFAULT), None
+    )
 
 
 def _session(content: bytes, threads: int, providers: Providers) -> ort.InferenceSession:
+    _share_memory()
     options = ort.SessionOptions()
+    options.add_session_config_entry("session.use_env_allocators", "1")
     options.intra_op_num_threads = threads
     # After a call its threads would burn 20 ms of each core, which decoders need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -135,6 +135,28 @@ async def test_progress_is_told(pool):
     assert 0 < heard[0] < heard[-1] <= 10.1
 
 
+async def test_a_decoder_is_busy_while_it_has_all_that_it_works_on(pool):
+    (pid,) = decoder_pids()
+    ended = asyncio.Event()
+
+    async def slow():
+        yield SONG
+        await ended.wait()
+        os.kill(pid, signal.SIGSTOP)
+
+    async with pool.lease() as decoder:
+        working = asyncio.create_task(decoder.decode(slow(), lambda seconds: None))
+        await eventually(lambda: pool.idle == 0)
+        assert pool.busy == 0
+        ended.set()
+        await eventually(lambda: pool.busy == 1)
+        os.kill(pid, signal.SIGCONT)
+        await working
+        assert pool.busy == 0
+    assert len((await decode_in(pool, SONG))[0]) == 7
+    assert pool.busy == 0
+
+
 async def test_a_cancelled_track_kills_and_replaces_its_decoder(pool):
     (before,) = decoder_pids()
     with pytest.raises(TimeoutError):

@@ -7,11 +7,14 @@ import httpx
 import pytest
 
 from serve.audio.frontend import FrontEnd
+from serve.audio.pool import DecoderPool
 from serve.http.app import create_app
 from serve.inference.card import ModelFileError
+from serve.inference.session import Model
 from serve.pipeline import Pipeline
 from serve.settings import Settings
 from tests.http.test_predict import multipart
+from tests.media import by_name, encode, music
 from tests.models import CARD, GENRES, write_model
 from tests.server import running_server
 
@@ -124,6 +127,24 @@ def test_a_model_that_can_not_be_served_stops_the_start(tmp_path):
     write_model(path, front_end=card.to_metadata()["front_end"])
     with pytest.raises(ModelFileError, match="front_end can't be used"):
         Pipeline.from_settings(Settings(model=path))
+
+
+def test_the_model_is_told_how_many_decoders_are_busy(tiny_model, monkeypatch):
+    told = []
+    run = Model.run
+
+    def noted(self, mel, busy_cores=0):
+        told.append(busy_cores)
+        return run(self, mel, busy_cores)
+
+    monkeypatch.setattr(Model, "run", noted)
+    with running_server(model=tiny_model, decoders=1) as server, server.client() as client:
+        assert client.post("/predict", **multipart()).status_code == 200
+        assert told[-1] == 0
+        monkeypatch.setattr(DecoderPool, "busy", 7)
+        short = encode(music(3.0), by_name("flac"))
+        assert client.post("/predict", **multipart("short.flac", short)).status_code == 200
+        assert told[-1] == 7
 
 
 def test_decoders_that_do_not_start_stop_the_start(tiny_model, monkeypatch):

@@ -7,11 +7,12 @@ import pytest
 from onnx import TensorProto, helper
 
 from serve.audio.frontend import FrontEnd
-from serve.inference import providers
+from serve.inference import providers, session
 from serve.inference.card import ModelFileError
 from serve.inference.providers import DeviceError
 from serve.inference.session import load_model
 from serve.pipeline import front_end_of
+from serve.settings import MODELS
 from tests.models import CARD, GENRES, graph, with_front_end, write_model
 
 
@@ -124,3 +125,46 @@ def test_its_threads_burn_no_time_after_a_call(path):
     model = load_model(path, "cpu", threads=2)
     options = model.session.get_session_options()
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+@pytest.mark.parametrize(
+    ("threads", "widths"), [(1, [1]), (2, [2, 1]), (5, [5, 2, 1]), (0, [6, 3, 1])]
+)
+def test_on_a_cpu_there_are_sessions_with_fewer_threads(path, monkeypatch, threads, widths):
+    monkeypatch.setattr(session, "cores", lambda: 6)
+    model = load_model(path, "cpu", threads)
+    assert list(model.sessions) == widths
+    assert model.session is model.sessions[widths[0]]
+    told = [one.get_session_options().intra_op_num_threads for one in model.sessions.values()]
+    assert told == [threads, *widths[1:]]
+
+
+class Noted:
+    def __init__(self, session, threads, runs):
+        self._session, self._threads, self._runs = session, threads, runs
+
+    def run(self, *arguments):
+        self._runs.append(self._threads)
+        return self._session.run(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("threads", "busy", "taken"),
+    [(8, 0, 8), (8, 1, 4), (8, 4, 4), (8, 5, 2), (8, 7, 1), (8, 20, 1), (3, 2, 3), (12, 0, 12)],
+)
+def test_a_call_leaves_busy_cores_alone(path, monkeypatch, threads, busy, taken):
+    monkeypatch.setattr(session, "cores", lambda: 8)
+    runs: list[int] = []
+    model = load_model(path, "cpu", threads)
+    sessions = {n: Noted(one, n, runs) for n, one in model.sessions.items()}
+    model = replace(model, session=sessions[threads], sessions=sessions)
+    model.run(np.ones((3, 16, 128), np.float32), busy)
+    assert runs == [taken]
+
+
+def test_the_numbers_do_not_hang_on_the_threads():
+    model = load_model(MODELS / "topgenre.onnx", "cpu", 4)
+    mel = np.random.default_rng(0).random((57, 16, 128), np.float32) ** 8
+    once = model.run(mel)
+    for one in model.sessions.values():
+        np.testing.assert_array_equal(one.run(None, {"mel": mel})[0], once)
