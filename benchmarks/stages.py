@@ -7,7 +7,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Self
 
 import numpy as np
@@ -93,12 +92,16 @@ def decoded(content: bytes, sample_rate: int) -> tuple[list[Float32], dict[str, 
     start = time.perf_counter()
     with opened(io.BytesIO(content)) as container:
         assert container
-        for frame in chain(Frames(container), [None]):
+        for frame in Frames(container):
             begun = time.perf_counter()
             if resampler is None:
-                assert frame
                 resampler = Resampler(frame, sample_rate)
-            blocks += resampler.push(frame)
+            if resampler.push(frame):
+                blocks += resampler.blocks()
             resample_s += time.perf_counter() - begun
+    assert resampler
+    begun = time.perf_counter()
+    blocks += resampler.end()
+    resample_s += time.perf_counter() - begun
     decode_s = time.perf_counter() - start - resample_s
     return blocks, {"decode": 1000 * decode_s, "resample": 1000 * resample_s}

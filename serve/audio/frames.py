@@ -59,8 +59,9 @@ class Frames:
         self._decoder.thread_count = 1
         self._decoded = self._run()
         self._period = 0
-        #: samples (of each channel) of the track before the frame that was given last, and in it
-        self.position = self.samples = 0
+        #: samples (of each channel) of the track up to the end of the frame that was given last
+        self.end = 0
+        self._samples = 0
         self._watched: float = float("inf")
         #: when the watched sample is heard, by the container's clock; None while not known
         self.time: Fraction | None = None
@@ -73,9 +74,9 @@ class Frames:
         return self._decoded
 
     @property
-    def end(self) -> int:
-        """Samples of the track up to the end of the frame that was given last."""
-        return self.position + self.samples
+    def position(self) -> int:
+        """Samples of the track before the frame that was given last."""
+        return self.end - self._samples
 
     @property
     def duration_s(self) -> float | None:
@@ -125,7 +126,7 @@ class Frames:
         passed = (frame.pts - known.pts) * ticks * rate
         # Where the clock is too coarse for samples, frames of one size are counted.
         unit = 1 if ticks * rate <= 1 else known.samples
-        self.position = at + round(passed / unit) * unit
+        self.end = at + round(passed / unit) * unit + frame.samples
         if not seconds - _MAX_OVERSHOOT_S < self.end / rate < seconds:
             raise Unseekable
         self._renew_after(self.position, rate)
@@ -133,29 +134,28 @@ class Frames:
         return frame
 
     def _run(self) -> Iterator[AudioFrame]:
+        # A long track has tens of thousands of frames: a line in here costs it a millisecond.
         broken = 0
         packets = self._container.demux(self._stream)
         while broken < _MAX_BROKEN:
             try:
-                packet = next(packets)
-                if self.position + self.samples >= self._renewal:
-                    self._renew()
-                self._recent.append(packet)
-                frames = self._decoder.decode(packet)
-            except StopIteration:
+                for packet in packets:
+                    if self.end >= self._renewal:
+                        self._renew()
+                    self._recent.append(packet)
+                    frames = self._decoder.decode(packet)
+                    broken = 0
+                    for frame in frames:
+                        self._samples = samples = frame.samples
+                        self.end = end = self.end + samples
+                        if end > self._watched:
+                            self._note(frame)
+                        if end == samples:
+                            self._renew_after(0, frame.sample_rate)
+                        yield frame
                 return
             except av.error.FFmpegError:
                 broken += 1
-                continue
-            broken = 0
-            for frame in frames:
-                self.position += self.samples
-                self.samples = frame.samples
-                if self.position + self.samples > self._watched:
-                    self._note(frame)
-                if not self.position:
-                    self._renew_after(0, frame.sample_rate)
-                yield frame
 
     def _note(self, frame: AudioFrame) -> None:
         if self.position <= self._watched and frame.pts is not None and frame.time_base:

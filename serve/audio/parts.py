@@ -139,15 +139,16 @@ class Part:
             if (found := (frame.format.name, frame.layout.name, frame.sample_rate)) != setup:
                 if resampler:
                     self._changed = True
-                    yield from resampler.push(None)
+                    yield from resampler.end()
                 setup = found
                 self._rate = frame.sample_rate
                 resampler = Resampler(frame, self._sample_rate, skipped, begin)
                 skipped = begin = 0
             assert resampler
-            yield from resampler.push(frame)
+            if resampler.push(frame):
+                yield from resampler.blocks()
         if resampler:
-            yield from resampler.push(None)
+            yield from resampler.end()
 
 
 def part_begin_s(duration_s: float | None, done_s: float, number: int, parts: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import cast
 
 import numpy as np
@@ -61,23 +61,29 @@ class Resampler:
         ).configure()
         self._gathered = -skipped
 
-    def push(self, frame: AudioFrame | None) -> Iterable[Float32]:
-        """Take in a frame, or None for the end; the blocks of samples that are ready by then."""
-        if frame is not None:
-            # Time stamps don't matter here, and broken ones would make the filter complain.
-            frame.pts = None
-            self._gathered += frame.samples
+    def push(self, frame: AudioFrame) -> bool:
+        """Take in a frame; whether there are blocks by then."""
+        # Time stamps don't matter here, and broken ones would make the filter complain.
+        frame.pts = None
         self._source.push(frame)
-        if frame is not None and self._gathered < self._block:
-            return ()
-        self._gathered %= self._block
-        return self._filtered(self._stream, frame is None) if self._stream else self._pulled()
+        self._gathered += frame.samples
+        return self._gathered >= self._block
 
-    def _filtered(self, stream: _Stream, end: bool) -> Iterator[Float32]:
+    def blocks(self) -> Iterator[Float32]:
+        """The blocks of samples that are ready."""
+        self._gathered %= self._block
+        if self._stream is None:
+            yield from self._pulled()
+            return
         for samples in self._pulled():
-            yield from stream.push(samples)
-        if end:
-            yield from stream.end()
+            yield from self._stream.push(samples)
+
+    def end(self) -> Iterator[Float32]:
+        """The blocks that are still to come: there is no frame any more."""
+        self._source.push(None)
+        yield from self.blocks()
+        if self._stream is not None:
+            yield from self._stream.end()
 
     def _pulled(self) -> Iterator[Float32]:
         while True:

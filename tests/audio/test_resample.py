@@ -28,8 +28,9 @@ def frame(samples, rate):
 def resampled(samples, rate, cut=1000, out=RATE, **given):
     frames = [frame(samples[:, n : n + cut], rate) for n in range(0, samples.shape[1], cut)]
     resampler = Resampler(frames[0], out, **given)
-    blocks = [block for given in (*frames, None) for block in resampler.push(given)]
-    return np.concatenate(blocks)
+    ready = (given for given in frames if resampler.push(given))
+    blocks = [block for _ in ready for block in resampler.blocks()]
+    return np.concatenate([*blocks, *resampler.end()])
 
 
 def reference(samples, rate, out=RATE):
