@@ -24,8 +24,8 @@ class DecoderPool:
     """Keeps `size` decoders alive and lends them out one track at a time.
 
     Each has at most `memory_bytes` of address space, and `cpu_s` of processor time for a track.
-    Beside them it keeps memory for features: of the tracks that are decoded, and of as many that
-    were and are not done with.
+    A decoder may go on while its last track is not done with: so twice as many tracks may have
+    memory for their features. Each has its own: nobody who has seen one track can reach another.
 
     A decoder that was interrupted in a track is killed. One that has ended, in a track or with
     nothing to do, is replaced.
@@ -46,8 +46,9 @@ class DecoderPool:
         self._memory_bytes = memory_bytes
         self._cpu_s = cpu_s
         self._idle: asyncio.Queue[Decoder] = asyncio.Queue()
-        # What was used last comes first: where one is enough, the others take no memory.
-        self._features: asyncio.LifoQueue[SharedFeatures] = asyncio.LifoQueue()
+        self._tracks = asyncio.Semaphore(2 * size)
+        capacity = FeatureStream.capacity(front_end, max_duration_s)
+        self._features_shape = (capacity, *front_end.clip_shape)
         self._all: set[Decoder] = set()
         self._keepers: list[asyncio.Task[None]] = []
         # Of the keepers, those whose last decoder did not come up.
@@ -87,9 +88,6 @@ class DecoderPool:
         except ExceptionGroup as group:
             await self.stop()
             raise Internal(str(group.exceptions[0])) from group
-        capacity = FeatureStream.capacity(self._front_end, self._max_duration_s)
-        for _ in range(2 * self._size):
-            self._features.put_nowait(SharedFeatures((capacity, *self._front_end.clip_shape)))
         self._keepers = [asyncio.create_task(self._keep(task.result())) for task in added]
 
     async def stop(self) -> None:
@@ -101,8 +99,6 @@ class DecoderPool:
         await asyncio.gather(*(decoder.stop() for decoder in self._all))
         self._all.clear()
         self._idle = asyncio.Queue()
-        while not self._features.empty():
-            self._features.get_nowait().close()
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Track]:
@@ -110,16 +106,14 @@ class DecoderPool:
 
         What it makes of the track is there until the context is left.
         """
-        features = await self._features.get()
-        try:
+        async with self._tracks:
             decoder = await self._idle.get()
             while not decoder.alive:  # it ended while it had nothing to do; its keeper knows
                 decoder = await self._idle.get()
             async with AsyncExitStack() as held:
                 held.push_async_callback(self._give_back, decoder)
-                yield Track(decoder, features, self._borrowed, held.aclose, self._memory_bytes)
-        finally:
-            self._features.put_nowait(features)
+                with SharedFeatures(self._features_shape) as features:
+                    yield Track(decoder, features, self._borrowed, held.aclose, self._memory_bytes)
 
     @asynccontextmanager
     async def _borrowed(self, most: int) -> AsyncIterator[list[Decoder]]:

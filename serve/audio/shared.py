@@ -20,7 +20,7 @@ _SEALS = hasattr(fcntl, "F_ADD_SEALS")
 
 
 class SharedFeatures:
-    """An array of a fixed shape, filled with zeros at first."""
+    """An array of a fixed shape, filled with zeros at first; to be used as a context."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self._file = _anonymous_file("topgenre-features")
@@ -32,15 +32,18 @@ class SharedFeatures:
         self.array: Float32 = np.frombuffer(mmap.mmap(self._file.fileno(), size), np.float32)
         self.array = self.array.reshape(shape)
 
-    def fileno(self) -> int:
-        """Its descriptor."""
-        return self._file.fileno()
+    def __enter__(self) -> Self:
+        return self
 
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the descriptor and let go of the array, which stays valid for who has it."""
         self._file.close()
         # It holds a descriptor of its own, which would wait for the collector of cycles.
         self.__dict__.pop("array", None)
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+        return self._file.fileno()
 
 
 class SharedMedia:

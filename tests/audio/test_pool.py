@@ -94,6 +94,16 @@ async def test_one_track_leaves_nothing_to_the_next(pool):
     assert_same(short, expected_features(SONG))
 
 
+async def test_no_track_gets_the_memory_of_another(pool):
+    # A decoder that strangers have taken over may keep a track's memory for as long as it runs.
+    async with pool.lease() as track:
+        kept = (await track.decode(blocks(SONG), lambda seconds: None)).features
+    before = kept.copy()
+    for seed in range(3):
+        await decode_in(pool, encode(music(10.0, seed=seed), by_name("flac")))
+    np.testing.assert_array_equal(kept, before)
+
+
 @pytest.mark.parametrize(
     ("content", "error"),
     [

@@ -22,19 +22,18 @@ sys.stdin.readline()
 
 
 def test_memory_that_is_shared_counts_once_and_when_it_is_used():
-    shared = SharedFeatures((_SIZE // 4,))
-    command = (sys.executable, "-c", _CHILD.format(shared.fileno()))
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, text=True, bufsize=1, pass_fds=[shared.fileno()]
-    ) as child:
-        processes = [psutil.Process(), psutil.Process(child.pid)]
-        assert child.stdout.readline() == "there\n"
-        rest = held_bytes(processes)
-        shared.array[:] = 1.0
-        assert held_bytes(processes) - rest == pytest.approx(_SIZE, rel=0.25)
-        child.stdin.write("\n")
-        assert child.stdout.readline() == "mapped\n"
-        assert held_bytes(processes) - rest == pytest.approx(_SIZE, rel=0.25)
-        child.communicate("\n")
-    shared.close()
+    with SharedFeatures((_SIZE // 4,)) as shared:
+        command = (sys.executable, "-c", _CHILD.format(shared.fileno()))
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, text=True, bufsize=1, pass_fds=[shared.fileno()]
+        ) as child:
+            processes = [psutil.Process(), psutil.Process(child.pid)]
+            assert child.stdout.readline() == "there\n"
+            rest = held_bytes(processes)
+            shared.array[:] = 1.0
+            assert held_bytes(processes) - rest == pytest.approx(_SIZE, rel=0.25)
+            child.stdin.write("\n")
+            assert child.stdout.readline() == "mapped\n"
+            assert held_bytes(processes) - rest == pytest.approx(_SIZE, rel=0.25)
+            child.communicate("\n")
