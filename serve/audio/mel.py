@@ -98,7 +98,10 @@ class MelSpectrogram:
                 out[start : start + len(part)] = self._mel[: len(part)]
 
     def _write(self, frames: Float32, out: Float32) -> None:
-        np.multiply(frames, self._window, out=self._frames[: len(frames)])
+        # In two steps: a product with frames that overlap takes half as long again.
+        windowed = self._frames[: len(frames)]
+        np.copyto(windowed, frames)
+        np.multiply(windowed, self._window, out=windowed)
         # The last spectrum is let go only when there is a new one, and so its memory is what the
         # next one takes: given back to the system and had anew, it would cost more than the FFTs.
         self._spectrum = scipy.fft.rfft(self._frames.reshape(-1, self.front_end.n_fft), workers=1)
