@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve.errors import BadRequest, TooManyRequests, TopgenreError, Unauthorized
@@ -76,7 +76,7 @@ class Access:
 
     def _refusal(
         self, scope: Scope, record: Record, error: TopgenreError, *, counted: bool
-    ) -> JSONResponse:
+    ) -> Response:
         record.code = error.code
         if counted:
             self._metrics.requests.labels(error.code).inc()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import Any
 
+from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -147,8 +147,8 @@ class BatchResponse(Response):
 
     async def _say(self, track: Track, body: dict[str, Any], send: Send) -> None:
         line = track.labels | body | {"request_id": self._request_id}
-        text = json.dumps(line, ensure_ascii=False) + "\n"
-        await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+        text = to_json(line) + b"\n"
+        await send({"type": "http.response.body", "body": text, "more_body": True})
 
 
 async def batch(request: Request) -> Response:

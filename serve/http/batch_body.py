@@ -72,7 +72,10 @@ def _links(asked: Any, pipeline: Pipeline) -> list[Track]:
         raise BadRequest('The body must be a JSON object with a list "urls" of texts.')
     if len(urls) > (limit := pipeline.settings.batch_size):
         raise TooBig(f"These are more than the limit of {limit} links.")
-    return [Track({"index": n, "url": url}, _video(url, pipeline)) for n, url in enumerate(urls)]
+    return [
+        Track({"index": n, "url": _encodable(url)}, _video(url, pipeline))
+        for n, url in enumerate(urls)
+    ]
 
 
 def _video(url: str, pipeline: Pipeline) -> AudioSource | TopgenreError:
@@ -80,6 +83,11 @@ def _video(url: str, pipeline: Pipeline) -> AudioSource | TopgenreError:
         return pipeline.video(url)
     except TopgenreError as error:
         return error
+
+
+def _encodable(url: str) -> str:
+    # JSON may spell halves of characters, which can't be sent back.
+    return url.encode("utf-8", "replace").decode()
 
 
 async def _store(blocks: AsyncIterator[bytes], file: IO[bytes], max_bytes: int) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+from pydantic_core import to_json
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -61,5 +61,5 @@ class EventStream(Response):
     async def _forward(self, send: Send) -> None:
         while (event := await self._events.get()) is not None:
             name, data = event
-            text = f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
-            await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+            body = b"event: %b\ndata: %b\n\n" % (name.encode(), to_json(data))
+            await send({"type": "http.response.body", "body": body, "more_body": True})

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from serve.errors import BadRequest, TopgenreError
 from serve.http.files import PageFiles
-from serve.http.replies import error_response
+from serve.http.replies import Json, error_response
 from serve.sources.youtube import video_id, watch_url
 
 _WEB = PageFiles(Path(__file__).parent / "web", "index.html")
@@ -25,7 +25,7 @@ async def check(request: Request) -> Response:
         found = video_id(url)
     except TopgenreError as error:
         return error_response(error, request.state.request_id)
-    return JSONResponse({"id": found, "url": watch_url(found)})
+    return Json({"id": found, "url": watch_url(found)})
 
 
 #: The page and its files: what a browser gets, no part of the API.

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from serve.answer import Progress
@@ -29,6 +29,7 @@ from serve.http.outcome import accounted
 from serve.http.page import check
 from serve.http.record import record_of
 from serve.http.replies import (
+    Json,
     answer_body,
     error_body,
     error_response,
@@ -69,7 +70,7 @@ async def predict(request: Request) -> Response:
             visit, lambda emit: _last_event(request, visit, emit), deadline_s + READING_S
         )
     try:
-        return JSONResponse(await visit.do(_answer(request, visit)), headers=_NO_STORE)
+        return Json(await visit.do(_answer(request, visit)), headers=_NO_STORE)
     except TopgenreError as error:
         return error_response(error, _request_id(request))
     except Departed:
@@ -103,7 +104,7 @@ async def _answer(request: Request, visit: Visit, emit: Emit | None = None) -> d
 
 async def live(_: Request) -> Response:
     """The process answers."""
-    return JSONResponse({"status": "live"})
+    return Json({"status": "live"})
 
 
 async def ready(request: Request) -> Response:
@@ -112,7 +113,7 @@ async def ready(request: Request) -> Response:
         return error_response(ShuttingDown(), _request_id(request))
     if not _pipeline(request).ready:
         return error_response(NotReady(), _request_id(request))
-    return JSONResponse({"status": "ready"})
+    return Json({"status": "ready"})
 
 
 async def info(request: Request) -> Response:
@@ -120,7 +121,7 @@ async def info(request: Request) -> Response:
     pipeline = _pipeline(request)
     model, settings = pipeline.model, pipeline.settings
     card = model.card
-    return JSONResponse(
+    return Json(
         {
             "model": {
                 "name": card.name,
@@ -158,7 +159,7 @@ async def metrics(request: Request) -> Response:
 
 async def openapi(_: Request) -> Response:
     """The description of this API."""
-    return JSONResponse(describe())
+    return Json(describe())
 
 
 async def http_error(request: Request, error: Exception) -> Response:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from serve.errors import Internal
 from serve.inference.session import Float32
 
 _DECIMALS = 2
@@ -26,8 +27,13 @@ class Verdict:
 
 
 def aggregate(probabilities: Float32, genres: tuple[str, ...]) -> Verdict:
-    """The mean over clips of `probabilities` (clips, genres), as percentages."""
+    """The mean over clips of `probabilities` (clips, genres), as percentages.
+
+    Raises Internal where some of them are no numbers.
+    """
     mean = probabilities.mean(axis=0, dtype=np.float64)
+    if not np.isfinite(mean).all():
+        raise Internal("The model gave no numbers for this track.")
     percent = _percentages(mean)
     order = sorted(range(len(genres)), key=lambda g: (-percent[g], -mean[g], g))
     best = probabilities.argmax(axis=1)

@@ -98,6 +98,15 @@ FILES = {
 }
 
 
+def test_half_a_character_is_a_wrong_link_and_breaks_nothing(small):
+    content = json.dumps({"urls": ["\ud800", "https://vimeo.com/\udfff"]})
+    headers = {"Content-Type": "application/json"}
+    with small.client() as client:
+        lines = lines_of(client.post("/predict/batch", content=content, headers=headers))
+    assert [line["url"] for line in lines] == ["?", "https://vimeo.com/?"]
+    assert [line["code"] for line in lines] == ["bad_url", "not_youtube"]
+
+
 @pytest.mark.parametrize(
     "request_",
     [

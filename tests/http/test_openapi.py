@@ -161,7 +161,7 @@ INSIDE = {
         *("too_many_requests", "timeout", "internal"),
     },
 }
-ELSEWHERE = ["serve.http.routes.JSONResponse", "serve.http.page.JSONResponse"]
+ELSEWHERE = ["serve.http.routes.Json", "serve.http.page.Json"]
 
 
 def test_the_description_and_the_server_agree(server, youtube, tiny_model, monkeypatch):

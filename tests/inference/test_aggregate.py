@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from serve.errors import Internal
 from serve.inference.aggregate import aggregate
 
 GENRES = ("blues", "jazz", "rock")
@@ -17,6 +18,14 @@ def test_the_mean_of_the_clips_decides():
     assert verdict.results == {"jazz": 45.0, "blues": 30.0, "rock": 25.0}
     assert list(verdict.results) == ["jazz", "blues", "rock"]
     assert verdict.clips == (("blues", 0.9), ("jazz", 0.6), ("jazz", 0.65))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_what_is_no_number_is_no_answer(wrong):
+    probabilities = np.full((4, 3), 1 / 3, np.float32)
+    probabilities[2, 1] = wrong
+    with pytest.raises(Internal, match="no numbers"):
+        aggregate(probabilities, GENRES)
 
 
 @pytest.mark.parametrize("clips", [1, 3])
