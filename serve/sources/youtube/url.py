@@ -57,7 +57,7 @@ def video_id(text: str) -> str:
     if len(text) > MAX_LENGTH:
         raise BadUrl("That is too long for a link.")
     text = text.strip(AROUND)
-    if any(c == "\\" or c.isspace() or unicodedata.category(c) in ("Cc", "Cf") for c in text):
+    if _broken(text):
         raise BadUrl
     parts = _PARTS.fullmatch(text)
     if parts is None or "__youtubedl_smuggle" in text:
@@ -72,6 +72,13 @@ def video_id(text: str) -> str:
 def watch_url(video_id: str) -> str:
     """The link of a video's own page, by its id."""
     return f"https://www.youtube.com/watch?v={video_id}"
+
+
+def _broken(text: str) -> bool:
+    """Whether it holds what no link does: white space, backslashes, what can't be seen."""
+    if text.isascii() and text.isprintable():  # as nearly all are, and this is quick
+        return " " in text or "\\" in text
+    return any(c == "\\" or c.isspace() or unicodedata.category(c) in ("Cc", "Cf") for c in text)
 
 
 def _host(scheme: str | None, authority: str) -> str:
