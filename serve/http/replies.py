@@ -75,8 +75,8 @@ def answer_body(
 
 
 @lru_cache
-def _starts(clip_s: float, clips: int) -> list[float]:
-    return [round(n * clip_s, 3) for n in range(clips)]
+def _starts(clip_s: float, clips: int) -> tuple[float, ...]:
+    return tuple(round(n * clip_s, 3) for n in range(clips))
 
 
 def progress_body(progress: Progress) -> dict[str, Any]:

@@ -78,13 +78,8 @@ def load_model(
         card = ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map)
         clip_shape = _clip_shape(session, card)
         providers = choose(device, calls, clip_shape, half=half)
-        sessions = {}
         if len(providers) > 1:
             session = _session(content, threads, providers)
-        else:
-            widest = threads or cores()
-            sessions = {n: _session(content, n, providers) for n in _halves(widest)}
-            sessions = {widest: session, **sessions}
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from None
     provider = running_on(session)
@@ -93,13 +88,15 @@ def load_model(
     _LOG.info(
         "model %s %s runs on %s (%s was asked for)", card.name, card.version, provider, device
     )
+    sessions = {}
+    if provider == "cpu":
+        widest = threads or cores()
+        sessions[widest] = session
+        # Half of them, half of that, down to one.
+        for fewer in (widest >> times for times in range(1, widest.bit_length())):
+            sessions[fewer] = _session(content, fewer, ["CPUExecutionProvider"])
     sha256 = hashlib.sha256(content).hexdigest()
     return Model(card, sha256, clip_shape, provider, session, sessions)
-
-
-def _halves(number: int) -> list[int]:
-    """Half of it, half of that, down to one; rounded down."""
-    return [number >> times for times in range(1, number.bit_length())]
 
 
 @cache

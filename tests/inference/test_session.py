@@ -116,7 +116,8 @@ def test_auto_says_what_it_got(path, tmp_path, monkeypatch, caplog, capfd, gpu):
         device.touch()
     monkeypatch.setattr(providers, "_GPU_DEVICES", (str(device),))
     caplog.set_level("INFO")
-    assert load_model(path, "auto").provider == "cpu"
+    model = load_model(path, "auto", 2)
+    assert (model.provider, list(model.sessions)) == ("cpu", [2, 1])
     assert "runs on cpu (auto was asked for)" in caplog.text
     assert bool(capfd.readouterr().err) == gpu
 
