@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from serve.inference.engine import Engine
+from serve.inference.outputs import Float32
 from serve.inference.runner import Runner, runner_for
-from serve.inference.session import Float32
 from serve.inference.tuning import SHARE, tuned
 from serve.settings import Settings
 

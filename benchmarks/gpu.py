@@ -21,9 +21,10 @@ from rich.table import Table
 
 from export.variants import half
 from serve.inference.measure import seconds
+from serve.inference.outputs import Float32
 from serve.inference.providers import Calls, Device, DeviceError, has_gpu
 from serve.inference.runner import Runner, runner_for
-from serve.inference.session import Float32, load_model
+from serve.inference.session import load_model
 from serve.tune import choose
 
 #: One, a clip of 30 seconds, 3 and 10 minutes, and ten tracks together.
@@ -78,7 +79,7 @@ def measure(
     )
 
     def call(runner: Runner, clips: int) -> Float32:
-        return runner.run(runner.batch([(mel[:clips], clips)]))[:clips]
+        return runner.run(runner.batch([(mel[:clips], clips)])).probabilities[:clips]
 
     with Progress(console=console, transient=True) as bars:
         bar = bars.add_task("measuring", total=rounds + 1)

@@ -12,8 +12,8 @@ import litserve
 from starlette.requests import Request
 
 from benchmarks.straight import Straight
-from serve.audio.mel import Float32
 from serve.inference.aggregate import aggregate
+from serve.inference.outputs import Outputs
 from serve.inference.tuning import load
 from serve.settings import Settings, cores
 
@@ -25,7 +25,7 @@ class Genres(litserve.LitAPI):  # type: ignore[misc]
         """Load the model, in each worker."""
         settings = Settings.from_environment()
         model = load(settings)
-        self._genres = model.card.genres
+        self._card = model.card
         self._straight = Straight(model, settings.max_duration_s)
 
     def decode_request(self, request: Request) -> bytes:
@@ -33,13 +33,13 @@ class Genres(litserve.LitAPI):  # type: ignore[misc]
         content: bytes = request["file"].file.read()  # LitServe hands over the form
         return content
 
-    def predict(self, content: bytes) -> Float32:
-        """Probabilities (clips, genres)."""
+    def predict(self, content: bytes) -> Outputs:
+        """What the model says of each clip."""
         return self._straight.predict(content)
 
-    def encode_response(self, probabilities: Float32) -> dict[str, Any]:
+    def encode_response(self, clips: Outputs) -> dict[str, Any]:
         """What our server answers, too."""
-        verdict = aggregate(probabilities, self._genres)
+        verdict = aggregate(clips, self._card)
         return {
             "top_prediction": verdict.top,
             "results": verdict.results,

@@ -61,12 +61,12 @@ def measure(model: Model, name: str, content: bytes, seconds: float, runs: int) 
     samples = np.concatenate(blocks)
     whole = samples[: len(samples) // front_end.clip_samples * front_end.clip_samples]
 
-    probabilities = model.run(out[:clips])
+    outputs = model.run(out[:clips])
     stages: dict[str, Callable[[], object]] = {
         "mel": features,
         LIBROSA: librosa_by_clip(front_end, whole.reshape(-1, front_end.clip_samples)),
         "inference": lambda: model.run(out[:clips]),
-        "aggregate": lambda: aggregate(probabilities, model.card.genres),
+        "aggregate": lambda: aggregate(outputs, model.card),
     }
     taken: dict[str, list[float]] = {stage: [] for stage in ("decode", "resample", *stages)}
     # Alternating, so that a machine's moods meet all of them alike.

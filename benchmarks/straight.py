@@ -6,7 +6,8 @@ import numpy as np
 
 from serve.audio.decode import Complete, decode
 from serve.audio.features import FeatureStream
-from serve.audio.mel import Float32, MelSpectrogram
+from serve.audio.mel import MelSpectrogram
+from serve.inference.outputs import Outputs
 from serve.inference.session import Model
 from serve.pipeline import front_end_of
 
@@ -22,8 +23,8 @@ class Straight:
         capacity = FeatureStream.capacity(front_end, max_s)
         self._features = np.zeros((capacity, *front_end.clip_shape), np.float32)
 
-    def predict(self, content: bytes) -> Float32:
-        """Probabilities (clips, genres)."""
+    def predict(self, content: bytes) -> Outputs:
+        """What the model says of each clip."""
         stream = FeatureStream(self._mel, self._features, self._max_s)
         for block in decode(Complete(content), self._mel.front_end.sample_rate):
             stream.push(block)

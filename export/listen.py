@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from serve.audio.frontend import FrontEnd
-from train.dataset import Dataset, Float32
+from serve.inference.outputs import Outputs
+from train.dataset import Dataset
 from train.evaluate import Predict, Scores, evaluate, score
 from train.hearing import HeardFile, usable
 
@@ -24,13 +25,13 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One track's clip probabilities."""
+    """What the model says of one track's clips."""
 
     track: str
     genre: str
     split: str
     source_hz: int
-    probabilities: Float32
+    clips: Outputs
 
 
 def listen(
@@ -53,7 +54,7 @@ def group(
     table = []
     for split, source_hz in sorted({(a.split, a.source_hz) for a in answers}, reverse=True):
         of = [a for a in answers if (a.split, a.source_hz) == (split, source_hz)]
-        audio = score(((genres.index(a.genre), a.probabilities) for a in of), genres)
+        audio = score(((genres.index(a.genre), a.clips) for a in of), genres)
         table.append(Heard(split, source_hz, audio, _spectrograms(of, predict, data)))
     return table
 

@@ -7,7 +7,8 @@ import time
 import onnx
 import onnxruntime
 
-from serve.inference.card import INPUT, OUTPUT
+from serve.inference.card import INPUT
+from serve.inference.outputs import Outputs
 from train.dataset import Float32
 from train.evaluate import Predict
 
@@ -23,9 +24,10 @@ def onnx_predictor(model: onnx.ModelProto) -> Predict:
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
 
-    def predict(mel: Float32) -> Float32:
-        probabilities: Float32 = session.run([OUTPUT], {INPUT: mel})[0]
-        return probabilities
+    names = [output.name for output in session.get_outputs()]
+
+    def predict(mel: Float32) -> Outputs:
+        return Outputs.of(dict(zip(names, session.run(names, {INPUT: mel}), strict=True)))
 
     return predict
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from serve.audio.picture import MelPicture
 from serve.errors import TopgenreError
 from serve.inference.aggregate import Verdict
+from serve.inference.outputs import IS_MUSIC
 
 Stage = Literal["accepted", "found", "downloading", "listening", "classifying"]
 
@@ -39,6 +40,15 @@ class Answer:
     timings_ms: dict[str, float]
     #: whether it was known already
     cached: bool = False
+
+
+def not_music(body: Mapping[str, Any]) -> str | None:
+    """In words what an answer's body is of, if it is rather not of music; else None."""
+    if body["music"] >= IS_MUSIC:
+        return None
+    if not body["tags"]:
+        return "This does not sound like music."
+    return f"This sounds like {body['tags'][0]['tag'].lower()}, not music."
 
 
 OnProgress = Callable[[Progress], None]

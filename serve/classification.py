@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Self
 
+from serve.answer import not_music
+
 # Colours that stay apart for colour-blind people (Okabe and Ito, and Tol's muted), on light and
 # dark alike.
 _COLOURS = (
@@ -26,11 +28,23 @@ _STYLE = """
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """The most likely genre of one clip, which begins at `start` seconds; confidence is 0 to 1."""
+    """The most likely genre of one clip, which begins at `start` seconds.
+
+    `confidence` is its probability; `music` how sure it is that the clip is music. Both are 0 to 1.
+    """
 
     start: float
     genre: str
     confidence: float
+    music: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """Something that a track sounds like, and the probability of hearing it in a clip, 0 to 1."""
+
+    tag: str
+    probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +52,17 @@ class Classification:
     """The genres of a track.
 
     `top` is the most likely one; `results` holds every genre in percent, highest first, together
-    100; `timeline` the genre of each clip of `clip_s` seconds; `duration_s` the seconds heard;
-    `model` its name, version and sha256. A notebook shows it as bars and a timeline.
+    100; `music` tells how sure it is that this is music, 0 to 1; `tags` what else it sounds like,
+    most likely first: kinds of music, or other sounds where `music` is below 0.5. `timeline` holds
+    the genre of each clip of `clip_s` seconds; `duration_s` the seconds heard; `model` its name,
+    version and sha256. A notebook shows it as bars and a timeline.
     """
 
     title: str
     top: str
     results: dict[str, float]
+    music: float
+    tags: tuple[Tag, ...]
     timeline: tuple[Clip, ...]
     duration_s: float
     clip_s: float
@@ -58,6 +76,8 @@ class Classification:
             title=body["video_title"],
             top=body["top_prediction"],
             results=body["results"],
+            music=body["music"],
+            tags=tuple(Tag(**tag) for tag in body["tags"]),
             timeline=tuple(Clip(**clip) for clip in body["timeline"]),
             duration_s=body["duration_s"],
             clip_s=body["clip_s"],
@@ -76,7 +96,8 @@ class Classification:
         return copy
 
     def __str__(self) -> str:
-        return f"{self.top} ({self.results[self.top]:g} %): {self.title}"
+        text = f"{self.top} ({self.results[self.top]:g} %): {self.title}"
+        return f"{text}. {words}" if (words := not_music(self._body)) else text
 
     def _repr_html_(self) -> str:
         """Bars and a timeline, as a notebook shows them: self-contained, without scripts."""
@@ -96,10 +117,16 @@ class Classification:
         return (
             f'<div class="topgenre"><style>{_STYLE}</style>'
             f"<strong>{escape(self.top)}</strong> {escape(self.title)} "
-            f"<small>{_clock(self.duration_s)}</small><table>{rows}</table>"
+            f"<small>{_clock(self.duration_s)}</small>{self._sounds_like()}<table>{rows}</table>"
             f'<svg role="img" aria-label="{label}" height="48" preserveAspectRatio="none" '
             f'viewBox="0 0 {max(1, len(self.timeline))} 1">{clips}</svg></div>'
         )
+
+    def _sounds_like(self) -> str:
+        words = not_music(self._body)
+        if not words and self.tags:
+            words = f"Sounds like {', '.join(tag.tag for tag in self.tags)}."
+        return f"<div>{escape(words)}</div>" if words else ""
 
 
 def _bar(percent: float, colour: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.text import Text
 
+from serve.answer import not_music
 from serve.errors import BadRequest, Internal, TopgenreError
 from serve.library.bars import Bars
 from serve.library.results import CsvLines, JsonLines, Lines, Record, ResultsFile
@@ -155,7 +156,10 @@ class _TextPrinter:
         else:
             genre = record["top_prediction"]
             share = f"{record['results'][genre]:6.2f} %  "
-            self._out.print(Text.assemble((f"{genre:12}", "bold"), share, record["track"]))
+            line = Text.assemble((f"{genre:12}", "bold"), share, record["track"])
+            if words := not_music(record):
+                line.append(f"  {words}", style="yellow")
+            self._out.print(line)
 
 
 def _table(record: Record) -> Text:
@@ -165,4 +169,8 @@ def _table(record: Record) -> Text:
     for genre, percent in list(record["results"].items())[:_GENRES_SHOWN]:
         bar = "█" * round(percent / 100 * _BAR_CELLS)
         text.append(f"  {genre:12} {percent:6.2f} % {bar}\n")
+    if words := not_music(record):
+        text.append(f"  {words}\n", style="yellow")
+    elif tags := record["tags"]:
+        text.append(f"  sounds like {', '.join(of['tag'] for of in tags)}\n")
     return text

@@ -97,7 +97,7 @@ class Pipeline:
             stall_s=settings.deadline_s,
         )
         self._works = Works(
-            self._pool, self._engine, model.card.genres, self.front_end.clip_s, self.metrics
+            self._pool, self._engine, model.card, self.front_end.clip_s, self.metrics
         )
         self._flights = Flights(joinable_s=settings.deadline_s)
         self._breakers = [

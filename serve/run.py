@@ -15,6 +15,7 @@ from serve.audio.pool import DecoderPool
 from serve.audio.track import Decoded
 from serve.errors import TopgenreError
 from serve.inference.aggregate import Verdict, aggregate
+from serve.inference.card import ModelCard
 from serve.inference.engine import Engine
 from serve.metrics import Metrics
 from serve.sources.stream import AudioSource, AudioStream, SourceInfo
@@ -52,7 +53,7 @@ class Works:
 
     pool: DecoderPool
     engine: Engine
-    genres: tuple[str, ...]
+    card: ModelCard
     clip_s: float
     metrics: Metrics
     heads: Heads = field(default_factory=Heads)
@@ -181,7 +182,7 @@ class Run:
         self._took("inference", prediction.ran_s)
         self._works.metrics.clips.inc(decoded.clips)
         start = time.perf_counter()
-        verdict = aggregate(prediction.probabilities, self._works.genres)
+        verdict = aggregate(prediction.clips, self._works.card)
         self._took("aggregate", time.perf_counter() - start)
         return verdict
 

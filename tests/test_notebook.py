@@ -178,9 +178,11 @@ BODY = {
     "video_title": "<script>alert('&')</script>",
     "top_prediction": "r&b",
     "results": {"r&b": 75.0, "<b>": 25.0, "jazz": 0.0},
+    "music": 0.75,
+    "tags": [{"tag": "<i>Techno</i>", "probability": 0.5}, {"tag": "Choir", "probability": 0.1}],
     "timeline": [
-        {"start": 0.0, "genre": "r&b", "confidence": 1.0},
-        {"start": 1.4, "genre": "<b>", "confidence": 0.25},
+        {"start": 0.0, "genre": "r&b", "confidence": 1.0, "music": 0.9},
+        {"start": 1.4, "genre": "<b>", "confidence": 0.25, "music": 0.6},
     ],
     "duration_s": 62.8,
     "clip_s": 1.4,
@@ -190,7 +192,7 @@ BODY = {
 
 def test_the_picture_is_whole_and_safe():
     one = Classification.from_body(BODY)
-    assert one.timeline[1] == Clip(1.4, "<b>", 0.25)
+    assert one.timeline[1] == Clip(1.4, "<b>", 0.25, 0.6)
     html = one._repr_html_()
     root = ET.fromstring(html.replace("&nbsp;", " "))  # XML as well
     assert {element.tag for element in root.iter()} <= set(
@@ -212,6 +214,20 @@ def test_the_picture_is_whole_and_safe():
     assert len(set(colours)) == 3
     assert "".join(root.find("strong").itertext()) == "r&b"
     assert root.find("small").text == "1:02"
+    assert root.find("div").text == "Sounds like <i>Techno</i>, Choir."
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ([{"tag": "Speech", "probability": 0.8}], "This sounds like speech, not music."),
+        ([], "This does not sound like music."),
+    ],
+)
+def test_what_is_not_music_is_said_to_be_none(tags, words):
+    one = Classification.from_body(BODY | {"music": 0.1, "tags": tags})
+    assert ET.fromstring(one._repr_html_().replace("&nbsp;", " ")).find("div").text == words
+    assert str(one).endswith(words)
 
 
 def test_in_a_real_kernel(environment, tmp_path):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
+from serve.inference.outputs import Float64, Outputs, track_probabilities
 from train.dataset import Float32
 from train.measures import reliability
 
@@ -18,7 +20,7 @@ _SMALLEST = 1e-12
 
 
 class Answered(Protocol):
-    """A track's label and its clips' probabilities (clips, genres)."""
+    """A track's label, and what a model says of its clips."""
 
     @property
     def label(self) -> int:
@@ -26,8 +28,8 @@ class Answered(Protocol):
         ...
 
     @property
-    def probabilities(self) -> Float32:
-        """Of its clips."""
+    def clips(self) -> Outputs:
+        """What is said of its clips."""
         ...
 
 
@@ -38,12 +40,14 @@ def tempered(probabilities: Float32, temperature: float) -> Float32:
     return np.asarray(exponential / exponential.sum(axis=1, keepdims=True), np.float32)
 
 
-def of_tracks(answers: Sequence[Answered], temperature: float) -> Float32:
+def of_tracks(answers: Sequence[Answered], temperature: float) -> Float64:
     """Probabilities of tracks (tracks, genres) where the clips' logits are divided so."""
-    counts = np.array([len(answer.probabilities) for answer in answers])
-    clips = tempered(np.concatenate([answer.probabilities for answer in answers]), temperature)
-    sums = np.add.reduceat(clips, np.cumsum(counts) - counts)
-    return np.asarray(sums / counts[:, None], np.float32)
+
+    def track(clips: Outputs) -> Float64:
+        probabilities = tempered(clips.probabilities, temperature)
+        return track_probabilities(replace(clips, probabilities=probabilities))
+
+    return np.stack([track(answer.clips) for answer in answers])
 
 
 def best_temperature(answers: Sequence[Answered]) -> float:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from serve.inference.outputs import Float64, Outputs, track_probabilities
 from train.dataset import Dataset, Float32, power
 from train.tracks import Track
 
-Predict = Callable[[Float32], Float32]
-"""Mel power (clips, frames, mel bands) to probabilities (clips, genres)."""
+Predict = Callable[[Float32], Outputs]
+"""Mel power (clips, frames, mel bands) to what a model says of each clip."""
 
 # So that a large dataset's clips are never in memory at once.
 _CLIPS_AT_A_TIME = 512
@@ -25,7 +26,7 @@ class Scores:
     tracks: int
     clips: int
     track_accuracy: float
-    """share of tracks whose mean of clip probabilities is highest at their genre"""
+    """share of tracks whose probability is highest at their genre"""
     clip_accuracy: float
     """share of clips"""
     track_loss: float
@@ -47,29 +48,34 @@ class Answer:
     track: Track
     label: int
     """the column of its genre"""
-    probabilities: Float32
-    """of its consecutive clips (clips, genres)"""
+    clips: Outputs
+    """of its consecutive clips"""
+
+    @property
+    def probabilities(self) -> Float64:
+        """The track's own, of the genres (genres,)."""
+        return track_probabilities(self.clips)
 
 
-def score(answered: Iterable[tuple[int, Float32]], genres: tuple[str, ...]) -> Scores:
-    """Scores of tracks, each a label and its clips' probabilities (clips, genres)."""
+def score(answered: Iterable[tuple[int, Outputs]], genres: tuple[str, ...]) -> Scores:
+    """Scores of tracks, each a label and what a model says of its clips."""
     confusion = np.zeros((len(genres), len(genres)), int)
-    clips = right_clips = 0
+    count = right_clips = 0
     losses = []
-    for label, probabilities in answered:
-        mean = probabilities.mean(axis=0)
-        confusion[label, int(mean.argmax())] += 1
-        clips += len(probabilities)
-        right_clips += int((probabilities.argmax(axis=1) == label).sum())
-        losses.append(-float(np.log(max(float(mean[label]), 1e-12))))
+    for label, clips in answered:
+        probabilities = track_probabilities(clips)
+        confusion[label, int(probabilities.argmax())] += 1
+        count += len(clips)
+        right_clips += int((clips.probabilities.argmax(axis=1) == label).sum())
+        losses.append(-float(np.log(max(float(probabilities[label]), 1e-12))))
     if not losses:
         raise ValueError("there is no track to score")
     of_genre = confusion.sum(axis=1)
     return Scores(
         tracks=len(losses),
-        clips=clips,
+        clips=count,
         track_accuracy=float(np.trace(confusion)) / len(losses),
-        clip_accuracy=right_clips / clips,
+        clip_accuracy=right_clips / count,
         track_loss=float(np.mean(losses)),
         recall={
             genre: float(confusion[i, i] / of_genre[i])
@@ -83,17 +89,18 @@ def score(answered: Iterable[tuple[int, Float32]], genres: tuple[str, ...]) -> S
 def evaluate(predict: Predict, data: Dataset, tracks: Iterable[Track]) -> Scores:
     """Scores of a dataset's tracks, each cut into consecutive clips."""
     found = answers(predict, data, tracks)
-    return score(((answer.label, answer.probabilities) for answer in found), data.genres)
+    return score(((answer.label, answer.clips) for answer in found), data.genres)
 
 
 def answers(predict: Predict, data: Dataset, tracks: Iterable[Track]) -> Iterator[Answer]:
     """The model's answer for each of a dataset's tracks, cut into consecutive clips."""
     for part in _parts(data, tracks):
         clips = [data.clips(track) for track in part]
-        probabilities = predict(power(np.concatenate(clips)))
-        ends = np.cumsum([len(of) for of in clips])[:-1]
-        for track, of in zip(part, np.split(probabilities, ends), strict=True):
-            yield Answer(track, data.label(track), of)
+        outputs = predict(power(np.concatenate(clips)))
+        first = 0
+        for track, of in zip(part, clips, strict=True):
+            yield Answer(track, data.label(track), outputs.rows(first, first + len(of)))
+            first += len(of)
 
 
 def _parts(data: Dataset, tracks: Iterable[Track]) -> Iterator[list[Track]]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from train.dataset import Dataset, Float32
+from serve.inference.outputs import Float64, track_music
+from train.dataset import Dataset
 from train.errors import DataError
 from train.evaluate import Answer, Scores, answers, score
 from train.fit import predictor
@@ -38,9 +39,9 @@ class Evaluation:
         return np.array([answer.label for answer in self.answers])
 
     @property
-    def track_probabilities(self) -> Float32:
-        """Mean over each track's clips (tracks, genres)."""
-        return np.stack([answer.probabilities.mean(axis=0) for answer in self.answers])
+    def track_probabilities(self) -> Float64:
+        """Of each track (tracks, genres)."""
+        return np.stack([answer.probabilities for answer in self.answers])
 
     def to_dict(self) -> dict[str, Any]:
         """As a dictionary of plain values."""
@@ -59,13 +60,14 @@ class Evaluation:
         }
 
     def _track(self, answer: Answer) -> dict[str, Any]:
-        mean = answer.probabilities.mean(axis=0)
+        probabilities = answer.probabilities
         return {
             "track": answer.track.track,
             "genre": self.genres[answer.label],
-            "answer": self.genres[int(mean.argmax())],
-            "clips": len(answer.probabilities),
-            "probabilities": [round(float(value), 5) for value in mean],
+            "answer": self.genres[int(probabilities.argmax())],
+            "clips": len(answer.clips),
+            "music": round(track_music(answer.clips.music), 4),
+            "probabilities": [round(float(value), 5) for value in probabilities],
         }
 
 
@@ -84,7 +86,7 @@ def evaluate_run(run: Run, data: Dataset, part: str, console: Console) -> Evalua
         split_by=data.split_by,
         clip_s=data.front_end.clip_s,
         genres=run.genres,
-        scores=score(((a.label, a.probabilities) for a in found), run.genres),
+        scores=score(((a.label, a.clips) for a in found), run.genres),
         answers=found,
     )
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from train.dataset import Float32
+from serve.inference.outputs import track_probabilities
 from train.evaluate import Answer
 
 _BINS = 10
@@ -64,7 +65,9 @@ def per_genre(confusion: Sequence[Sequence[int]], genres: Sequence[str]) -> list
     ]
 
 
-def reliability(probabilities: Float32, labels: NDArray[np.int_], bins: int = _BINS) -> Reliability:
+def reliability(
+    probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int_], bins: int = _BINS
+) -> Reliability:
     """Of answers (n, genres) to labels (n,)."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
@@ -79,17 +82,16 @@ def reliability(probabilities: Float32, labels: NDArray[np.int_], bins: int = _B
 
 def by_length(answers: Sequence[Answer]) -> list[LengthScore]:
     """Accuracy for each number of clips that most of the tracks have, over all their windows."""
-    longest = int(np.median([len(answer.probabilities) for answer in answers]))
+    longest = int(np.median([len(answer.clips) for answer in answers]))
     lengths = sorted({*(n for n in _LENGTHS if n < longest), longest})
     scores = []
     for clips in lengths:
-        shares = [_share(a, clips) for a in answers if len(a.probabilities) >= clips]
+        shares = [_share(a, clips) for a in answers if len(a.clips) >= clips]
         scores.append(LengthScore(clips, float(np.mean(shares)), len(shares)))
     return scores
 
 
 def _share(answer: Answer, clips: int) -> float:
-    sums = np.cumsum(answer.probabilities, axis=0, dtype=np.float64)
-    sums = np.concatenate([np.zeros((1, sums.shape[1])), sums])
-    windows = sums[clips:] - sums[:-clips]
-    return float((windows.argmax(axis=1) == answer.label).mean())
+    windows = range(len(answer.clips) - clips + 1)
+    said = [track_probabilities(answer.clips.rows(first, first + clips)) for first in windows]
+    return float((np.argmax(said, axis=1) == answer.label).mean())

@@ -1,4 +1,4 @@
-"""The network: mel power of clips to the probabilities of genres."""
+"""The network: mel power of clips to genres, music and tags."""
 
 from __future__ import annotations
 
@@ -43,24 +43,35 @@ class RelativeDecibels(layers.Layer):  # type: ignore[misc]
 
 
 def build(front_end: FrontEnd, genres: int, size: Architecture) -> keras.Model:
-    """A network from `mel` (n, frames, mel bands) power to `probabilities` (n, genres).
+    """A network from `mel` (n, frames, mel bands) power to what `Outputs` holds, by name.
 
-    Its layer `logits` gives what the softmax is taken of. Raises DataError where the base can't be
-    had, or is of another front end.
+    Those are `probabilities` (n, genres), `music` (n,) and, on a base that knows any, `tags`
+    (n, tags). Its layer `logits` gives what the softmax is taken of. Raises DataError where the
+    base can't be had, or is of another front end.
     """
     mel = keras.Input(front_end.clip_shape, name="mel", dtype="float32")
-    x = _convolutions(mel, size) if size.base is None else _on_base(mel, size.base, front_end)
+    if size.base is None:
+        x = _convolutions(mel, size)
+        logit = layers.Dense(1, name=_MUSIC_LOGIT, dtype="float32")(x)
+        others = {MUSIC: layers.Flatten()(layers.Activation("sigmoid", dtype="float32")(logit))}
+    else:
+        x, others = _on_base(mel, size.base, front_end)
     x = layers.Dropout(size.dropout, name="dropout")(x)
     # On a base the first steps are of the head alone: from zeros, no gradient comes through it.
     kernel = "glorot_uniform" if size.base is None else "zeros"
     logits = layers.Dense(genres, kernel_initializer=kernel, name="logits", dtype="float32")(x)
     probabilities = layers.Softmax(name="probabilities", dtype="float32")(logits)
-    return keras.Model(mel, probabilities, name="topgenre")
+    return keras.Model(mel, {PROBABILITIES: probabilities, **others}, name="topgenre")
 
 
 def logits_of(model: keras.Model) -> keras.Model:
-    """The same network (and weights) up to its logits."""
-    return keras.Model(model.input, model.get_layer("logits").output)
+    """The same network (and weights) up to what is trained of it.
+
+    Those are the genres' logits and, without a base, also the logit of being music.
+    """
+    named = {layer.name: layer for layer in model.layers}
+    heads = [named[name].output for name in ("logits", _MUSIC_LOGIT) if name in named]
+    return keras.Model(model.input, heads)
 
 
 def base_variables(model: keras.Model) -> list[keras.Variable]:

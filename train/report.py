@@ -116,8 +116,8 @@ def _head(run: Run, result: Evaluation, tracks: Reliability) -> str:
 
 
 def _clips(result: Evaluation) -> Reliability:
-    probabilities = np.concatenate([answer.probabilities for answer in result.answers])
-    lengths = [len(answer.probabilities) for answer in result.answers]
+    probabilities = np.concatenate([answer.clips.probabilities for answer in result.answers])
+    lengths = [len(answer.clips) for answer in result.answers]
     return reliability(probabilities, np.repeat(result.labels, lengths))
 
 
@@ -170,7 +170,7 @@ def _worst(result: Evaluation) -> str:
             _percent(own),
             result.genres[best],
             _percent(confidence),
-            f"{(answer.probabilities.argmax(axis=1) == answer.label).mean():.0%}",
+            f"{(answer.clips.probabilities.argmax(axis=1) == answer.label).mean():.0%}",
         ]
         for own, answer, best, confidence in wrong[:_WORST]
     ]

@@ -12,6 +12,7 @@ import numpy as np
 
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import Float32
+from serve.inference.outputs import track_probabilities
 from train.changes import CHANGES, Change
 from train.errors import DataError
 from train.evaluate import Predict
@@ -54,7 +55,7 @@ def robustness(
     for label, samples in tracks:
         changed = (change(samples, front_end.sample_rate) for change in changes.values())
         heard = [features(of, front_end) for of in (samples, *changed)]
-        answers.append([predict(of).mean(axis=0) for of in heard])
+        answers.append([track_probabilities(predict(of)) for of in heard])
         labels.append(label)
         advance()
     if not answers:

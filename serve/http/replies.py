@@ -55,11 +55,13 @@ def answer_body(
         "video_title": answer.title,
         "top_prediction": verdict.top,
         "results": verdict.results,
+        "music": verdict.music,
+        "tags": [{"tag": tag, "probability": share} for tag, share in verdict.tags.items()],
         "duration_s": round(answer.duration_s, 3),
         "clip_s": answer.clip_s,
         "timeline": [
-            {"start": start, "genre": genre, "confidence": confidence}
-            for start, (genre, confidence) in zip(
+            {"start": start, "genre": genre, "confidence": confidence, "music": music}
+            for start, (genre, confidence, music) in zip(
                 _starts(answer.clip_s, len(verdict.clips)), verdict.clips, strict=True
             )
         ],

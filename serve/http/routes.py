@@ -132,6 +132,8 @@ async def info(request: Request) -> Response:
                 "scores": card.scores,
             },
             "genres": list(card.genres),
+            "tags": list(card.tags),
+            "sounds": list(card.sounds),
             "front_end": card.front_end,
             "clip_s": pipeline.front_end.clip_s,
             "provider": model.provider,

@@ -30,6 +30,10 @@ def integer(description: str, **more: Any) -> Json:
     return {"type": "integer", "description": description} | more
 
 
+def _names(description: str) -> Json:
+    return {"type": "array", "description": description, "items": {"type": "string"}}
+
+
 _SHARE = {"type": "number", "minimum": 0, "maximum": 100}
 _REQUEST_ID = text("also in the header X-Request-ID")
 
@@ -54,6 +58,23 @@ SCHEMAS: Json = {
                 "description": "every genre in percent, highest first; together 100",
                 "additionalProperties": _SHARE,
             },
+            "music": number(
+                "how sure it is that this is music; below 0.5 it rather is not",
+                minimum=0,
+                maximum=1,
+            ),
+            "tags": {
+                "type": "array",
+                "description": "what it sounds like beyond its genre, most likely first: kinds of "
+                "music or, where `music` is below 0.5, other sounds; at most five, and none from a "
+                "model that knows none",
+                "items": object_(
+                    {
+                        "tag": text("its name"),
+                        "probability": number("of hearing it in a clip", minimum=0, maximum=1),
+                    }
+                ),
+            },
             "duration_s": number("seconds of audio heard", minimum=0),
             "clip_s": number("seconds of one clip", exclusiveMinimum=0),
             "timeline": {
@@ -64,6 +85,12 @@ SCHEMAS: Json = {
                         "start": number("seconds from the beginning", minimum=0),
                         "genre": text("a genre of `results`"),
                         "confidence": number("its probability", minimum=0, maximum=1),
+                        "music": number(
+                            "how sure it is that the clip is music; below 0.5 it does not count in "
+                            "`results`, unless no clip is music",
+                            minimum=0,
+                            maximum=1,
+                        ),
                     }
                 ),
             },
@@ -84,7 +111,7 @@ SCHEMAS: Json = {
             "request_id": _REQUEST_ID,
             "clips": object_(
                 {
-                    "genres": {"type": "array", "items": {"type": "string"}},
+                    "genres": _names("the order of the shares"),
                     "percent": {
                         "type": "array",
                         "description": "for each clip its genres' shares, in the order of `genres`",
@@ -166,7 +193,9 @@ SCHEMAS: Json = {
     "Info": object_(
         {
             "model": {"type": "object", "description": "what the model file says of itself"},
-            "genres": {"type": "array", "items": {"type": "string"}},
+            "genres": _names("the genres of `results`"),
+            "tags": _names("kinds of music that `tags` may name"),
+            "sounds": _names("what `tags` may name of what is not music"),
             "front_end": {"type": "object", "description": "the parameters of the features"},
             "clip_s": number("seconds of one clip"),
             "provider": text("where the model runs", enum=["cpu", "cuda", "tensorrt"]),

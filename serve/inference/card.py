@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from serve.inference.outputs import MUSIC, PROBABILITIES, TAGS
+
 # The layout of the metadata; a file with another number is refused.
-FORMAT = "topgenre-1"
-INPUT, OUTPUT = "mel", "probabilities"
+FORMAT = "topgenre-2"
+INPUT = "mel"
 _TEXTS = ("name", "version", "licence")
-_JSONS = ("front_end", "genres", "training", "scores")
+_DICTS = ("front_end", "training", "scores")
+_NAMES = ("genres", "tags", "sounds")
 
 
 class ModelFileError(ValueError):
@@ -23,21 +26,33 @@ class ModelCard:
     """The self-description of a model file.
 
     `front_end` holds every parameter of `serve.audio.FrontEnd`; `genres` are in the order of the
-    output's columns; `training` tells data, their digest and the split; `scores` the accuracies.
+    columns of `probabilities`, `tags` (kinds of music) and then `sounds` (what is not music) in
+    that of the columns of `tags`; `training` tells data, their digest and the split; `scores` the
+    accuracies.
     """
 
     name: str
     version: str
     front_end: dict[str, Any]
     genres: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+    sounds: tuple[str, ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     licence: str = ""
 
+    @property
+    def outputs(self) -> dict[str, tuple[int, ...]]:
+        """The model's outputs by name, with the shape of what each says of one clip."""
+        shapes: dict[str, tuple[int, ...]] = {PROBABILITIES: (len(self.genres),), MUSIC: ()}
+        if self.tags or self.sounds:
+            shapes[TAGS] = (len(self.tags) + len(self.sounds),)
+        return shapes
+
     def to_metadata(self) -> dict[str, str]:
         """As the text properties of an ONNX file."""
         texts = {name: str(getattr(self, name)) for name in _TEXTS}
-        jsons = {name: json.dumps(getattr(self, name), sort_keys=True) for name in _JSONS}
+        jsons = {n: json.dumps(getattr(self, n), sort_keys=True) for n in (*_DICTS, *_NAMES)}
         return {"format": FORMAT, **texts, **jsons}
 
     @classmethod
@@ -45,24 +60,32 @@ class ModelCard:
         """From an ONNX file's properties; raise ModelFileError where one is missing or wrong."""
         if (found := properties.get("format")) != FORMAT:
             raise ModelFileError(f"its metadata format is {found!r}, not {FORMAT!r}")
-        if missing := [name for name in (*_TEXTS, *_JSONS) if name not in properties]:
+        expected = (*_TEXTS, *_DICTS, *_NAMES)
+        if missing := [name for name in expected if name not in properties]:
             raise ModelFileError(f"its metadata lacks {', '.join(missing)}")
         values: dict[str, Any] = {name: properties[name] for name in _TEXTS}
-        for name in _JSONS:
+        for name in (*_DICTS, *_NAMES):
             try:
                 values[name] = json.loads(properties[name])
             except ValueError:
                 raise ModelFileError(f"its metadata {name} is not JSON") from None
-        genres = values["genres"]
-        if not (
-            isinstance(genres, list)
-            and genres
-            and all(isinstance(genre, str) and genre for genre in genres)
-            and len(set(genres)) == len(genres)
-        ):
-            raise ModelFileError("its metadata genres is not a list of distinct names")
-        values["genres"] = tuple(genres)
-        for name in ("front_end", "training", "scores"):
+        for name in _DICTS:
             if not isinstance(values[name], dict):
                 raise ModelFileError(f"its metadata {name} is not a dictionary")
+        for name in _NAMES:
+            if not _are_names(values[name]):
+                raise ModelFileError(f"its metadata {name} is not a list of distinct names")
+            values[name] = tuple(values[name])
+        if not values["genres"]:
+            raise ModelFileError("its metadata genres is empty")
+        if common := set(values["tags"]).intersection(values["sounds"]):
+            raise ModelFileError(f"its metadata has {min(common)!r} as a tag and as a sound")
         return cls(**values)
+
+
+def _are_names(values: object) -> bool:
+    return (
+        isinstance(values, list)
+        and all(isinstance(value, str) and value for value in values)
+        and len(set(values)) == len(values)
+    )

@@ -10,12 +10,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from serve.errors import Internal, NotReady
+from serve.inference.outputs import Float32, Outputs
 from serve.inference.queue import FairQueue
 from serve.inference.runner import Runner
-from serve.inference.session import Float32
 
 _LOG = logging.getLogger(__name__)
 # A call that failed is tried once more, in calls of this part of it: memory may just be short.
@@ -29,9 +27,9 @@ class _DeviceLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Probabilities (clips, genres) of a track's clips, and how long it waited and ran."""
+    """What the model says of a track's clips, and how long the track waited and ran."""
 
-    probabilities: Float32
+    clips: Outputs
     waited_s: float
     ran_s: float
 
@@ -116,7 +114,7 @@ class Engine:
         self._runner.close()
 
     async def predict(self, mel: Float32, clips: int) -> Prediction:
-        """Probabilities of the first `clips` rows of `mel` (rows, frames, mel bands).
+        """What the model says of the first `clips` rows of `mel` (rows, frames, mel bands).
 
         Where `mel` has rows to spare they serve as padding, and nothing is copied for a track that
         is alone; it must not change meanwhile. Raises Overloaded when the queue is full.
@@ -193,19 +191,19 @@ class Engine:
             clips = min(most, work.clips - first)
             batch = self._runner.batch([(work.mel[first : first + clips], clips)])
             self._on_call(len(batch))
-            pieces.append(np.array(self._runner.run(batch)[:clips]))
+            pieces.append(self._runner.run(batch).rows(0, clips))
         ran_s = time.perf_counter() - start
-        return Prediction(np.concatenate(pieces), start - work.since, ran_s)
+        return Prediction(Outputs.joined(pieces), start - work.since, ran_s)
 
     def _run(self, call: list[_Work]) -> list[Prediction]:
         start = time.perf_counter()
         batch = self._runner.batch([(work.mel, work.clips) for work in call])
         self._on_call(len(batch))
-        probabilities = self._runner.run(batch)
+        outputs = self._runner.run(batch)
         ran_s = time.perf_counter() - start
         predictions, row = [], 0
         for work in call:
-            rows = probabilities[row : row + work.clips]
+            rows = outputs.rows(row, row + work.clips)
             predictions.append(Prediction(rows, start - work.since, ran_s))
             row += work.clips
         return predictions

@@ -11,9 +11,10 @@ import onnxruntime as ort
 
 from serve.inference import pages
 from serve.inference.buckets import bucket_for, bucket_sizes
-from serve.inference.card import INPUT, OUTPUT
+from serve.inference.card import INPUT
+from serve.inference.outputs import Float32, Outputs
 from serve.inference.providers import Calls
-from serve.inference.session import Float32, Model
+from serve.inference.session import Model
 
 
 class Runner:
@@ -63,8 +64,8 @@ class Runner:
             row += clips
         return self._staging[:size]
 
-    def run(self, mel: Float32) -> Float32:
-        """Probabilities (clips, genres) of a batch."""
+    def run(self, mel: Float32) -> Outputs:
+        """What the model says of a batch."""
         return self._model.run(mel, self._busy_cores())
 
     def close(self) -> None:
@@ -74,7 +75,7 @@ class Runner:
 @dataclass(frozen=True, slots=True)
 class _Binding:
     input: ort.OrtValue
-    output: ort.OrtValue
+    outputs: dict[str, ort.OrtValue]
     io: ort.IOBinding
     options: ort.RunOptions
 
@@ -91,7 +92,7 @@ class BoundRunner(Runner):
         super().__init__(model, largest)
         self._session = model.session
         self._device: Literal["cpu", "cuda"] = "cpu" if model.provider == "cpu" else "cuda"
-        self._genres = len(model.card.genres)
+        self._outputs = model.card.outputs
         self._graphs = calls == "graphs"
         self._bindings: dict[int, _Binding] = {}
         self._unlock: Callable[[], None] | None = None
@@ -99,16 +100,16 @@ class BoundRunner(Runner):
             self._unlock = pages.lock(self._staging)
             self._staged = True
 
-    def run(self, mel: Float32) -> Float32:
-        """Probabilities (clips, genres) of a batch."""
+    def run(self, mel: Float32) -> Outputs:
+        """What the model says of a batch."""
         clips = len(mel)
         if clips not in self._bindings:
             self._bindings[clips] = self._bind(clips)
         binding = self._bindings[clips]
         binding.input.update_inplace(mel)
         self._session.run_with_iobinding(binding.io, binding.options)
-        # On a CPU this would be the buffer itself, which the next call overwrites.
-        return np.array(binding.output.numpy())
+        # On a CPU these would be the buffers themselves, which the next call overwrites.
+        return Outputs.of({name: np.array(of.numpy()) for name, of in binding.outputs.items()})
 
     def close(self) -> None:
         """Unlock the pages."""
@@ -117,18 +118,20 @@ class BoundRunner(Runner):
             self._unlock = None
 
     def _bind(self, clips: int) -> _Binding:
-        shapes = {INPUT: (clips, *self.clip_shape), OUTPUT: (clips, self._genres)}
-        values = {
-            name: ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, self._device)
-            for name, shape in shapes.items()
-        }
+        def memory(of_clip: tuple[int, ...]) -> ort.OrtValue:
+            shape = (clips, *of_clip)
+            return ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, self._device)
+
+        mel = memory(self.clip_shape)
+        outputs = {name: memory(of_clip) for name, of_clip in self._outputs.items()}
         io = self._session.io_binding()
-        io.bind_ortvalue_input(INPUT, values[INPUT])
-        io.bind_ortvalue_output(OUTPUT, values[OUTPUT])
+        io.bind_ortvalue_input(INPUT, mel)
+        for name, value in outputs.items():
+            io.bind_ortvalue_output(name, value)
         options = ort.RunOptions()
         if self._graphs:  # one graph for each batch size
             options.add_run_config_entry("gpu_graph_id", str(clips))
-        return _Binding(values[INPUT], values[OUTPUT], io, options)
+        return _Binding(mel, outputs, io, options)
 
 
 def runner_for(

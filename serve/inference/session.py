@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 
-from serve.inference.card import INPUT, OUTPUT, ModelCard, ModelFileError
+from serve.inference.card import INPUT, ModelCard, ModelFileError
+from serve.inference.outputs import Float32, Outputs
 from serve.inference.providers import Calls, Device, DeviceError, Provider, Providers, choose
 from serve.inference.providers import running as running_on
 from serve.settings import cores
 
 _LOG = logging.getLogger(__name__)
-Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +36,8 @@ class Model:
     session: ort.InferenceSession
     sessions: Mapping[int, ort.InferenceSession]
 
-    def run(self, mel: Float32, busy_cores: int = 0) -> Float32:
-        """Probabilities (clips, genres) of mel power (clips, frames, mel bands), in one call.
+    def run(self, mel: Float32, busy_cores: int = 0) -> Outputs:
+        """What it says of mel power (clips, frames, mel bands), in one call.
 
         It takes no more threads than other work leaves cores to, but one: a thread that waits for
         others burns its core, and they don't come to theirs. The numbers are the same.
@@ -49,8 +47,8 @@ class Model:
             free = max(1, cores() - busy_cores)
             fitting = (one for threads, one in self.sessions.items() if threads <= free)
             session = next(fitting, session)
-        (probabilities,) = session.run([OUTPUT], {INPUT: mel})
-        return np.asarray(probabilities)
+        names = list(self.card.outputs)
+        return Outputs.of(dict(zip(names, session.run(names, {INPUT: mel}), strict=True)))
 
 
 def load_model(
@@ -124,13 +122,19 @@ def _session(content: bytes, threads: int, providers: Providers) -> ort.Inferenc
 
 
 def _clip_shape(session: ort.InferenceSession, card: ModelCard) -> tuple[int, int]:
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    if [i.name for i in inputs] != [INPUT] or OUTPUT not in [o.name for o in outputs]:
-        raise ModelFileError(f"its input and output are not {INPUT} and {OUTPUT}")
+    inputs = session.get_inputs()
+    if [i.name for i in inputs] != [INPUT]:
+        raise ModelFileError(f"its input is not {INPUT}")
     shape = inputs[0].shape
     if len(shape) != 3 or not all(isinstance(size, int) for size in shape[1:]):
         raise ModelFileError(f"its input has the shape {shape}, not (clips, frames, mel bands)")
-    genres = next(o for o in outputs if o.name == OUTPUT).shape[-1]
-    if genres != len(card.genres):
-        raise ModelFileError(f"it has {genres} outputs for {len(card.genres)} genres")
+    found = {output.name: tuple(output.shape[1:]) for output in session.get_outputs()}
+    for name, of_clip in card.outputs.items():
+        if name not in found:
+            raise ModelFileError(f"it has no output {name}")
+        if len(found[name]) != len(of_clip):
+            raise ModelFileError(f"its output {name} has {1 + len(found[name])} dimensions")
+        if found[name] != of_clip:
+            columns = f"{found[name][0]} columns, not {of_clip[0]}"
+            raise ModelFileError(f"its output {name} does not fit its metadata: {columns}")
     return shape[1], shape[2]

@@ -53,30 +53,41 @@ class JsonLines:
 class CsvLines:
     """A table (RFC 4180, but for the line ends) with a column for each genre, in percent."""
 
+    _BEFORE = ("track", "id", "video_title", "top_prediction", "music", "tags", "duration_s")
+    _AFTER = ("model", "code", "error")
+
     def __init__(self, genres: Sequence[str]) -> None:
         self._genres = genres
-        before = ("track", "id", "video_title", "top_prediction", "duration_s")
-        self._columns = (*before, *genres, "model", "code", "error")
-        self.head = self._line(self._columns)
+        self.head = self._line((*self._BEFORE, *genres, *self._AFTER))
 
     def format(self, record: Record) -> str:
         """The row; what the record does not have is empty, and the timeline is left out."""
-        flat = record | record.get("results", {})
-        flat["model"] = record.get("model", {}).get("sha256", "")
-        return self._line(_one_line(flat.get(column, "")) for column in self._columns)
+        flat = record | {
+            "tags": "; ".join(f"{of['tag']} {of['probability']}" for of in record.get("tags", ())),
+            "model": record.get("model", {}).get("sha256", ""),
+        }
+        results = record.get("results", {})
+        # By place, not by name: a genre may be called as another column is.
+        before, after = ([flat.get(name, "") for name in of] for of in (self._BEFORE, self._AFTER))
+        return self._line(map(_one_line, [*before, *map(results.get, self._genres), *after]))
 
     def parse(self, line: str) -> Record:
         """The row as a record, without timeline and timings."""
         (values,) = csv.reader([line])
-        row = dict(zip(self._columns, values, strict=True))
+        first, end = len(self._BEFORE), len(self._BEFORE) + len(self._genres)
+        before, shares, after = values[:first], values[first:end], values[end:]
+        row = dict(zip((*self._BEFORE, *self._AFTER), (*before, *after), strict=True))
         record: Record = {name: row[name] for name in ("track", "id") if row[name]}
         if row["code"]:
             return record | {"code": row["code"], "error": row["error"]}
-        results = {genre: float(row[genre]) for genre in self._genres}
+        results = {genre: float(share) for genre, share in zip(self._genres, shares, strict=True)}
+        tags = (of.rpartition(" ") for of in row["tags"].split("; ") if of)
         return record | {
             "video_title": row["video_title"],
             "top_prediction": row["top_prediction"],
             "results": dict(sorted(results.items(), key=lambda item: -item[1])),
+            "music": float(row["music"]),
+            "tags": [{"tag": tag, "probability": float(share)} for tag, _, share in tags],
             "duration_s": float(row["duration_s"]),
             "model": {"sha256": row["model"]},
         }

@@ -48,7 +48,7 @@ def test_the_server_takes_the_genres_from_the_folders(exported: Path, gtzan_fold
     folders = (gtzan_folder / "genres_original").iterdir()
     assert model.card.genres == tuple(sorted(folder.name for folder in folders))
     mel = parity.probe(FrontEnd.from_dict(model.card.front_end), 3)
-    assert model.run(mel).shape == (3, len(model.card.genres))
+    assert model.run(mel).probabilities.shape == (3, len(model.card.genres))
 
 
 def test_the_page_tells_data_scores_and_limits(exported: Path) -> None:

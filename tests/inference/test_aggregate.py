@@ -6,18 +6,81 @@ from hypothesis.extra.numpy import arrays
 
 from serve.errors import Internal
 from serve.inference.aggregate import aggregate
+from serve.inference.card import ModelCard
+from serve.inference.outputs import Outputs
 
 GENRES = ("blues", "jazz", "rock")
+TAGS, SOUNDS = ("Techno", "Choir", "Salsa music"), ("Speech", "Rain")
+
+
+def card(genres=GENRES, tags=TAGS, sounds=SOUNDS):
+    return ModelCard("m", "1", {}, genres, tags, sounds)
+
+
+def clips(probabilities, music=None, tags=None):
+    rows = np.asarray(probabilities, np.float32)
+    return Outputs(
+        rows,
+        np.asarray(np.ones(len(rows)) if music is None else music, np.float32),
+        np.asarray(np.zeros((len(rows), 5)) if tags is None else tags, np.float32),
+    )
+
+
+THREE = [[0.9, 0.1, 0.0], [0.0, 0.6, 0.4], [0.0, 0.65, 0.35]]
 
 
 def test_the_mean_of_the_clips_decides():
-    verdict = aggregate(
-        np.array([[0.9, 0.1, 0.0], [0.0, 0.6, 0.4], [0.0, 0.65, 0.35]], np.float32), GENRES
-    )
+    verdict = aggregate(clips(THREE), card())
     assert verdict.top == "jazz"
     assert verdict.results == {"jazz": 45.0, "blues": 30.0, "rock": 25.0}
     assert list(verdict.results) == ["jazz", "blues", "rock"]
-    assert verdict.clips == (("blues", 0.9), ("jazz", 0.6), ("jazz", 0.65))
+    assert verdict.clips == (("blues", 0.9, 1.0), ("jazz", 0.6, 1.0), ("jazz", 0.65, 1.0))
+    assert verdict.music == 1.0
+
+
+def test_clips_count_as_much_as_they_are_music():
+    verdict = aggregate(clips(THREE, [1.0, 0.5, 0.5]), card())
+    assert verdict.results == {"blues": 45.0, "jazz": 36.25, "rock": 18.75}
+    assert verdict.music == pytest.approx(2 / 3, abs=1e-4)
+
+
+def test_a_talking_intro_does_not_count():
+    verdict = aggregate(clips(THREE, [0.49, 0.9, 0.9]), card())
+    assert verdict.results == {"jazz": 62.5, "rock": 37.5, "blues": 0.0}
+    assert verdict.clips[0] == ("blues", 0.9, 0.49)
+
+
+def test_when_nothing_is_music_all_clips_count_alike():
+    verdict = aggregate(clips(THREE, [0.4, 0.0, 0.1]), card())
+    assert verdict.results == aggregate(clips(THREE), card()).results
+    assert verdict.music < 0.5
+
+
+def test_tags_are_those_of_the_music():
+    heard = [[0.9, 0.0, 0.0, 0.9, 0.0], [0.1, 0.3, 0.04, 0.8, 0.0]]
+    talk_first = aggregate(clips(THREE[:2], [0.2, 0.9], heard), card())
+    assert talk_first.music >= 0.5
+    assert list(talk_first.tags.items()) == [("Choir", 0.3), ("Techno", 0.1)]
+
+
+def test_what_is_not_music_is_told_by_its_sound():
+    heard = [[0.9, 0.0, 0.0, 0.9, 0.0], [0.1, 0.3, 0.04, 0.7, 0.2]]
+    verdict = aggregate(clips(THREE[:2], [0.2, 0.6], heard), card())
+    assert verdict.music < 0.5
+    assert list(verdict.tags.items()) == [("Speech", 0.8), ("Rain", 0.1)]
+
+
+def test_at_most_five_tags():
+    tags = tuple("abcdefgh")
+    heard = np.linspace(0.1, 0.9, 8)[None]
+    assert list(aggregate(clips(THREE[:1], [1.0], heard), card(tags=tags, sounds=())).tags) == [
+        "h", "g", "f", "e", "d",
+    ]  # fmt: skip
+
+
+def test_a_model_may_know_no_tags():
+    verdict = aggregate(clips(THREE, None, np.empty((3, 0))), card(tags=(), sounds=()))
+    assert verdict.tags == {}
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
@@ -25,29 +88,36 @@ def test_what_is_no_number_is_no_answer(wrong):
     probabilities = np.full((4, 3), 1 / 3, np.float32)
     probabilities[2, 1] = wrong
     with pytest.raises(Internal, match="no numbers"):
-        aggregate(probabilities, GENRES)
+        aggregate(clips(probabilities), card())
 
 
-@pytest.mark.parametrize("clips", [1, 3])
-def test_a_tie_goes_to_the_first_genre(clips):
-    verdict = aggregate(np.full((clips, 3), 1 / 3, np.float32), GENRES)
+def test_music_that_is_no_number_is_no_answer():
+    with pytest.raises(Internal, match="no numbers"):
+        aggregate(clips(THREE, [0.9, np.nan, 0.9]), card())
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_tie_goes_to_the_first_genre(count):
+    verdict = aggregate(clips(np.full((count, 3), 1 / 3)), card())
     assert verdict.top == "blues"
     assert verdict.results == {"blues": 33.34, "jazz": 33.33, "rock": 33.33}
 
 
 @given(
-    arrays(np.float32, (5, 10), elements=st.floats(0, 1, width=32)).filter(lambda a: a.sum() > 0)
+    arrays(np.float32, (5, 10), elements=st.floats(0, 1, width=32)).filter(lambda a: a.sum() > 0),
+    arrays(np.float32, 5, elements=st.floats(0, 1, width=32)),
 )
-def test_percentages_sum_to_a_hundred_highest_first(raw):
+def test_percentages_sum_to_a_hundred_highest_first(raw, music):
     rows = raw + np.float32(1e-6)
     rows /= rows.sum(axis=1, keepdims=True)
     names = tuple("abcdefghij")
-    verdict = aggregate(rows, names)
+    verdict = aggregate(clips(rows, music), card(genres=names))
     shares = list(verdict.results.values())
     assert set(verdict.results) == set(names)
     assert round(sum(shares), 9) == 100
     assert shares == sorted(shares, reverse=True)
     assert verdict.top == next(iter(verdict.results))
-    mean = rows.mean(axis=0, dtype=np.float64)
+    weights = np.where(music >= 0.5, music, 0.0)
+    mean = np.average(rows, axis=0, weights=weights if weights.any() else None)
     for name, share in verdict.results.items():
         assert abs(share - 100 * mean[names.index(name)]) < 0.02

@@ -37,6 +37,10 @@ def test_a_missing_property_is_named(name):
         ({"genres": '["a", 1]'}, "genres"),
         ({"genres": '["a", ""]'}, "genres"),
         ({"genres": '{"a": 1}'}, "genres"),
+        ({"tags": '["a", "a"]'}, "tags"),
+        ({"tags": "3"}, "tags"),
+        ({"sounds": '[""]'}, "sounds"),
+        ({"tags": '["a", "b"]', "sounds": '["b"]'}, "'b' as a tag and as a sound"),
     ],
 )
 def test_a_wrong_property_is_named(change, text):

@@ -12,6 +12,7 @@ from serve.inference.session import load_model
 from serve.settings import MODELS
 from tests.eventually import eventually
 from tests.models import write_model
+from tests.outputs import assert_close
 
 MAX_CLIPS, SHARE = 40, 16
 
@@ -99,7 +100,7 @@ async def test_a_track_is_one_call(engine, recorded, model, n):
     prediction = await engine.predict(mel, n)
     assert recorded.sizes == [n]
     assert np.shares_memory(recorded.batches[0], mel)  # not copied
-    np.testing.assert_allclose(prediction.probabilities, model.run(mel), atol=1e-6)
+    assert_close(prediction.clips, model.run(mel))
     assert prediction.waited_s >= 0
     assert prediction.ran_s > 0
 
@@ -129,7 +130,7 @@ async def test_tracks_that_waited_share_a_call(engine, recorded, model):
     assert recorded.sizes == [1, 8, 9]  # 1 + 2 + 5, for with 9 it were more than may share
     for seed, (n, prediction) in enumerate(zip((5, 2, 9, 1), predictions, strict=True)):
         expected = model.run(clips(n, seed=seed))
-        np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-6)
+        assert_close(prediction.clips, expected)
 
 
 async def test_a_long_track_is_never_split(engine, recorded):
@@ -154,7 +155,7 @@ async def test_a_short_track_does_not_wait_behind_ten_long_ones(engine, recorded
     await calls_made(recorded, FairQueue.PATIENCE + 2)
     assert recorded.sizes[-2:] == [SHARE, MAX_CLIPS]  # the oldest one's turn
     recorded.release(2)
-    assert len((await short).probabilities) == 2
+    assert len((await short).clips) == 2
     assert sum(task.done() for task in long) == 1
     recorded.release(10)
     await asyncio.gather(*long)
@@ -178,18 +179,18 @@ async def test_company_changes_no_result_of_the_shipped_model():
     recorded = Recorded(model)
     engine = Engine(recorded, queue_size=8, share=MAX_CLIPS)
     engine.start()
-    alone = [(await engine.predict(clips(n, seed=n), n)).probabilities for n in (3, 7, 21)]
+    alone = [(await engine.predict(clips(n, seed=n), n)).clips for n in (3, 7, 21)]
     recorded.batches.clear()
     running = await held_up(engine, recorded)
     tasks = [asyncio.create_task(engine.predict(clips(n, seed=n), n)) for n in (3, 7, 21)]
     await eventually(lambda: engine.waiting == 3)
     recorded.release(2)
-    together = [prediction.probabilities for prediction in await asyncio.gather(*tasks)]
+    together = [prediction.clips for prediction in await asyncio.gather(*tasks)]
     await running
     engine.stop()
     assert recorded.sizes == [1, 31]
     for one, other in zip(alone, together, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-6, rtol=0)
+        assert_close(one, other)
 
 
 async def test_a_full_queue_refuses_at_once(engine, recorded):
@@ -200,7 +201,7 @@ async def test_a_full_queue_refuses_at_once(engine, recorded):
     assert refused.value.retry_after_s == 1.0
     recorded.release(10)
     for task in (running, *tasks):
-        assert len((await task).probabilities) == 1
+        assert len((await task).clips) == 1
 
 
 async def test_a_cancelled_track_leaves_the_queue(engine, recorded):
@@ -211,7 +212,7 @@ async def test_a_cancelled_track_leaves_the_queue(engine, recorded):
     assert engine.waiting == 0
     running.cancel()  # while it runs: its result has nowhere to go, and nothing breaks
     recorded.release(2)
-    assert len((await engine.predict(clips(3), 3)).probabilities) == 3
+    assert len((await engine.predict(clips(3), 3)).clips) == 3
     assert recorded.sizes == [1, 3]
 
 
@@ -230,7 +231,7 @@ async def test_a_call_that_fails_is_tried_once_more_in_smaller_ones(
     await running
     for seed, (n, task) in enumerate(zip((5, 11), tasks, strict=True)):
         expected = model.run(clips(n, seed=seed))
-        np.testing.assert_allclose((await task).probabilities, expected, atol=1e-6)
+        assert_close((await task).clips, expected)
     assert recorded.sizes == [1, 16, 4, 1, 4, 4, 3]
     assert "out of memory" in caplog.text
     assert engine.alive
@@ -266,7 +267,7 @@ async def test_a_thread_that_dies_goes_on_once(engine, recorded, caplog):
         await engine.predict(clips(3), 3)
     assert "the inference thread died" in caplog.text
     assert engine.alive
-    assert len((await engine.predict(clips(2), 2)).probabilities) == 2
+    assert len((await engine.predict(clips(2), 2)).clips) == 2
     running = await held_up(engine, recorded)
     dying, waited = await waiting(engine, 3, MAX_CLIPS)
     recorded.free = True
@@ -325,7 +326,7 @@ async def test_stopping_finishes_what_waits(engine, recorded):
     stopping = asyncio.create_task(asyncio.to_thread(engine.stop))
     recorded.release(3)
     await stopping
-    assert [len((await task).probabilities) for task in (running, *tasks)] == [1, SHARE, SHARE]
+    assert [len((await task).clips) for task in (running, *tasks)] == [1, SHARE, SHARE]
 
 
 def test_a_result_for_a_closed_loop_is_dropped(engine, recorded):
@@ -334,4 +335,4 @@ def test_a_result_for_a_closed_loop_is_dropped(engine, recorded):
 
     asyncio.run(abandon())
     recorded.release(2)
-    assert len(asyncio.run(engine.predict(clips(1), 1)).probabilities) == 1
+    assert len(asyncio.run(engine.predict(clips(1), 1)).clips) == 1

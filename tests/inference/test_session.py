@@ -9,11 +9,13 @@ from onnx import TensorProto, helper
 from serve.audio.frontend import FrontEnd
 from serve.inference import providers, session
 from serve.inference.card import ModelFileError
+from serve.inference.outputs import Outputs
 from serve.inference.providers import DeviceError
 from serve.inference.session import load_model
 from serve.pipeline import front_end_of
 from serve.settings import MODELS
-from tests.models import CARD, GENRES, graph, with_front_end, write_model
+from tests.models import CARD, GENRES, SOUNDS, TAGS_OF_MUSIC, graph, with_front_end, write_model
+from tests.outputs import assert_equal
 
 
 @pytest.fixture
@@ -32,9 +34,18 @@ def test_a_model_says_what_it_is(path):
 @pytest.mark.parametrize("clips", [1, 7, 64])
 def test_it_gives_probabilities(path, clips):
     mel = np.random.default_rng(0).random((clips, 16, 128), np.float32)
-    probabilities = load_model(path, "cpu", threads=1).run(mel)
-    assert probabilities.shape == (clips, len(GENRES))
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-5)
+    outputs = load_model(path, "cpu", threads=1).run(mel)
+    assert outputs.probabilities.shape == (clips, len(GENRES))
+    np.testing.assert_allclose(outputs.probabilities.sum(axis=1), 1.0, rtol=1e-5)
+    assert outputs.music.shape == (clips,)
+    assert outputs.tags.shape == (clips, len(TAGS_OF_MUSIC) + len(SOUNDS))
+
+
+def test_a_model_may_have_no_tags(tmp_path):
+    card = replace(CARD, tags=(), sounds=())
+    model = load_model(write_model(tmp_path / "tiny.onnx", card), "cpu")
+    outputs = model.run(np.ones((2, 16, 128), np.float32))
+    assert (outputs.music.shape, outputs.tags.shape) == ((2,), (2, 0))
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -56,10 +67,16 @@ def test_a_model_that_does_not_describe_itself_is_refused(tmp_path, name):
         load_model(path)
 
 
-def test_outputs_and_genres_must_agree(tmp_path):
-    path = write_model(tmp_path / "tiny.onnx", genres='["a", "b"]')
-    with pytest.raises(ModelFileError, match="3 outputs for 2 genres"):
-        load_model(path)
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"genres": '["a", "b"]'}, "output probabilities .* 3 columns, not 2"),
+        ({"tags": '["a"]'}, "output tags .* 3 columns, not 2"),
+    ],
+)
+def test_outputs_and_names_must_agree(tmp_path, wrong, text):
+    with pytest.raises(ModelFileError, match=text):
+        load_model(write_model(tmp_path / "tiny.onnx", **wrong))
 
 
 def save(path, proto):
@@ -72,7 +89,18 @@ def test_other_names_are_refused(tmp_path):
     proto = graph()
     proto.graph.input[0].name = "x"
     proto.graph.node[0].input[0] = "x"
-    with pytest.raises(ModelFileError, match="not mel and probabilities"):
+    with pytest.raises(ModelFileError, match="input is not mel"):
+        load_model(save(tmp_path / "other.onnx", proto))
+
+
+@pytest.mark.parametrize("missing", ["probabilities", "music", "tags"])
+def test_a_missing_output_is_named(tmp_path, missing):
+    proto = graph(tags=3)
+    for node in proto.graph.node:
+        node.output[:] = ["x" if name == missing else name for name in node.output]
+    for output in proto.graph.output:
+        output.name = "x" if output.name == missing else output.name
+    with pytest.raises(ModelFileError, match=f"no output {missing}"):
         load_model(save(tmp_path / "other.onnx", proto))
 
 
@@ -168,4 +196,6 @@ def test_the_numbers_do_not_hang_on_the_threads():
     mel = np.random.default_rng(0).random((57, 16, 128), np.float32) ** 8
     once = model.run(mel)
     for one in model.sessions.values():
-        np.testing.assert_array_equal(one.run(None, {"mel": mel})[0], once)
+        names = list(model.card.outputs)
+        again = Outputs.of(dict(zip(names, one.run(names, {"mel": mel}), strict=True)))
+        assert_equal(again, once)

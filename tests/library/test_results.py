@@ -13,8 +13,10 @@ OK = {
     "video_title": 'A "song",\nin two lines; ♫',
     "top_prediction": "rock",
     "results": {"rock": 60.25, "jazz": 39.75},
+    "music": 0.93,
+    "tags": [{"tag": "Drum and bass", "probability": 0.4}, {"tag": "Techno", "probability": 0.1}],
     "duration_s": 20.011,
-    "timeline": [{"start": 0.0, "genre": "rock", "confidence": 0.6}],
+    "timeline": [{"start": 0.0, "genre": "rock", "confidence": 0.6, "music": 0.9}],
     "model": {"name": "m", "version": "1", "sha256": MODEL},
 }
 OTHER = OK | {"track": "b.mp3", "id": "sha256:2", "video_title": "B"}
@@ -133,6 +135,15 @@ def test_a_file_keeps_its_mode_and_its_place(tmp_path, path, lines):
     assert len(read(path, lines)) == 2
 
 
+def test_a_genre_may_be_called_as_a_column_is():
+    lines = CsvLines(["music", "track"])
+    record = OK | {"results": {"track": 80.0, "music": 20.0}, "top_prediction": "track"}
+    known = lines.parse(lines.format(record))
+    assert (known["track"], known["music"]) == (OK["track"], OK["music"])
+    assert known["results"] == record["results"]
+    assert known["tags"] == OK["tags"]
+
+
 def test_a_table_is_for_others_to_read():
     lines = LINES["csv"]
     text = lines.head + lines.format(OK) + lines.format(FAILED)
@@ -142,6 +153,8 @@ def test_a_table_is_for_others_to_read():
         "id": "sha256:1",
         "video_title": 'A "song", in two lines; ♫',
         "top_prediction": "rock",
+        "music": "0.93",
+        "tags": "Drum and bass 0.4; Techno 0.1",
         "duration_s": "20.011",
         "jazz": "39.75",
         "rock": "60.25",

@@ -2,6 +2,7 @@
 import { watchPage } from "./api.js";
 import { asCsv, asJson, save } from "./downloads.js";
 import { $, colour, make, show, visit } from "./dom.js";
+import { isMusic, otherPieces } from "./music.js";
 import { silentPieces } from "./mel.js";
 import { clock, exactly, percent, say, waited } from "./text.js";
 import { timeline } from "./timeline.js";
@@ -10,8 +11,9 @@ const SURE = 55;
 const UNSURE = 35;
 const FEW_PIECES = 3;
 
-/** How sure an answer is, in words: `sure`, `leaning` or `unsure`. */
-export function certainty({ results, top_prediction: top }) {
+/** How sure an answer is, in words: `sure`, `leaning`, `unsure`, or `other` where it is not music. */
+export function certainty({ results, top_prediction: top, music }) {
+  if (!isMusic({ music })) return "other";
   if (results[top] >= SURE) return "sure";
   return results[top] >= UNSURE ? "leaning" : "unsure";
 }
@@ -29,8 +31,9 @@ export function showAnswer(answer, source, onAgain) {
       "div",
       { class: `verdict ${colour(answer.clips.genres, answer.top_prediction)}` },
       make("p", { class: "track" }, answer.video_title),
-      make("h2", { id: "answer-title", tabindex: "-1", class: kind }, answer.top_prediction),
+      make("h2", { id: "answer-title", tabindex: "-1", class: kind }, kind === "other" ? say("answer.other.title") : answer.top_prediction),
       make("p", { class: "sentence" }, sentence(answer, kind)),
+      ...(kind === "other" ? [] : soundsLike(answer)),
       ...notes(answer, kind).map((note) => make("p", { class: "note" }, note)),
     ),
     ...(player ? [make("div", { class: "player" }, player)] : []),
@@ -47,17 +50,29 @@ export function showAnswer(answer, source, onAgain) {
   visit($("answer-title"));
 }
 
-function sentence({ results, top_prediction: genre }, kind) {
+function sentence({ results, top_prediction: genre, tags = [] }, kind) {
   const [, [second, other] = ["", 0]] = Object.entries(results);
   const values = { genre, second, share: percent(results[genre]), other: percent(other) };
-  return say(`answer.${kind}`, values);
+  if (kind !== "other") return say(`answer.${kind}`, values);
+  return tags.length ? say("answer.other.sound", { sound: tags[0].tag.toLowerCase() }) : say("answer.other");
+}
+
+// What it is beyond the genres: the network knows more kinds of music than those it chooses from.
+function soundsLike({ tags = [] }) {
+  if (!tags.length) return [];
+  const names = tags.map(({ tag, probability }) => make("li", { title: percent(100 * probability) }, tag));
+  return [make("div", { class: "tags" }, say("answer.tags"), make("ul", {}, ...names))];
 }
 
 function notes(answer, kind) {
   const { timeline: pieces, clips, clip_s: clip } = answer;
-  const silent = silentPieces(answer).filter(Boolean).length;
+  const silences = silentPieces(answer);
+  const silent = silences.filter(Boolean).length;
+  const others = otherPieces(answer).filter((other, n) => other && !silences[n]).length;
   return [
     kind === "unsure" && say("answer.unsure.why", { count: clips.genres.length }),
+    kind === "other" && say("answer.other.why", { genre: answer.top_prediction }),
+    kind !== "other" && others > 0 && say("answer.others", { time: clock(others * clip) }),
     silent > 0 && say("answer.silence", { time: clock(silent * clip) }),
     pieces.length === 1 && say("answer.piece"),
     pieces.length > 1 && pieces.length <= FEW_PIECES && say("answer.short", { count: pieces.length }),

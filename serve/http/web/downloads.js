@@ -7,13 +7,14 @@ export function asJson(answer) {
   return JSON.stringify(rest, null, 2);
 }
 
-/** A row for each piece: its start, its genre and confidence, and every genre in percent. */
+/** A row for each piece: its start, genre and confidence, whether it is music, every genre in percent. */
 export function asCsv({ timeline, clips }) {
-  const head = ["start_s", "genre", "confidence", ...clips.genres.map((genre) => `${genre}_percent`)];
-  const rows = timeline.map(({ start, genre, confidence }, n) => [
+  const head = ["start_s", "genre", "confidence", "music", ...clips.genres.map((genre) => `${genre}_percent`)];
+  const rows = timeline.map(({ start, genre, confidence, music }, n) => [
     start,
     genre,
     confidence,
+    music,
     ...clips.percent[n],
   ]);
   return [head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n"; // RFC 4180

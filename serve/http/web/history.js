@@ -1,6 +1,7 @@
 // What this browser has heard: the answers themselves, newest first, in local storage.
 import { $, make, show, spot } from "./dom.js";
 import { silentPieces } from "./mel.js";
+import { isMusic } from "./music.js";
 import { percent, say } from "./text.js";
 
 const STORE = "topgenre.history";
@@ -51,7 +52,7 @@ function button({ id, answer }, open) {
     { type: "button", onclick: open },
     spot(clips.genres, top),
     make("span", { class: "name" }, answer.video_title),
-    make("span", { class: "fine" }, say("history.open", { genre: top, share: percent(results[top]) })),
+    make("span", { class: "fine" }, isMusic(answer) ? say("history.open", { genre: top, share: percent(results[top]) }) : say("time.other")),
     make("span", { class: "fine" }, say(id ? "history.video" : "history.file")),
   );
 }

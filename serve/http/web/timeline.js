@@ -3,6 +3,7 @@ import { watchPage } from "./api.js";
 import { drawCharts } from "./charts.js";
 import { colour, make, spot } from "./dom.js";
 import { silentPieces } from "./mel.js";
+import { otherPieces } from "./music.js";
 import { clock, percent, say } from "./text.js";
 
 const TOLD = 3;
@@ -11,7 +12,7 @@ const PAGE = 10;
 /** The timeline of an answer: its element, and `draw` for when that is in the page. */
 export function timeline(answer, id, player) {
   const { clip_s: clip, timeline: pieces, clips } = answer;
-  const silent = silentPieces(answer);
+  const unnamed = unnamedPieces(answer);
   let charts;
   let at = 0;
 
@@ -39,12 +40,12 @@ export function timeline(answer, id, player) {
   function show(n) {
     at = n;
     const told = shares(n);
-    const words = silent[n] ? say("time.silent") : told.map(([g, s]) => `${g} ${percent(s)}`).join(", ");
+    const words = unnamed[n] ?? told.map(([g, s]) => `${g} ${percent(s)}`).join(", ");
     stage.setAttribute("aria-valuenow", String(n));
     stage.setAttribute("aria-valuetext", say("time.at", { ...span(n), shares: words }));
     readout.replaceChildren(
       make("b", {}, `${span(n).from}–${span(n).to}`),
-      ...(silent[n] ? [say("time.silent")] : told.map(([g, s]) => make("span", {}, spot(clips.genres, g), `${g} ${percent(s)}`))),
+      ...(unnamed[n] ? [unnamed[n]] : told.map(([g, s]) => make("span", {}, spot(clips.genres, g), `${g} ${percent(s)}`))),
     );
     const time = clock(n * clip);
     hear.textContent = say(id ? "time.hear.youtube" : "time.hear", { time });
@@ -88,7 +89,7 @@ export function timeline(answer, id, player) {
     make("div", { class: "now" }, readout, id || player ? hear : null),
     stage,
     make("p", { class: "fine" }, say("time.hint")),
-    list(answer, silent),
+    list(answer, unnamed),
   );
   show(0);
   return {
@@ -100,13 +101,19 @@ export function timeline(answer, id, player) {
   };
 }
 
+// For each piece what it is in place of a genre: silence, or something else than music.
+function unnamedPieces(answer) {
+  const others = otherPieces(answer);
+  return silentPieces(answer).map((silent, n) => (silent && say("time.silent")) || (others[n] && say("time.other")) || null);
+}
+
 // The same in words: neighbours of one genre together.
-function list({ timeline: pieces, clip_s: clip, duration_s: duration, clips }, silent) {
+function list({ timeline: pieces, clip_s: clip, duration_s: duration, clips }, unnamed) {
   const stretches = [];
   pieces.forEach(({ genre }, n) => {
-    const name = silent[n] ? say("time.silent") : genre;
+    const name = unnamed[n] ?? genre;
     if (stretches.at(-1)?.name === name) stretches.at(-1).to = n + 1;
-    else stretches.push({ name, from: n, to: n + 1, genre: silent[n] ? null : genre });
+    else stretches.push({ name, from: n, to: n + 1, genre: unnamed[n] ? null : genre });
   });
   const rows = stretches.map(({ name, from, to, genre }) =>
     make(

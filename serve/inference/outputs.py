@@ -1,0 +1,77 @@
+"""What the model says of clips, and how clips become a track: for serving and training alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+#: The outputs' names in the model file.
+PROBABILITIES, MUSIC, TAGS = "probabilities", "music", "tags"
+#: Below it a clip, or a track, is rather something else than music.
+IS_MUSIC = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outputs:
+    """What the model says of each of some clips."""
+
+    probabilities: Float32
+    """of the genres (clips, genres); each row sums to 1"""
+    music: Float32
+    """how sure it is that the clip is music (clips,), 0 to 1"""
+    tags: Float32
+    """probability of each tag and sound (clips, tags + sounds); no columns where it knows none"""
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    @classmethod
+    def of(cls, named: Mapping[str, Float32]) -> Self:
+        """From arrays by the names of a model's outputs, of which tags may be absent."""
+        probabilities, music = named[PROBABILITIES], named[MUSIC]
+        return cls(probabilities, music, named.get(TAGS, np.empty((len(music), 0), np.float32)))
+
+    def rows(self, first: int, end: int) -> Outputs:
+        """Those of the clips from `first` up to `end`; views, not copies."""
+        return Outputs(self.probabilities[first:end], self.music[first:end], self.tags[first:end])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Outputs]) -> Self:
+        """Those of several runs of clips, one after another."""
+        return cls(
+            np.concatenate([part.probabilities for part in parts]),
+            np.concatenate([part.music for part in parts]),
+            np.concatenate([part.tags for part in parts]),
+        )
+
+
+def track_probabilities(clips: Outputs) -> Float64:
+    """A track's probabilities of the genres (genres,): the mean of its clips' by `clip_weights`."""
+    return weighted_mean(clips.probabilities, clip_weights(clips.music))
+
+
+def track_music(music: Float32) -> float:
+    """How sure it is that a track is music, from that of its clips (clips,): their mean."""
+    return float(music.mean(dtype=np.float64))
+
+
+def clip_weights(music: Float32) -> Float64:
+    """How much each clip counts (clips,): as much as it is sure to be music.
+
+    Clips that are not music count for nothing, unless none is: then all count alike.
+    """
+    weights = np.where(music >= IS_MUSIC, music, np.float32(0.0)).astype(np.float64)
+    return weights if weights.any() else np.ones(len(music))
+
+
+def weighted_mean(rows: Float32, weights: Float64) -> Float64:
+    """The mean over clips of (clips, columns), weighted by (clips,)."""
+    mean: Float64 = weights @ rows.astype(np.float64) / weights.sum()
+    return mean
