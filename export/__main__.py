@@ -74,7 +74,6 @@ def _export(options: argparse.Namespace, console: Console) -> None:
     if known is not run:
         keras_model = _refitted(run, calibration)
         model = convert.convert(keras_model, run.front_end)
-    graph.check(model, run.front_end, len(run.genres))
     predict = session.onnx_predictor(model)
     table = parity.compare(predictor(keras_model), predict, run.front_end)
     for row in table:
@@ -83,6 +82,7 @@ def _export(options: argparse.Namespace, console: Console) -> None:
     valid = _valid_scores(known, known_predict, data)
     heard, changed = _listen(known, known_predict, data, options, console)
     about = card.make_card(run, valid, heard, calibration)
+    graph.check(model, about)
     convert.describe(model, about)
     seconds = session.seconds_for(predict, parity.probe(run.front_end, table[-1].clips))
     measured = page.Measured(

@@ -10,14 +10,14 @@ import tensorflow as tf
 import tf2onnx
 
 from serve.audio.frontend import FrontEnd
-from serve.inference.card import INPUT, OUTPUT, ModelCard
+from serve.inference.card import INPUT, ModelCard
 
 # Supported by every ONNX Runtime that the project allows, and by tf2onnx.
 OPSET = 18
 
 
 def convert(model: keras.Model, front_end: FrontEnd) -> onnx.ModelProto:
-    """The model as ONNX: `mel` (clips, frames, mel bands) to `probabilities` (clips, genres).
+    """The model as ONNX: `mel` (clips, frames, mel bands) to what `Outputs` holds, by name.
 
     The clip axis is dynamic. tf2onnx folds batch normalisation into the convolutions.
     """
@@ -27,7 +27,7 @@ def convert(model: keras.Model, front_end: FrontEnd) -> onnx.ModelProto:
     # tf2onnx's `from_keras` doesn't know Keras 3; a traced function does the same.
     @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
     def call(mel: Any) -> Any:
-        return {OUTPUT: model(mel, training=False)}
+        return model(mel, training=False)
 
     converted: onnx.ModelProto
     converted, _ = tf2onnx.convert.from_function(call, signature, opset=OPSET)

@@ -8,19 +8,20 @@ import onnx
 
 from export.errors import ExportError
 from serve.audio.frontend import FrontEnd
-from serve.inference.card import INPUT, OUTPUT
+from serve.inference.card import INPUT, ModelCard
 
 _FLOAT = onnx.TensorProto.FLOAT
 
 
-def check(model: onnx.ModelProto, front_end: FrontEnd, genres: int) -> None:
-    """Raise ExportError where names, types or shapes are not the contract's."""
+def check(model: onnx.ModelProto, card: ModelCard) -> None:
+    """Raise ExportError where names, types or shapes are not those of the card."""
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError(f"the graph is not valid: {error}") from error
-    _check_end("input", list(model.graph.input), INPUT, front_end.clip_shape)
-    _check_end("output", list(model.graph.output), OUTPUT, (genres,))
+    clip_shape = FrontEnd.from_dict(card.front_end).clip_shape
+    _check_ends("inputs", list(model.graph.input), {INPUT: clip_shape})
+    _check_ends("outputs", list(model.graph.output), card.outputs)
     found = node_counts(model)
     if left := {"BatchNormalization", "Loop", "If", "Cast"} & found.keys():
         raise ExportError(f"the graph still has {', '.join(sorted(left))}")
@@ -43,14 +44,16 @@ def parameters(model: onnx.ModelProto) -> int:
     return total
 
 
-def _check_end(
-    what: str, values: list[onnx.ValueInfoProto], name: str, shape: tuple[int, ...]
+def _check_ends(
+    what: str, values: list[onnx.ValueInfoProto], expected: dict[str, tuple[int, ...]]
 ) -> None:
-    if [value.name for value in values] != [name]:
-        raise ExportError(f"the graph's {what}s are {[v.name for v in values]}, not {name}")
-    tensor = values[0].type.tensor_type
-    first, *rest = tensor.shape.dim
-    if tensor.elem_type != _FLOAT or first.HasField("dim_value"):
-        raise ExportError(f"{name} is not float32 with a dynamic clip axis")
-    if tuple(dim.dim_value for dim in rest) != shape:
-        raise ExportError(f"{name} has the shape {[d.dim_value for d in rest]}, not {shape}")
+    tensors = {value.name: value.type.tensor_type for value in values}
+    if tensors.keys() != expected.keys():
+        raise ExportError(f"the graph's {what} are {sorted(tensors)}, not {sorted(expected)}")
+    for name, of_clip in expected.items():
+        tensor = tensors[name]
+        first, *rest = tensor.shape.dim
+        if tensor.elem_type != _FLOAT or first.HasField("dim_value"):
+            raise ExportError(f"{name} is not float32 with a dynamic clip axis")
+        if tuple(dim.dim_value for dim in rest) != of_clip:
+            raise ExportError(f"{name} has the shape {[d.dim_value for d in rest]}, not {of_clip}")

@@ -15,7 +15,7 @@ from export.parity import Difference
 from export.robust import Sound
 from export.variants import Variant
 from serve.audio.frontend import FrontEnd
-from serve.inference.card import INPUT, OUTPUT, ModelCard
+from serve.inference.card import INPUT, ModelCard
 from train.evaluate import Scores
 from train.robustness import Changed
 
@@ -220,20 +220,25 @@ def _changed(changed: list[Changed]) -> str:
 
 def _sounds(sounds: list[Sound]) -> str:
     return _table(
-        "What it says of ten seconds of what is no music:",
-        ["sound", "first genre", "confidence"],
-        ([s.name, s.genre, f"{s.confidence:.0%}"] for s in sounds),
+        "What it says of ten seconds of what is not music: how sure it is that it is music, and "
+        "which genre it would be.",
+        ["sound", "music", "first genre", "confidence"],
+        ([s.name, f"{s.music:.0%}", s.genre, f"{s.confidence:.0%}"] for s in sounds),
     )
 
 
 def _front_end(card: ModelCard) -> str:
     return _table(
-        f"`{INPUT}`: float32 (clips, frames, mel bands), mel power. `{OUTPUT}`: float32 (clips, "
-        f"{len(card.genres)}). Logarithm, level and softmax are in the graph; a clip's level plays "
-        "no part.",
+        f"`{INPUT}`: float32 (clips, frames, mel bands), mel power. {_outputs(card)}. Logarithm, "
+        "level, softmax and sigmoids are in the graph; a clip's level plays no part.",
         ["front end", ""],
         ([name, str(value)] for name, value in card.front_end.items()),
     )
+
+
+def _outputs(card: ModelCard) -> str:
+    shapes = {name: ", ".join(["clips", *map(str, of)]) for name, of in card.outputs.items()}
+    return "; ".join(f"`{name}`: float32 ({shape})" for name, shape in shapes.items())
 
 
 def _file(card: ModelCard, model: onnx.ModelProto, parity: list[Difference], seconds: float) -> str:

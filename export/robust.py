@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from serve.audio.frontend import FrontEnd
+from serve.inference.outputs import track_music, track_probabilities
 from train.evaluate import Predict
 from train.hearing import features
 from train.sounds import named
@@ -12,17 +13,21 @@ from train.sounds import named
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """The answer to a sound that is no music."""
+    """The answer to a sound that is not music."""
 
     name: str
+    music: float
+    """how sure the model is that it is music, 0 to 1"""
     genre: str
     confidence: float
 
 
 def sounds(predict: Predict, front_end: FrontEnd, genres: tuple[str, ...]) -> list[Sound]:
-    """The model's answers to sounds that are no music, ten seconds of each."""
+    """The model's answers to sounds that are not music, ten seconds of each."""
     found = []
     for name, samples in named(front_end.sample_rate).items():
-        mean = predict(features(samples, front_end)).mean(axis=0)
-        found.append(Sound(name, genres[int(mean.argmax())], float(mean.max())))
+        clips = predict(features(samples, front_end))
+        share = track_probabilities(clips)
+        music = track_music(clips.music)
+        found.append(Sound(name, music, genres[int(share.argmax())], float(share.max())))
     return found

@@ -21,7 +21,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from export.errors import ExportError
 from export.parity import BATCHES, probe
 from export.session import onnx_predictor, seconds_for
-from serve.inference.card import INPUT, OUTPUT
+from serve.inference.card import INPUT
+from serve.inference.outputs import PROBABILITIES
 from train.dataset import Dataset, Float32, power
 from train.evaluate import Scores, evaluate
 
@@ -133,7 +134,7 @@ def _front_and_body(model: onnx.ModelProto) -> tuple[str, set[str]]:
     nodes = model.graph.node
     first = next((n for n, node in enumerate(nodes) if node.op_type == "Conv"), None)
     last = nodes[-1]
-    if first is None or last.op_type != "Softmax" or last.output[0] != OUTPUT:
+    if first is None or last.op_type != "Softmax" or last.output[0] != PROBABILITIES:
         raise ExportError("the graph is not features, convolutions and a softmax, in this order")
     return nodes[first].name, {node.name for node in nodes[first:-1]}
 

@@ -13,6 +13,14 @@ from train.sounds import Sounds
 
 Indices = NDArray[np.intp]
 
+# Targets of clips that are not music are equal, but for rounding.
+_EQUAL = 1e-6
+
+
+def is_music(targets: Float32) -> NDArray[np.bool_]:
+    """Which clips (n,) are music, by their targets (n, genres): of others each is as likely."""
+    return np.asarray(np.ptp(targets, axis=1) >= _EQUAL)
+
 
 class Batches:
     """Draws training clips: every window of a track's frames is one, so no two epochs are alike.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from train.batches import is_music
 from train.dataset import Dataset, Float32
 from train.errors import DataError
+from train.evaluate import Predict
 from train.pinned import Pinned
 from train.recipe import Recipe
 from train.runs import Run
@@ -16,18 +18,15 @@ from train.tracks import read_tracks
 
 # Added to probabilities: one teacher that is sure of nothing at all must not rule out a genre.
 _LEAST = 1e-6
-# Targets of clips that are no music are equal, but for rounding.
-_EQUAL = 1e-6
 
 
 class Distillation:
     """Mixes what teachers say into the targets of a batch.
 
-    `teachers` are functions from mel power (n, frames, mel bands) to probabilities (n, genres).
-    Without any, targets stay what they are.
+    Without any teachers, targets stay what they are.
     """
 
-    def __init__(self, recipe: Recipe, teachers: Sequence[Callable[[Float32], Float32]]) -> None:
+    def __init__(self, recipe: Recipe, teachers: Sequence[Predict]) -> None:
         self._share = recipe.teacher_share
         self._smoothing = recipe.label_smoothing
         self._teachers = teachers
@@ -42,13 +41,13 @@ class Distillation:
             return labels
         smooth = (1.0 - self._smoothing) * labels + self._smoothing / labels.shape[1]
         mixed: Float32 = (1.0 - self._share) * smooth + self._share * self._probabilities(mel)
-        no_music = np.ptp(labels, axis=1) < _EQUAL
-        mixed[no_music] = labels[no_music]
+        other = ~is_music(labels)
+        mixed[other] = labels[other]
         return mixed
 
     def _probabilities(self, mel: Float32) -> Float32:
         """The teachers' geometric mean, made to sum to 1."""
-        logs = [np.log(teacher(mel) + _LEAST) for teacher in self._teachers]
+        logs = [np.log(teacher(mel).probabilities + _LEAST) for teacher in self._teachers]
         mean = np.exp(np.mean(logs, axis=0))
         normalised: Float32 = mean / mean.sum(axis=1, keepdims=True)
         return normalised

@@ -12,10 +12,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from serve.inference.outputs import Outputs
 from train.batches import Batches
 from train.dataset import Dataset, Float32, power
 from train.distil import Distillation, teachers
-from train.evaluate import Scores, evaluate
+from train.evaluate import Predict, Scores, evaluate
 from train.hardware import make_deterministic, precision, strategy_of
 from train.network import build, standardise
 from train.recipe import Hardware, Recipe
@@ -152,7 +153,7 @@ def _some_clips(data: Dataset) -> Float32:
     return power(clips[:: max(1, len(clips) // _STANDARDISED_ON)])
 
 
-def predictor(model: keras.Model) -> Callable[[Float32], Float32]:
+def predictor(model: keras.Model) -> Predict:
     """The model as a function of mel power (n, frames, mel bands)."""
 
     # With a signature the graph is traced once, not for every number of clips.
@@ -160,11 +161,13 @@ def predictor(model: keras.Model) -> Callable[[Float32], Float32]:
     def call(mel: Any) -> Any:
         return model(mel, training=False)
 
-    def predict(mel: Float32) -> Float32:
+    def predict(mel: Float32) -> Outputs:
         parts = [
-            call(tf.constant(mel[start : start + _PREDICT_BATCH])).numpy()
+            call(tf.constant(mel[start : start + _PREDICT_BATCH]))
             for start in range(0, len(mel), _PREDICT_BATCH)
         ]
-        return np.concatenate(parts)
+        return Outputs.joined(
+            [Outputs.of({name: of.numpy() for name, of in part.items()}) for part in parts]
+        )
 
     return predict

@@ -9,11 +9,13 @@ from keras import layers, ops
 
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import Float32
+from serve.inference.outputs import MUSIC, PROBABILITIES
 from train.architecture import Architecture
 from train.base import load
 from train.pinned import Pinned
 
 _BASE, _STANDARDISED = "base", "standardised"
+_MUSIC_LOGIT = "music_logit"
 _BATCH = 64
 
 
@@ -52,8 +54,8 @@ def build(front_end: FrontEnd, genres: int, size: Architecture) -> keras.Model:
     mel = keras.Input(front_end.clip_shape, name="mel", dtype="float32")
     if size.base is None:
         x = _convolutions(mel, size)
-        logit = layers.Dense(1, name=_MUSIC_LOGIT, dtype="float32")(x)
-        others = {MUSIC: layers.Flatten()(layers.Activation("sigmoid", dtype="float32")(logit))}
+        logit = layers.Dense(1, kernel_initializer="zeros", name=_MUSIC_LOGIT, dtype="float32")(x)
+        others = {MUSIC: layers.Reshape(())(layers.Activation("sigmoid", dtype="float32")(logit))}
     else:
         x, others = _on_base(mel, size.base, front_end)
     x = layers.Dropout(size.dropout, name="dropout")(x)

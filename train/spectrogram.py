@@ -44,7 +44,7 @@ class TrackSpectrogram:
     """Computes the mel power of whole tracks: frames at the hop, not cut into clips."""
 
     def __init__(self, front_end: FrontEnd) -> None:
-        span = (front_end.frames - 1) * front_end.hop_length + front_end.n_fft
+        span = (front_end.frames - 1) * front_end.hop_length + front_end.frame_length
         self._front_end = front_end
         self._mel = MelSpectrogram(replace(front_end, clip_samples=span))
 
@@ -53,7 +53,7 @@ class TrackSpectrogram:
         front_end = self._front_end
         if len(samples) < front_end.clip_samples:
             raise DataError(f"shorter than a clip of {front_end.clip_s:.2f} s")
-        frames = 1 + (len(samples) - front_end.n_fft) // front_end.hop_length
+        frames = 1 + (len(samples) - front_end.frame_length) // front_end.hop_length
         blocks = math.ceil(frames / front_end.frames)
         span = self._mel.front_end.clip_samples
         step = front_end.frames * front_end.hop_length

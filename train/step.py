@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from train.batches import is_music
 from train.dataset import Float32
 from train.errors import DataError
 from train.network import base_variables, logits_of
@@ -37,11 +38,13 @@ class TrainingStep:
         self._loss = keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=smoothing, reduction="none"
         )
+        self._music_loss = keras.losses.BinaryCrossentropy(from_logits=True, reduction="none")
         self._step = tf.function(self._distributed)
 
     def __call__(self, mel: Float32, targets: Float32) -> float:
         """The batch's mean loss; mel power (n, frames, mel bands), targets (n, genres)."""
-        return float(self._step(self._share(mel), self._share(targets)))
+        music = is_music(targets).astype(np.float32)[:, None]
+        return float(self._step(*map(self._share, (mel, targets, music))))
 
     def learning_rate(self) -> float:
         """The rate of the next step."""
@@ -57,19 +60,23 @@ class TrainingStep:
             lambda context: tf.constant(parts[context.replica_id_in_sync_group])
         )
 
-    def _distributed(self, mel: Any, targets: Any) -> Any:
+    def _distributed(self, mel: Any, targets: Any, music: Any) -> Any:
         before = [tf.identity(variable) for variable in self._base]
-        losses = self._strategy.run(self._on_replica, args=(mel, targets))
+        losses = self._strategy.run(self._on_replica, args=(mel, targets, music))
         # Whatever the optimizer did, decay and all, the base goes only a part of the way.
         for variable, start in zip(self._base, before, strict=True):
             variable.assign(start + self._base_rate * (variable - start))
         self._follow()
         return self._strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
-    def _on_replica(self, mel: Any, targets: Any) -> Any:
+    def _on_replica(self, mel: Any, targets: Any, music: Any) -> Any:
         with tf.GradientTape() as tape:
+            genres, *is_music = self._logits(mel, training=True)
+            losses = self._loss(targets, genres)
+            for logit in is_music:
+                losses += self._music_loss(music, logit)
             # Keras' own mean would be divided by the replicas, and not in every release.
-            loss = tf.reduce_mean(self._loss(targets, self._logits(mel, training=True)))
+            loss = tf.reduce_mean(losses)
             # The optimizer sums the gradients of all replicas.
             scaled = self.optimizer.scale_loss(loss / self._replicas)
         variables = self._model.trainable_variables

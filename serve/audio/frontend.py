@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self
 
+_COUNTS = ("sample_rate", "clip_samples", "n_fft", "win_length", "hop_length", "n_mels")
+_CHOICES = {
+    "mel_scale": ("slaney", "htk"),
+    "mel_norm": ("slaney", "none"),
+    "mel_slopes": ("hz", "mel"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class FrontEnd:
@@ -19,7 +26,10 @@ class FrontEnd:
     clip_samples: int = 30_870
     """samples of one clip (1.4 s at 22,050 Hz)"""
     n_fft: int = 2048
-    """samples of one frame, and of its periodic Hann window"""
+    """points of a frame's FFT"""
+    win_length: int = 0
+    """samples of one frame, and of its periodic Hann window: zeros follow up to `n_fft`; 0 for as
+    many as that"""
     hop_length: int = 1920
     """samples from the start of one frame to the next"""
     n_mels: int = 128
@@ -32,30 +42,39 @@ class FrontEnd:
     """formula between Hz and mel"""
     mel_norm: Literal["slaney", "none"] = "slaney"
     """`slaney` gives every band the same area, `none` the same height"""
+    mel_slopes: Literal["hz", "mel"] = "hz"
+    """what the triangles' slopes are straight lines over: `hz` as in librosa, `mel` as in Kaldi"""
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
-        for name in ("sample_rate", "clip_samples", "n_fft", "hop_length", "n_mels"):
+        for name in _COUNTS:
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            least = 0 if name == "win_length" else 1
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name} must be a positive whole number, not {value!r}")
-        if self.clip_samples < self.n_fft:
+        if self.win_length > self.n_fft:
+            raise ValueError(f"a window of {self.win_length} samples is longer than its FFT")
+        if self.clip_samples < self.frame_length:
             raise ValueError(
-                f"a clip of {self.clip_samples} samples holds no frame of {self.n_fft}"
+                f"a clip of {self.clip_samples} samples holds no frame of {self.frame_length}"
             )
         if not 0 <= self.f_min < self.f_max <= self.sample_rate / 2:
             raise ValueError(
                 f"bands from {self.f_min} to {self.f_max} Hz don't fit {self.sample_rate} samples/s"
             )
-        if self.mel_scale not in ("slaney", "htk"):
-            raise ValueError(f"mel_scale must be slaney or htk, not {self.mel_scale!r}")
-        if self.mel_norm not in ("slaney", "none"):
-            raise ValueError(f"mel_norm must be slaney or none, not {self.mel_norm!r}")
+        for name, known in _CHOICES.items():
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"{name} must be {' or '.join(known)}, not {value!r}")
 
     @property
     def frames(self) -> int:
         """Frames in one clip."""
-        return 1 + (self.clip_samples - self.n_fft) // self.hop_length
+        return 1 + (self.clip_samples - self.frame_length) // self.hop_length
+
+    @property
+    def frame_length(self) -> int:
+        """Samples of one frame."""
+        return self.win_length or self.n_fft
 
     @property
     def clip_s(self) -> float:

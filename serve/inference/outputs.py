@@ -73,5 +73,4 @@ def clip_weights(music: Float32) -> Float64:
 
 def weighted_mean(rows: Float32, weights: Float64) -> Float64:
     """The mean over clips of (clips, columns), weighted by (clips,)."""
-    mean: Float64 = weights @ rows.astype(np.float64) / weights.sum()
-    return mean
+    return np.asarray((weights[:, None] * rows).sum(axis=0) / weights.sum())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from export.__main__ import main
 from export.errors import ExportError
 from serve.audio.frontend import FrontEnd
 from serve.inference.card import ModelCard
+from serve.inference.outputs import Outputs
 from serve.inference.session import load_model
+from tests.outputs import said
 from tests.train import synthetic
 from train import hearing, runs
 from train.dataset import Float32
@@ -101,6 +104,11 @@ def break_node(model: onnx.ModelProto) -> None:
     model.graph.node[0].op_type = "NoSuchOperation"
 
 
+def card_of(path: Path) -> ModelCard:
+    properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    return ModelCard.from_metadata(properties)
+
+
 @pytest.mark.parametrize(
     ("spoil", "text"),
     [
@@ -113,28 +121,30 @@ def test_a_graph_that_breaks_the_contract_is_refused(
     exported: Path, spoil: Callable[[onnx.ModelProto], None], text: str
 ) -> None:
     model = onnx.load(exported)
-    graph.check(model, FrontEnd(), 3)
+    graph.check(model, card_of(exported))
     spoil(model)
     with pytest.raises(ExportError, match=text):
-        graph.check(model, FrontEnd(), 3)
+        graph.check(model, card_of(exported))
 
 
 @pytest.mark.parametrize("genres", [2, 10])
 def test_another_number_of_genres_is_refused(exported: Path, genres: int) -> None:
+    other = replace(card_of(exported), genres=tuple(map(str, range(genres))))
     with pytest.raises(ExportError, match="has the shape"):
-        graph.check(onnx.load(exported), FrontEnd(), genres)
+        graph.check(onnx.load(exported), other)
 
 
-def even(mel: Float32) -> Float32:
-    return np.full((len(mel), 4), 0.25, np.float32)
+def even(mel: Float32) -> Outputs:
+    return said(np.full((len(mel), 4), 0.25))
 
 
 @pytest.mark.parametrize(
     ("shift", "fails"), [(0.0, False), (9e-5, False), (2e-4, True), (np.nan, True)]
 )
-def test_parity_has_a_tolerance(shift: float, fails: bool) -> None:
-    def other(mel: Float32) -> Float32:
-        return even(mel) + np.float32(shift)
+@pytest.mark.parametrize("name", ["probabilities", "music"])
+def test_parity_has_a_tolerance(name: str, shift: float, fails: bool) -> None:
+    def other(mel: Float32) -> Outputs:
+        return replace(even(mel), **{name: getattr(even(mel), name) + np.float32(shift)})
 
     if fails:
         with pytest.raises(ExportError, match="probabilities differ"):

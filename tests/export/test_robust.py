@@ -1,4 +1,4 @@
-"""What the card says of steadiness and of what is no music."""
+"""What the card says of steadiness and of what is not music."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from export.page import _changed, _sounds
 from export.robust import sounds
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import Float32
+from serve.inference.outputs import Outputs
+from tests.outputs import said
 from train.robustness import Changed
 
 FRONT_END = FrontEnd()
 
 
-def high_or_low(mel: Float32) -> Float32:
+def high_or_low(mel: Float32) -> Outputs:
     """Genre 1 where a clip's loudest band lies in the upper half, else 0, each with 0.9."""
     high = mel.mean(axis=1).argmax(axis=1) >= FRONT_END.n_mels // 2
-    return np.where(high[:, None], [0.1, 0.9], [0.9, 0.1]).astype(np.float32)
+    return said(np.where(high[:, None], [0.1, 0.9], [0.9, 0.1]), music=0.25)
 
 
-def test_sounds_that_are_no_music() -> None:
+def test_sounds_that_are_not_music() -> None:
     found = sounds(high_or_low, FRONT_END, ("low", "high"))
     assert {s.name: s.genre for s in found}["tone of 440 Hz"] == "low"
     assert {s.name: s.genre for s in found}["tone of 3 kHz"] == "high"
     assert all(0.5 <= s.confidence <= 0.9 + 1e-6 for s in found)
-    assert "| tone of 440 Hz | low | 90% |" in _sounds(found)
+    assert "| tone of 440 Hz | 25% | low | 90% |" in _sounds(found)
 
 
 def test_the_card_tells_of_changes() -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from serve.audio.mel import Float32
+from serve.inference.outputs import Outputs
+from tests.outputs import said as outputs
 from train.calibration import best_temperature, tempered
 from train.measures import reliability
 
@@ -13,7 +14,7 @@ from train.measures import reliability
 @dataclass(frozen=True)
 class Said:
     label: int
-    probabilities: Float32
+    clips: Outputs
 
 
 def answers(tracks: int, temperature: float, seed: int = 0) -> list[Said]:
@@ -22,7 +23,7 @@ def answers(tracks: int, temperature: float, seed: int = 0) -> list[Said]:
     honest = rng.dirichlet(np.ones(4) * 0.7, tracks).astype(np.float32)
     labels = [int(rng.choice(4, p=p / p.sum())) for p in honest.astype(np.float64)]
     said = tempered(honest, temperature)
-    return [Said(label, p[None]) for label, p in zip(labels, said, strict=True)]
+    return [Said(label, outputs(p[None])) for label, p in zip(labels, said, strict=True)]
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
@@ -33,7 +34,7 @@ def test_the_temperature_is_found_again(temperature: float) -> None:
 def test_it_is_fitted_after_the_mean_over_clips() -> None:
     # Two clips that contradict each other are together as unsure as the labels are.
     clips = np.array([[0.99, 0.01], [0.01, 0.99]], np.float32)
-    assert 0.2 <= best_temperature([Said(0, clips), Said(1, clips)]) <= 5.0
+    assert 0.2 <= best_temperature([Said(n, outputs(clips)) for n in (0, 1)]) <= 5.0
 
 
 def test_of_temperatures_as_likely_the_best_calibrated_is_taken() -> None:
@@ -41,7 +42,9 @@ def test_of_temperatures_as_likely_the_best_calibrated_is_taken() -> None:
     labels = np.array([answer.label for answer in said])
 
     def loss_and_error(temperature: float) -> tuple[float, float]:
-        tracks = np.concatenate([tempered(answer.probabilities, temperature) for answer in said])
+        tracks = np.concatenate(
+            [tempered(answer.clips.probabilities, temperature) for answer in said]
+        )
         loss = -np.log(tracks[np.arange(len(labels)), labels]).mean()
         return float(loss), float(
             np.mean([reliability(tracks, labels, n).ece for n in (7, 10, 15)])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from serve.audio.frontend import FrontEnd
+from tests.outputs import said
 from tests.train import synthetic, teachers
 from train import base, distil, recovered, runs
 from train.__main__ import main
@@ -17,6 +18,7 @@ from train.architecture import Architecture
 from train.dataset import Dataset, Float32
 from train.distil import Distillation
 from train.errors import DataError
+from train.evaluate import Predict
 from train.fit import Progress, fit
 from train.network import base_variables
 from train.pinned import Pinned
@@ -54,18 +56,22 @@ def say(*probabilities: float) -> Float32:
     return np.array([probabilities], np.float32)
 
 
+def teacher(*probabilities: float) -> Predict:
+    return lambda _: said([probabilities])
+
+
 def test_targets_are_labels_and_teachers_in_their_shares() -> None:
     mel = np.zeros((1, 16, 128), np.float32)
     label, nothing = say(1.0, 0.0), say(0.5, 0.5)
     recipe = Recipe(teacher_share=0.75, label_smoothing=0.2)
-    alone = Distillation(recipe, [lambda _: say(0.2, 0.8)])
+    alone = Distillation(recipe, [teacher(0.2, 0.8)])
     np.testing.assert_allclose(
         alone.targets(mel, label), say(0.25 * 0.9 + 0.75 * 0.2, 0.25 * 0.1 + 0.75 * 0.8), atol=1e-5
     )
     np.testing.assert_array_equal(alone.targets(mel, nothing), nothing)
-    two = Distillation(replace(recipe, teacher_share=1.0), [lambda _: say(0.2, 0.8)] * 2)
+    two = Distillation(replace(recipe, teacher_share=1.0), [teacher(0.2, 0.8)] * 2)
     np.testing.assert_allclose(two.targets(mel, label), say(0.2, 0.8), atol=1e-5)
-    unlike = [lambda _: say(0.9, 0.1), lambda _: say(0.5, 0.5)]
+    unlike = [teacher(0.9, 0.1), teacher(0.5, 0.5)]
     mean = Distillation(replace(recipe, teacher_share=1.0), unlike).targets(mel, label)
     np.testing.assert_allclose(mean, say(0.75, 0.25), atol=1e-5)
     assert Distillation(recipe, []).targets(mel, label) is label

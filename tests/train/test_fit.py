@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from serve.audio.frontend import FrontEnd
+from tests.outputs import said
 from train import recovered, runs
 from train.__main__ import main
 from train.architecture import Architecture
@@ -63,7 +64,7 @@ def test_metrics_repeat_for_a_seed_and_for_no_other(data: Dataset, seed: int, sa
 def test_scores_of_known_answers() -> None:
     first = np.array([[0.6, 0.4], [0.1, 0.9]], np.float32)
     second = np.array([[0.2, 0.8], [0.4, 0.6], [0.96, 0.04]], np.float32)
-    scores = score([(0, first), (1, second)], ("a", "b"))
+    scores = score([(0, said(first)), (1, said(second))], ("a", "b"))
     assert (scores.tracks, scores.clips) == (2, 5)
     assert scores.clip_accuracy == pytest.approx(3 / 5)
     assert scores.track_accuracy == 0.0
