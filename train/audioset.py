@@ -23,7 +23,14 @@ SAMPLE_RATE = 32_000
 BANDS = 128
 _F_MAX = 15_000.0
 _N_FFT, _WINDOW, _HOP = 1024, 800, 320
-_PRE_EMPHASIS = np.float32(0.97)
+PRE_EMPHASIS = np.float32(0.97)
+#: What their logarithm is taken of is the power and this; mean and deviation then scale it.
+FLOOR, MEAN, DEVIATION = 1e-5, -4.5, 5.0
+
+
+def window() -> NDArray[np.float64]:
+    """The window of a frame, without the zeros around it."""
+    return np.hanning(_WINDOW)
 
 
 def _mel(hz: Any) -> Any:
@@ -56,17 +63,17 @@ class LogMel:
         self._filterbank = bands.astype(np.float32)
         self._window = np.zeros(_N_FFT, np.float32)
         start = (_N_FFT - _WINDOW) // 2
-        self._window[start : start + _WINDOW] = np.hanning(_WINDOW)
+        self._window[start : start + _WINDOW] = window()
 
     def __call__(self, clips: Float32) -> Float32:
         """The teacher's input (n, bands, frames, 1) of samples (n, samples) at SAMPLE_RATE."""
-        sharpened = clips[:, 1:] - _PRE_EMPHASIS * clips[:, :-1]
+        sharpened = clips[:, 1:] - PRE_EMPHASIS * clips[:, :-1]
         half = _N_FFT // 2
         padded = np.pad(sharpened, ((0, 0), (half, half)), mode="reflect")
         frames = sliding_window_view(padded, _N_FFT, axis=1)[:, ::_HOP] * self._window
         spectrum = scipy.fft.rfft(frames)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
-        log_mel: Float32 = (np.log(power @ self._filterbank + 1e-5) + 4.5) / 5.0
+        log_mel: Float32 = (np.log(power @ self._filterbank + FLOOR) - MEAN) / DEVIATION
         return log_mel.transpose(0, 2, 1)[..., None]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -27,10 +28,10 @@ _BREAK_MEL = _BREAK_HZ / _HZ_PER_MEL
 _LOG_STEP = np.log(6.4) / 27.0
 
 
-def hz_to_mel(hz: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
+def hz_to_mel(hz: NDArray[np.floating[Any]], scale: str) -> NDArray[np.float64]:
     """Frequencies in Hz on the mel scale `slaney` (Auditory Toolbox) or `htk`."""
     if scale == "htk":
-        return 2595.0 * np.log10(1.0 + hz / 700.0)
+        return np.asarray(2595.0 * np.log10(1.0 + hz / 700.0), np.float64)
     above = _BREAK_MEL + np.log(np.maximum(hz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP
     return np.where(hz < _BREAK_HZ, hz / _HZ_PER_MEL, above)
 
@@ -44,16 +45,23 @@ def mel_to_hz(mel: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
 
 
 def mel_filterbank(front_end: FrontEnd) -> Float32:
-    """Weights (n_fft // 2 + 1, n_mels) of triangular bands, as `librosa.filters.mel` transposed."""
-    limits = hz_to_mel(np.array([front_end.f_min, front_end.f_max]), front_end.mel_scale)
-    edges = mel_to_hz(np.linspace(limits[0], limits[1], front_end.n_mels + 2), front_end.mel_scale)
-    bins = np.fft.rfftfreq(front_end.n_fft, 1.0 / front_end.sample_rate)
+    """Weights (n_fft // 2 + 1, n_mels) of triangular bands.
+
+    With slopes over Hz they are `librosa.filters.mel`'s, transposed; over mel they are Kaldi's.
+    """
+    scale = front_end.mel_scale
+    lowest, highest = hz_to_mel(np.array([front_end.f_min, front_end.f_max]), scale)
+    mel_edges = np.linspace(lowest, highest, front_end.n_mels + 2)
+    hz_edges = mel_to_hz(mel_edges, scale)
+    hz = np.fft.rfftfreq(front_end.n_fft, 1.0 / front_end.sample_rate)
+    over_mel = front_end.mel_slopes == "mel"
+    bins, edges = (hz_to_mel(hz, scale), mel_edges) if over_mel else (hz, hz_edges)
     slopes = (bins[:, None] - edges[None, :]) / np.diff(edges, append=np.inf)
     rising = slopes[:, :-2]
     falling = 1.0 - slopes[:, 1:-1]
     weights = np.maximum(0.0, np.minimum(rising, falling))
     if front_end.mel_norm == "slaney":
-        weights *= 2.0 / (edges[2:] - edges[:-2])
+        weights *= 2.0 / (hz_edges[2:] - hz_edges[:-2])
     return weights.astype(np.float32)
 
 

@@ -95,6 +95,35 @@ def test_the_filterbank_equals_librosa(front_end):
     np.testing.assert_allclose(mel_filterbank(front_end), expected, rtol=1e-5, atol=1e-9)
 
 
+SHORT = FrontEnd(
+    n_fft=720, win_length=551, hop_length=441, n_mels=115, f_max=10_775.5,
+    mel_scale="htk", mel_norm="none", mel_slopes="mel",
+)  # fmt: skip
+
+
+def test_slopes_over_mel_are_kaldis():
+    bins = 1127.0 * np.log(1.0 + np.arange(361) * 22_050 / 720 / 700.0)
+    edges = np.linspace(0.0, 1127.0 * np.log(1.0 + 10_775.5 / 700.0), 117)
+    step = edges[1]
+    # As in MelBanks of kaldi/src/feat/mel-computations.cc.
+    expected = [
+        np.maximum(0.0, np.minimum(bins - edges[n], edges[n + 2] - bins)) / step for n in range(115)
+    ]
+    np.testing.assert_allclose(mel_filterbank(SHORT), np.stack(expected, 1), rtol=1e-4, atol=1e-6)
+
+
+def test_a_short_window_is_followed_by_zeros(kind):
+    clips = clips_of(samples(kind, 22_050), SHORT)[:3]
+    frames = np.lib.stride_tricks.sliding_window_view(clips.astype(np.float64), 551, axis=1)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(551) / 551)
+    spectrum = np.fft.rfft(frames[:, ::441] * window, 720)
+    expected = np.square(np.abs(spectrum)) @ mel_filterbank(SHORT).astype(np.float64)
+    found = MelSpectrogram(SHORT)(clips)
+    assert found.shape == (3, 69, 115)
+    floor = 1e-7 * expected.max(axis=2, keepdims=True)
+    assert np.max(np.abs(found - expected) / (expected + floor)) < 1e-4
+
+
 @pytest.mark.parametrize("scale", ["slaney", "htk"])
 def test_mel_scales_are_inverted(scale):
     hz = np.linspace(0.0, 11_025.0, 500)
