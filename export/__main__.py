@@ -62,6 +62,7 @@ def _export(options: argparse.Namespace, console: Console) -> None:
     from export import card, convert, graph, page, parity, robust, session
     from train import runs
     from train.fit import predictor
+    from train.network import names_of
 
     run = runs.Run.load(options.run) if options.run else runs.newest(options.runs)
     console.print(f"exporting {run.folder}", highlight=False)
@@ -81,7 +82,7 @@ def _export(options: argparse.Namespace, console: Console) -> None:
     known_predict = session.onnx_predictor(measurable)
     valid = _valid_scores(known, known_predict, data)
     heard, changed = _listen(known, known_predict, data, options, console)
-    about = card.make_card(run, valid, heard, calibration)
+    about = card.make_card(run, names_of(keras_model), valid, heard, calibration)
     graph.check(model, about)
     convert.describe(model, about)
     seconds = session.seconds_for(predict, parity.probe(run.front_end, table[-1].clips))

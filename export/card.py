@@ -27,9 +27,16 @@ _NOTICE = " a network that others trained: NOTICE, beside this file, holds its l
 
 
 def make_card(
-    run: Run, valid: Scores, heard: list[Heard], calibration: Calibration | None
+    run: Run,
+    names: tuple[tuple[str, ...], tuple[str, ...]],
+    valid: Scores,
+    heard: list[Heard],
+    calibration: Calibration | None,
 ) -> ModelCard:
-    """The metadata of a run's model; `valid` are the exported file's own scores."""
+    """The metadata of a run's model.
+
+    `names` are those of its tags and sounds, `valid` the exported file's own scores.
+    """
     config, taught_by = run.config, teachers(run)
     training = {
         "data": config["data"]["source"],
@@ -62,6 +69,8 @@ def make_card(
         version=run.folder.name,
         front_end=run.front_end.to_dict(),
         genres=run.genres,
+        tags=names[0],
+        sounds=names[1],
         training=training,
         scores=scores,
         licence=_licence(base_of(run), taught_by),

@@ -1,4 +1,8 @@
-"""Adapting an AudioSet teacher to our front end, on music without labels."""
+"""Adapting an AudioSet teacher to our front end, on music without labels.
+
+What comes out is a base. That it still tells music from the rest is seen to at the end, with sounds
+that are not music beside the music.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +17,16 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from serve.audio.frontend import FrontEnd
+from serve.inference.outputs import Float64
+from train import base, music_head
 from train.adaptation import Adaptation
 from train.augment import Augmentation, augment
 from train.dataset import Float32, power
 from train.hardware import make_deterministic
 from train.pinned import Pinned
 from train.runs import versions, write_json
+from train.teacher_input import TeacherInput
 from train.unlabelled import Targets
-from train.warp import Warp
 
 # Lighter than in training: the teacher heard the clip as it is.
 _AUGMENTATION = Augmentation(
@@ -39,8 +44,7 @@ _GRADIENT_NORM = 3.0
 # Every so many clips one is held out.
 _HOLD_OUT = 13
 _MOST_HELD_OUT = 640
-# Clips that the warp's first gain and offset are measured on.
-_MATCHED = 320
+_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +60,28 @@ class Adapted:
     """What came out."""
 
     model: keras.Model
-    """`mel` (n, frames, mel bands) power to the embedding (n, features)"""
+    """the base"""
     before: Unexplained
-    """of clips held out, with the warp alone"""
+    """of clips held out, with the teacher's own weights"""
     after: Unexplained
+    told: tuple[float, float]
+    """shares of the clips held out of music, and of the other clips, that are told for what they
+    are"""
     seconds: float
 
 
 def adapt(
     teacher: keras.Model,
     targets: Targets,
-    front_end: FrontEnd,
+    other: Float32,
+    columns: list[int],
     how: Adaptation,
     tell: Callable[[int], None],
 ) -> Adapted:
     """Train a teacher to say of our clips what it says of its own input of the same audio.
 
-    `tell` is called after every step with its number.
+    `other` are clips (n, frames, mel bands) of mel power that are not music; `columns` the classes
+    of the base. `tell` is called after every step with its number.
     """
     make_deterministic(how.seed)
     started = time.monotonic()
@@ -81,11 +90,10 @@ def adapt(
     # At random among all, or they would be of the first files only.
     heard = rng.permutation(np.flatnonzero(held_out))[:_MOST_HELD_OUT]
     trained = np.flatnonzero(~held_out)
-    warp = Warp(front_end.to_dict(), name="warp")
-    mel = keras.Input(front_end.clip_shape, name="mel", dtype="float32")
-    student = keras.Model(mel, teacher(warp(mel), training=False))
-    some = rng.choice(len(targets.mel_db), min(_MATCHED, len(targets.mel_db)), replace=False)
-    warp.match(_power(targets, some), *targets.native)
+    mel = keras.Input(targets.front_end.clip_shape, name="mel", dtype="float32")
+    as_input = TeacherInput(targets.front_end.to_dict(), name="teacher_input")
+    # Normalised by the statistics of the teacher's own, far larger, data.
+    student = keras.Model(mel, teacher(as_input(mel), training=False))
     step = _Step(student, targets, how)
     before = step.error(targets, heard)
     for number in range(1, how.steps + 1):
@@ -93,10 +101,10 @@ def adapt(
         mel_db, _ = augment(rng, targets.mel_db[chosen].astype(np.float32), chosen, _AUGMENTATION)
         step(power(mel_db), chosen)
         tell(number)
-    embedding = keras.Model(teacher.input, teacher.outputs[0], name="embedding")
-    model = keras.Model(mel, embedding(warp(mel), training=False), name="adapted")
     after = step.error(targets, heard)
-    return Adapted(model, before, after, time.monotonic() - started)
+    is_music, told = _music_head(student, targets, heard, other, columns)
+    model = base.assemble(student, columns, is_music)
+    return Adapted(model, before, after, told, time.monotonic() - started)
 
 
 def save(done: Adapted, out: Path, teacher: Pinned, how: Adaptation, about: dict[str, Any]) -> Path:
@@ -114,6 +122,7 @@ def save(done: Adapted, out: Path, teacher: Pinned, how: Adaptation, about: dict
             "teacher": asdict(teacher),
             "adaptation": asdict(how),
             "unexplained": held_out,
+            "told_music_and_other": done.told,
             "seconds": done.seconds,
             **about,
             "versions": versions(),
@@ -162,6 +171,27 @@ class _Step:
         given = self._student(mel, training=False)
         parts = zip(given, wanted, self._scales, strict=True)
         return tf.stack([tf.reduce_mean(tf.square((a - b) / scale)) for a, b, scale in parts])
+
+
+def _music_head(
+    student: keras.Model,
+    targets: Targets,
+    heard: NDArray[np.intp],
+    other: Float32,
+    columns: list[int],
+) -> tuple[tuple[Float64, float], tuple[float, float]]:
+    """The music head, and the shares of clips it was not fitted to that it tells aright."""
+
+    def logits(mel: Float32) -> Float32:
+        said: Float32 = student.predict(mel, batch_size=_BATCH, verbose=0)[1]
+        return said[:, columns]
+
+    music = logits(_power(targets, heard))
+    rest = logits(other)
+    # Every second clip, so that something is left to see how well it does.
+    weights, bias = music_head.fit(music[::2], rest[::2])
+    told = [float((of[1::2] @ weights + bias > 0.0).mean()) for of in (music, rest)]
+    return (weights, bias), (told[0], 1.0 - told[1])
 
 
 def _power(targets: Targets, clips: NDArray[np.intp]) -> Float32:

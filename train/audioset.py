@@ -16,9 +16,23 @@ import tensorflow as tf
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from serve.audio.frontend import FrontEnd
 from serve.audio.mel import Float32
 from train.errors import DataError
 
+#: The front end at 22,050 Hz that is nearest to theirs: their bands, as far as there are
+#: frequencies for them; windows of 25 ms, and FFTs whose bins are as far apart. Frames are 20 ms
+#: apart in place of 10, which costs half as much.
+AT_22_050_HZ = FrontEnd(
+    n_fft=720,
+    win_length=551,
+    hop_length=441,
+    n_mels=115,
+    f_max=10_775.52,
+    mel_scale="htk",
+    mel_norm="none",
+    mel_slopes="mel",
+)
 SAMPLE_RATE = 32_000
 BANDS = 128
 _F_MAX = 15_000.0

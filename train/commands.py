@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.console import Console
 
-from serve.audio.frontend import FrontEnd
 from train.adaptation import Adaptation
 from train.data import Advance, Source, make, prepare
 from train.dataset import NO_SPLIT, Dataset
@@ -28,6 +28,11 @@ from train.recipe import Recipe
 if TYPE_CHECKING:
     from train.runs import Run
     from train.search import Request
+
+
+# Of the family of sounds that are not music, and for how many clips of music one of other audio.
+_EVERY_SOUND = 8
+_OTHER_SHARE = 4
 
 
 def data(options: argparse.Namespace, console: Console) -> None:
@@ -114,20 +119,34 @@ def search(options: argparse.Namespace, console: Console) -> None:
 def adapt(options: argparse.Namespace, console: Console) -> None:
     """Adapt a teacher to our front end, and say how near it came."""
     from train import adapt as adapting
-    from train import audioset, unlabelled
+    from train import audioset, audioset_classes, sounds, unlabelled
 
     if options.out.suffix != ".keras":
         raise DataError(f"{options.out}: the file made must end in .keras")
     teacher = Pinned.of(options.teacher)
     model = audioset.load(options.teacher)
-    front_end = front_end_of(options) or FrontEnd()
+    columns = audioset_classes.columns(options.labels)
+    front_end = front_end_of(options, audioset.AT_22_050_HZ) or audioset.AT_22_050_HZ
     audio = unlabelled.Audio(options.audio, options.clips, options.seed)
     with _working("listening", console) as advance:
         targets = unlabelled.targets(teacher, audio, front_end, options.cache, advance)
     console.print(f"{len(targets.mel_db)} clips of {options.audio}", highlight=False)
+    family = sounds.Sounds(front_end, options.seed)
+    other = [np.stack([family[n] for n in range(0, len(family), _EVERY_SOUND)])]
+    if options.other:
+        spoken = unlabelled.Audio(options.other, options.clips // _OTHER_SHARE, options.seed)
+        with _working("listening to other sounds", console) as advance:
+            other.append(unlabelled.mel_power(spoken, front_end, advance))
     how = Adaptation(options.steps, options.batch, seed=options.seed)
     with _working("adapting", console) as advance:
-        done = adapting.adapt(model, targets, front_end, how, lambda step: advance(step, how.steps))
+        done = adapting.adapt(
+            model,
+            targets,
+            np.concatenate(other),
+            columns,
+            how,
+            lambda step: advance(step, how.steps),
+        )
     about = {
         "front_end": front_end.to_dict(),
         "audio": {"folder": str(options.audio.absolute()), "clips": len(targets.mel_db)},
@@ -136,7 +155,8 @@ def adapt(options: argparse.Namespace, console: Console) -> None:
     before, after = done.before, done.after
     console.print(
         f"unexplained of clips held out: embedding {before.embedding:.1%} to {after.embedding:.1%},"
-        f" logits {before.logits:.1%} to {after.logits:.1%}",
+        f" logits {before.logits:.1%} to {after.logits:.1%}; told for what they are: "
+        f"{done.told[0]:.1%} of music, {done.told[1]:.1%} of other sounds",
         highlight=False,
         soft_wrap=True,
     )

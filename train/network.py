@@ -9,9 +9,9 @@ from keras import layers, ops
 
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import Float32
-from serve.inference.outputs import MUSIC, PROBABILITIES
+from serve.inference.outputs import MUSIC, PROBABILITIES, TAGS
+from train import base
 from train.architecture import Architecture
-from train.base import load
 from train.pinned import Pinned
 
 _BASE, _STANDARDISED = "base", "standardised"
@@ -82,9 +82,16 @@ def base_variables(model: keras.Model) -> list[keras.Variable]:
     return [variable for layer in found for variable in layer.trainable_variables]
 
 
+def names_of(model: keras.Model) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Tags and sounds, in the order of the columns of `tags`; none without a base."""
+    found = base.find(model, base.Tags)
+    return (found.tags, found.sounds) if found else ((), ())
+
+
 def standardise(model: keras.Model, mel: Float32) -> None:
     """Let the base's embedding have mean 0 and deviation 1 over clips (n, frames, mel bands)."""
-    embedding = model.get_layer(_BASE).predict(mel, batch_size=_BATCH, verbose=0)
+    said = model.get_layer(_BASE).predict(mel, batch_size=_BATCH, verbose=0)
+    embedding = said[base.EMBEDDING]
     # Features that hardly vary must not be blown up to noise.
     deviation = embedding.std(axis=0) + 0.05 * embedding.std()
     layer = model.get_layer(_STANDARDISED)
@@ -92,15 +99,17 @@ def standardise(model: keras.Model, mel: Float32) -> None:
     layer.moving_variance.assign(deviation**2)
 
 
-def _on_base(mel: Any, base: Pinned, front_end: FrontEnd) -> Any:
-    network = load(base, front_end)
+def _on_base(mel: Any, pinned: Pinned, front_end: FrontEnd) -> tuple[Any, dict[str, Any]]:
+    """What genres are told by, and the outputs that are the base's own."""
+    network = base.load(pinned, front_end)
     network.name = _BASE
     # Normalised by the statistics of the teacher's own, far larger, data.
-    embedding = network(mel, training=False)
+    said = network(mel, training=False)
     # Not trained, it always normalises by its moving statistics: those of `standardise`.
-    return layers.BatchNormalization(
+    standardised = layers.BatchNormalization(
         center=False, scale=False, epsilon=1e-8, trainable=False, name=_STANDARDISED
-    )(embedding)
+    )(said[base.EMBEDDING])
+    return standardised, {name: said[name] for name in (MUSIC, TAGS)}
 
 
 def _convolutions(mel: Any, size: Architecture) -> Any:

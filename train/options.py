@@ -69,11 +69,11 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def front_end_of(options: argparse.Namespace) -> FrontEnd | None:
+def front_end_of(options: argparse.Namespace, default: FrontEnd | None = None) -> FrontEnd | None:
     """The front end, where anything of it is given; raise DataError where it can't be."""
     given = {name: getattr(options, name) for name in _FRONT_END if getattr(options, name)}
     try:
-        return replace(FrontEnd(), **given) if given else None
+        return replace(default or FrontEnd(), **given) if given else None
     except ValueError as error:
         raise DataError(f"that front end can't be: {error}") from error
 
@@ -132,6 +132,8 @@ def _add_data(to: argparse.ArgumentParser) -> None:
 
 def _add_adaptation(to: argparse.ArgumentParser) -> None:
     add, how = to.add_argument, Adaptation()
+    add("--labels", type=Path, required=True, metavar="FILE.csv", help="the teacher's classes")
+    add("--other", type=Path, metavar="FOLDER", help="audio that is not music, as speech")
     add("--out", type=Path, required=True, metavar="FILE.keras", help="what is made")
     add("--steps", type=_positive, default=how.steps, help="of training (%(default)s)")
     add("--batch", type=_positive, default=how.batch, help="clips in a step (%(default)s)")

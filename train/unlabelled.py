@@ -26,12 +26,14 @@ from train.pinned import Pinned
 from train.spectrogram import MAX_SECONDS
 
 # Counts up when the same input would come to other targets.
-_LAYOUT = 1
+_LAYOUT = 2
 # Clips that peak below it have little to teach.
 _QUIET = 0.01
 _BATCH = 64
 _ABOUT = "targets.json"
-_ARRAYS = ("mel_db", "embedding", "logits", "native")
+_ARRAYS = ("mel_db", "embedding", "logits")
+# What a clip's peak is brought to for the teacher, whose answers depend on level.
+_PEAK = np.float32(0.7)
 
 Advance = Callable[[int, int], None]
 """Told files done and all of them."""
@@ -63,8 +65,8 @@ class Targets:
     """(n, features)"""
     logits: Float16
     """(n, classes)"""
-    native: Float32
-    """mean and standard deviation (2, bands) of the teacher's own input"""
+    front_end: FrontEnd
+    """ours"""
 
     def save(self, folder: Path, about: dict[str, Any]) -> None:
         """Write the arrays, and last of all what they were made from."""
@@ -79,8 +81,11 @@ class Targets:
     def load(cls, folder: Path) -> Self:
         """Read them back; raise DataError where they are broken."""
         try:
-            return cls(**{name: np.load(folder / f"{name}.npy") for name in _ARRAYS})
-        except (OSError, ValueError, EOFError) as error:
+            about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+            front_end = FrontEnd.from_dict(about["front_end"])
+            arrays = {name: np.load(folder / f"{name}.npy") for name in _ARRAYS}
+            return cls(**arrays, front_end=front_end)
+        except (OSError, ValueError, KeyError, EOFError) as error:
             raise DataError(f"{folder} is broken: {error}") from error
 
 
@@ -128,18 +133,27 @@ def _make(
     for number, path in enumerate(files):
         rng = np.random.default_rng([audio.seed, number])
         for theirs, mine in _batches(_clips(path, front_end, each, rng)):
-            log_mel = native(theirs)
+            log_mel = native(theirs * (_PEAK / np.abs(theirs).max(axis=1, keepdims=True)))
             embedding, logits = (of.numpy().astype(np.float16) for of in predict(log_mel))
             mel_db = np.stack([relative_db(mel) for mel in ours(mine)]).astype(np.float16)
-            sums = np.stack([log_mel, np.square(log_mel)]).mean(axis=(3, 4))
-            found.append((mel_db, embedding, logits, sums.transpose(1, 0, 2)))
+            found.append((mel_db, embedding, logits))
         advance(number + 1, len(files))
     if not found:
         raise DataError(f"{audio.folder} holds no clip of audio")
-    mel_db, embedding, logits, sums = map(np.concatenate, zip(*found, strict=True))
-    mean, square = sums.mean(axis=0, dtype=np.float64)
-    deviation = np.sqrt(np.maximum(0.0, square - np.square(mean)))
-    return Targets(mel_db, embedding, logits, np.stack([mean, deviation]).astype(np.float32))
+    mel_db, embedding, logits = map(np.concatenate, zip(*found, strict=True))
+    return Targets(mel_db, embedding, logits, front_end)
+
+
+def mel_power(audio: Audio, front_end: FrontEnd, advance: Advance) -> Float32:
+    """Mel power (n, frames, mel bands) of clips of some audio, by our front end alone."""
+    files = audio.files()
+    each, ours = -(-audio.clips // len(files)), MelSpectrogram(front_end)
+    found = [np.zeros((0, *front_end.clip_shape), np.float32)]
+    for number, path in enumerate(files):
+        rng = np.random.default_rng([audio.seed, number])
+        found += [ours(mine) for _, mine in _batches(_clips(path, front_end, each, rng))]
+        advance(number + 1, len(files))
+    return np.concatenate(found)
 
 
 def _clips(

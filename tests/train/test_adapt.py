@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from serve.audio.frontend import FrontEnd
+from serve.audio.mel import MelSpectrogram
 from tests.train import teachers
-from train import audioset, base
+from train import audioset, audioset_classes, base, music_head
 from train.__main__ import main
 from train.errors import DataError
 from train.pinned import Pinned
+from train.teacher_input import TeacherInput
 from train.unlabelled import Targets
-from train.warp import Warp, interpolation
 
-FRONT_END = FrontEnd()
+FRONT_END = audioset.AT_22_050_HZ
 
 
 @pytest.fixture
@@ -36,7 +37,8 @@ def test_a_teacher_comes_nearer_and_the_same_for_a_seed(
     targets = Targets.load(made)
     assert targets.mel_db.shape == (3 * 5 + 3, *FRONT_END.clip_shape)
     assert targets.embedding.shape == (18, teachers.FEATURES)
-    assert targets.logits.shape == (18, teachers.CLASSES)
+    assert targets.logits.shape == (18, len(teachers.NAMES))
+    assert targets.front_end == FRONT_END
     assert "18 clips of" in capsys.readouterr().err
     notes = json.loads(one.with_suffix(".json").read_text())
     before, after = notes["unexplained"]["before"], notes["unexplained"]["after"]
@@ -53,20 +55,27 @@ def test_a_teacher_comes_nearer_and_the_same_for_a_seed(
     for a, b in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)
     silence = np.zeros((2, *FRONT_END.clip_shape), np.float32)
-    embedding = models[0].predict(silence, verbose=0)
-    assert embedding.shape == (2, teachers.FEATURES)
-    assert np.isfinite(embedding).all()
+    said = models[0].predict(silence, verbose=0)
+    assert {name: of.shape for name, of in said.items()} == {
+        "embedding": (2, teachers.FEATURES),
+        "music": (2,),
+        "tags": (2, len(audioset_classes.TAGS) + len(audioset_classes.SOUNDS)),
+    }
+    assert all(np.isfinite(of).all() for of in said.values())
 
 
 def test_what_is_wrong_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "silent").mkdir()
     (folder / "silent" / "notes.txt").write_text("not audio")
     (folder / "empty").mkdir()
+    (folder / "few.csv").write_text("index,mid,display_name\n0,/m/0,Speech\n")
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(folder / "other.keras")
     (folder / "broken.keras").write_bytes(b"PK")
     teacher, audio, out = (str(folder / name) for name in ("teacher.keras", "audio", "out.keras"))
     for arguments, text in (
         ([str(folder / "none.keras"), audio, "--out", out], "can't be read"),
+        ([teacher, audio, "--out", out, "--labels", "none.csv"], "no table of classes"),
+        ([teacher, audio, "--out", out, "--labels", str(folder / "few.csv")], "has no class 'Punk"),
         ([str(folder / "broken.keras"), audio, "--out", out], "is no Keras model"),
         ([str(folder / "other.keras"), audio, "--out", out], "is no teacher"),
         ([teacher, str(folder / "empty"), "--out", out], "holds no files"),
@@ -74,8 +83,10 @@ def test_what_is_wrong_is_said(folder: Path, capsys: pytest.CaptureFixture[str])
         ([teacher, audio, "--out", str(folder / "out.h5")], "must end in .keras"),
         ([teacher, audio, "--out", out, "--n-fft", "40000"], "that front end can't be"),
     ):
-        cache = ["--cache", str(folder / "targets")]
-        assert main(["adapt", *arguments, *cache]) == 2
+        more = ["--cache", str(folder / "targets")]
+        if "--labels" not in arguments:
+            more += ["--labels", str(folder / "labels.csv")]
+        assert main(["adapt", *arguments, *more]) == 2
         assert text in " ".join(capsys.readouterr().err.split())
     assert not (folder / "out.keras").exists()
 
@@ -85,8 +96,8 @@ def test_a_base_is_of_its_front_end_and_unchanged(folder: Path) -> None:
     assert main(teachers.adapt_arguments(folder, out)) == 0
     pinned = Pinned.of(out)
     with pytest.raises(DataError, match="another front end"):
-        base.load(pinned, FrontEnd(hop_length=960))
-    with pytest.raises(DataError, match="no adapted teacher"):
+        base.load(pinned, FrontEnd())
+    with pytest.raises(DataError, match="is no base"):
         base.load(Pinned.of(folder / "teacher.keras"), FRONT_END)
     out.write_bytes(b"another")
     with pytest.raises(DataError, match="not what it was"):
@@ -105,28 +116,47 @@ def test_the_native_front_end_hears_a_tone_where_it_is() -> None:
     np.testing.assert_allclose(heard[2], (np.log(1e-5) + 4.5) / 5.0, rtol=1e-5)
 
 
-def test_the_warp_brings_bands_to_their_place_and_level() -> None:
-    warp = Warp(FRONT_END.to_dict())
-    mel = np.full((1, *FRONT_END.clip_shape), 1e-6, np.float32)
-    mel[:, :, 14:18] = 1.0  # up to 1 kHz bands are 25.8 Hz apart
-    warped = np.asarray(warp(mel))
-    assert warped.shape == (1, 128, 2 * FRONT_END.frames - 1, 1)
-    loud = audioset.centres_hz()[warped[0, :, 0, 0] > -0.5]
-    assert 15 * 25.8 < loud.min() < loud.max() < 18 * 25.8
-    np.testing.assert_array_equal(np.asarray(warp(7.0 * mel)), warped)
+def test_our_bands_are_the_teachers_own() -> None:
+    """The same sounds at both rates come to nearly the same input."""
     rng = np.random.default_rng(0)
-    clips = rng.exponential(size=(8, *FRONT_END.clip_shape)).astype(np.float32)
-    mean = np.linspace(-1.0, 1.0, 128, dtype=np.float32)
-    warp.match(clips, mean, np.full(128, 0.3, np.float32))
-    matched = np.asarray(warp(clips))
-    np.testing.assert_allclose(matched.mean(axis=(0, 2, 3)), mean, atol=1e-4)
-    # A little less than asked for: quiet bands are not blown up.
-    np.testing.assert_allclose(matched.std(axis=(0, 2, 3)), 0.26, atol=0.05)
-    again = Warp.from_config(warp.get_config())
-    assert again.front_end == FRONT_END
+    t = np.arange(round(1.4 * audioset.SAMPLE_RATE)) / audioset.SAMPLE_RATE
+    # Below our half sample rate, and not so low that a band has no bin of its own.
+    tones = rng.uniform(500.0, 9000.0, (4, 30, 1))
+    phases = rng.uniform(0.0, 6.3, (4, 30, 1))
+    theirs = np.sin(2 * np.pi * tones * t + phases).sum(axis=1)
+    ours = np.sin(2 * np.pi * tones * np.arange(30_870) / 22_050 + phases).sum(axis=1)
+    native = audioset.LogMel()(theirs.astype(np.float32))[..., 0]
+    as_input = TeacherInput(FRONT_END.to_dict())
+    mel = MelSpectrogram(FRONT_END)(ours.astype(np.float32))
+    made = np.asarray(as_input(mel))[..., 0]
+    assert made.shape == (4, audioset.BANDS, FRONT_END.frames)
+    known = slice(20, FRONT_END.n_mels - 3)
+    near, there = made.mean(axis=2)[:, known], native.mean(axis=2)[:, known]
+    near, there = near - near.mean(axis=1)[:, None], there - there.mean(axis=1)[:, None]
+    assert np.corrcoef(near.ravel(), there.ravel())[0, 1] > 0.99
+    # What we do not have is as empty as silence is.
+    empty = (np.log(audioset.FLOOR) - audioset.MEAN) / audioset.DEVIATION
+    np.testing.assert_allclose(made[:, FRONT_END.n_mels :], empty, rtol=1e-5)
 
 
-def test_interpolation_is_linear() -> None:
-    weights = interpolation(np.array([0.0, 0.25, 2.0]), 3)
-    wanted = np.array([[1.0, 0.0, 0.0], [0.75, 0.25, 0.0], [0.0, 0.0, 1.0]])
-    np.testing.assert_allclose(weights, wanted)
+def test_a_clips_level_plays_no_part() -> None:
+    as_input = TeacherInput(FRONT_END.to_dict())
+    mel = np.random.default_rng(0).exponential(size=(3, *FRONT_END.clip_shape)).astype(np.float32)
+    one = np.asarray(as_input(mel))
+    np.testing.assert_allclose(np.asarray(as_input(mel * np.float32(0.01))), one, atol=1e-5)
+    silence = np.asarray(as_input(0.0 * mel))
+    assert np.ptp(silence) == 0.0
+    again = TeacherInput.from_config(as_input.get_config())
+    assert (again.front_end, again.level) == (FRONT_END, as_input.level)
+
+
+def test_music_is_told_from_the_rest_by_a_line() -> None:
+    rng = np.random.default_rng(0)
+    music = rng.normal([2.0, 0.0, 0.0], 1.0, (400, 3)).astype(np.float32)
+    other = rng.normal([-2.0, 0.0, 0.0], 1.0, (40, 3)).astype(np.float32)
+    weights, bias = music_head.fit(music, other)
+    assert (music @ weights + bias > 0).mean() > 0.95
+    assert (other @ weights + bias < 0).mean() > 0.95
+    assert weights[0] > 5 * np.abs(weights[1:]).max()
+    # The few weigh as much as the many: the line lies half-way.
+    assert abs(bias / weights[0]) < 0.5
