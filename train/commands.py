@@ -18,7 +18,7 @@ from train.data import Advance, Source, make, prepare
 from train.dataset import NO_SPLIT, Dataset
 from train.errors import DataError
 from train.hearing import audio_of
-from train.options import front_end_of, given_of, hardware_of, recipe_of, source_of
+from train.options import architecture_of, front_end_of, given_of, hardware_of, recipe_of, source_of
 from train.pinned import Pinned
 from train.plan import Prepared
 from train.progress import bar
@@ -266,7 +266,8 @@ def _search_request(options: argparse.Namespace, console: Console) -> Request:
             setattr(options, name, value.absolute())
     digest = _prepare(options, console).data.digest
     source, hardware = source_of(options), hardware_of(options)
-    return Request(space, Recipe(), source, digest, options.about, hardware)
+    recipe = Recipe(architecture=architecture_of(options))
+    return Request(space, recipe, source, digest, options.about, hardware)
 
 
 def _need_data(options: argparse.Namespace) -> None:

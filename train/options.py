@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from serve.audio.frontend import FrontEnd
+from train import pretrained
 from train.adaptation import CLIPS, Adaptation
 from train.architecture import Architecture
 from train.data import Source
 from train.errors import DataError
 from train.pinned import Pinned
 from train.plan import WAYS, Plan
+from train.pretrained import BASE
 from train.recipe import DEVICES, PRECISIONS, Hardware, Recipe
 from train.tracks import SPLITS
 
@@ -49,9 +51,11 @@ def parser() -> argparse.ArgumentParser:
     search.add_argument("--resume", type=Path, metavar="SEARCH", help="go on with a search stopped")
     _add_data(search)
     _add_recipe(search)
+    _add_base(search)
     data = commands.add_parser("data", help="only make the dataset")
     data.add_argument("data", type=Path, help=_DATA)
     _add_data(data)
+    _add_base(data)
     adapt = commands.add_parser("adapt", help="a teacher of AudioSet to our front end, for --base")
     adapt.add_argument("teacher", type=Path, help="Keras file of the kind of EfficientAT's mn04")
     adapt.add_argument("audio", type=Path, help="folder of any music, at any depth; no labels")
@@ -78,9 +82,19 @@ def front_end_of(options: argparse.Namespace, default: FrontEnd | None = None) -
         raise DataError(f"that front end can't be: {error}") from error
 
 
+def base_of(options: argparse.Namespace) -> Path | None:
+    """The base to build on: the one that is given, or the shipped one; None for no base."""
+    return None if options.from_scratch else options.base or BASE
+
+
 def source_of(options: argparse.Namespace) -> Source:
     """Data, front end and split; raise DataError where they can't be."""
+    base = base_of(options)
     front_end = front_end_of(options)
+    if base is not None:
+        if front_end is not None:
+            raise DataError("a base has its own front end: for another one give --from-scratch")
+        front_end = pretrained.front_end_of(base)
     if options.splits and options.split not in (None, "given"):
         raise DataError(f"--splits says another thing than --split {options.split}")
     plan = Plan(
@@ -99,8 +113,13 @@ def source_of(options: argparse.Namespace) -> Source:
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """The recipe with what is given in place of its defaults, but for teachers."""
-    base = Pinned.of(options.base) if options.base else None
-    return Recipe(seed=options.seed, architecture=Architecture(base=base), **given_of(options))
+    return Recipe(seed=options.seed, architecture=architecture_of(options), **given_of(options))
+
+
+def architecture_of(options: argparse.Namespace) -> Architecture:
+    """The default network on the base; raise DataError where that can't be read."""
+    base = base_of(options)
+    return Architecture(base=Pinned.of(base) if base else None)
 
 
 def given_of(options: argparse.Namespace) -> dict[str, Any]:
@@ -164,8 +183,10 @@ def _add_recipe(to: argparse.ArgumentParser) -> None:
 
 
 def _add_base(to: argparse.ArgumentParser) -> None:
-    help_ = "an adapted teacher to build the network on; see adapt"
-    to.add_argument("--base", type=Path, metavar="FILE.keras", help=help_)
+    which = to.add_mutually_exclusive_group()
+    help_ = "a pre-trained network to build on, made by adapt (the shipped one)"
+    which.add_argument("--base", type=Path, metavar="FILE.keras", help=help_)
+    which.add_argument("--from-scratch", action="store_true", help="build on none")
 
 
 def _add_teachers(to: argparse.ArgumentParser) -> None:

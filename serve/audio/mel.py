@@ -73,7 +73,7 @@ class MelSpectrogram:
         #: clips computed at a time
         self.batch = max(1, _FRAMES_AT_A_TIME // front_end.frames)
         self._bands = list(_banded(mel_filterbank(front_end)))
-        phase = 2.0 * np.pi * np.arange(front_end.n_fft) / front_end.n_fft
+        phase = 2.0 * np.pi * np.arange(front_end.frame_length) / front_end.frame_length
         self._window = (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
         frames = self.batch * front_end.frames
         self._frames = np.zeros((self.batch, front_end.frames, front_end.n_fft), np.float32)
@@ -93,7 +93,7 @@ class MelSpectrogram:
         Raises ValueError where the frames of `out` do not follow each other in memory.
         """
         hop_length = self.front_end.hop_length
-        frames = sliding_window_view(clips, self.front_end.n_fft, axis=1)[:, ::hop_length]
+        frames = sliding_window_view(clips, self.front_end.frame_length, axis=1)[:, ::hop_length]
         for start in range(0, len(clips), self.batch):
             part = frames[start : start + self.batch]
             if len(part) == self.batch:
@@ -107,7 +107,7 @@ class MelSpectrogram:
 
     def _write(self, frames: Float32, out: Float32) -> None:
         # In two steps: a product with frames that overlap takes half as long again.
-        windowed = self._frames[: len(frames)]
+        windowed = self._frames[: len(frames), :, : self.front_end.frame_length]
         np.copyto(windowed, frames)
         np.multiply(windowed, self._window, out=windowed)
         # The last spectrum is let go only when there is a new one, and so its memory is what the
