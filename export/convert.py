@@ -9,6 +9,7 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 
+from export.optimise import optimise
 from serve.audio.frontend import FrontEnd
 from serve.inference.card import INPUT, ModelCard
 
@@ -34,6 +35,7 @@ def convert(model: keras.Model, front_end: FrontEnd) -> onnx.ModelProto:
     for value in (*converted.graph.input, *converted.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "clips"
     converted.graph.name = "topgenre"
+    optimise(converted)
     return converted
 
 

@@ -1,7 +1,7 @@
 """Smaller arithmetic: the model in fp16 and in int8.
 
-What makes the features (logarithm and level) and the softmax stay in float32: there a rounding
-error is one of decibels, not of a weight.
+What makes the features (logarithm and level) and what makes probabilities (softmax and sigmoids)
+stay in float32: there a rounding error is one of decibels, not of a weight.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from export.errors import ExportError
 from export.parity import BATCHES, probe
 from export.session import onnx_predictor, seconds_for
 from serve.inference.card import INPUT
-from serve.inference.outputs import PROBABILITIES
 from train.dataset import Dataset, Float32, power
 from train.evaluate import Scores, evaluate
 
@@ -72,30 +71,37 @@ def half(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     changed = _copy(model)
     graph = changed.graph
-    front, body = _front_and_body(model)
-    used = {name for node in graph.node if node.name in body for name in node.input}
-    for tensor in graph.initializer:
-        if tensor.name in used and tensor.data_type == TensorProto.FLOAT:
+    parts = _parts(model)
+    halves = {}
+    for tensor in list(graph.initializer):
+        if tensor.data_type == TensorProto.FLOAT:
             values = numpy_helper.to_array(tensor).astype(np.float16)
-            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+            halves[tensor.name] = f"{tensor.name}_half"
+            graph.initializer.append(numpy_helper.from_array(values, halves[tensor.name]))
     del graph.value_info[:]  # the types written there are no longer true
     nodes = list(graph.node)
     del graph.node[:]
     for node in nodes:
-        if node.op_type == "Conv" and node.name == front:
+        if node.name in parts.body:
+            node.input[:] = [halves.get(name, name) for name in node.input]
+        if node.name == parts.first:
             graph.node.append(_cast(node.input[0], TensorProto.FLOAT16))
             node.input[0] = graph.node[-1].output[0]
-        if node.op_type == "Softmax":
+        if node.name in parts.heads:
             graph.node.append(_cast(node.input[0], TensorProto.FLOAT))
             node.input[0] = graph.node[-1].output[0]
         graph.node.append(node)
+    used = {name for node in graph.node for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
     onnx.checker.check_model(changed, full_check=True)
     return changed
 
 
 def quantised(model: onnx.ModelProto, calibration: Float32) -> onnx.ModelProto:
     """The model in int8 (QDQ, per channel), its ranges from mel power (clips, frames, bands)."""
-    _, body = _front_and_body(model)
+    body = _parts(model).body
     outside = [node.name for node in model.graph.node if node.name not in body]
     logging.getLogger().disabled = True  # it advises a preparation that changes nothing here
     try:
@@ -129,14 +135,33 @@ class _Clips(CalibrationDataReader):  # type: ignore[misc]
             yield {INPUT: clips[start : start + _CALIBRATION_BATCH]}
 
 
-def _front_and_body(model: onnx.ModelProto) -> tuple[str, set[str]]:
-    """The first convolution's name, and those of all nodes from it up to the logits."""
-    nodes = model.graph.node
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Names of nodes: the first convolution; it and all that follow up to logits; what makes
+    probabilities of these."""
+
+    first: str
+    body: frozenset[str]
+    heads: frozenset[str]
+
+
+def _parts(model: onnx.ModelProto) -> _Parts:
+    nodes = list(model.graph.node)
+    made_by = {name: node for node in nodes for name in node.output}
+    heads, after = set(), set()
+    for output in model.graph.output:
+        node = made_by.get(output.name)
+        # What comes after a head only gives its numbers another shape.
+        while node is not None and node.op_type not in ("Softmax", "Sigmoid"):
+            after.add(node.name)
+            node = made_by.get(node.input[0])
+        if node is not None:
+            heads.add(node.name)
     first = next((n for n, node in enumerate(nodes) if node.op_type == "Conv"), None)
-    last = nodes[-1]
-    if first is None or last.op_type != "Softmax" or last.output[0] != PROBABILITIES:
-        raise ExportError("the graph is not features, convolutions and a softmax, in this order")
-    return nodes[first].name, {node.name for node in nodes[first:-1]}
+    if first is None or len(heads) != len(model.graph.output):
+        raise ExportError("the graph is not features, convolutions and softmax or sigmoids")
+    body = {node.name for node in nodes[first:]} - heads - after
+    return _Parts(nodes[first].name, frozenset(body), frozenset(heads))
 
 
 def _copy(model: onnx.ModelProto) -> onnx.ModelProto:

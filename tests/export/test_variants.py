@@ -62,7 +62,7 @@ def test_quantised_nearly_keeps_the_answers(model: onnx.ModelProto) -> None:
 
 
 def test_another_kind_of_graph_is_refused() -> None:
-    with pytest.raises(ExportError, match="not features, convolutions and a softmax"):
+    with pytest.raises(ExportError, match="not features, convolutions and softmax"):
         variants.half(graph())
 
 
