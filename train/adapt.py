@@ -18,11 +18,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from serve.inference.outputs import Float64
-from train import base, music_head
+from train import base
 from train.adaptation import Adaptation
 from train.augment import Augmentation, augment
 from train.dataset import Float32, power
 from train.hardware import make_deterministic
+from train.logistic import music_head
 from train.pinned import Pinned
 from train.runs import versions, write_json
 from train.teacher_input import TeacherInput
@@ -45,6 +46,8 @@ _GRADIENT_NORM = 3.0
 _HOLD_OUT = 13
 _MOST_HELD_OUT = 640
 _BATCH = 64
+# Of the squared weights of the music head.
+_MUSIC_PENALTY = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,7 @@ def _music_head(
     music = logits(_power(targets, heard))
     rest = logits(other)
     # Every second clip, so that something is left to see how well it does.
-    weights, bias = music_head.fit(music[::2], rest[::2])
+    weights, bias = music_head(music[::2], rest[::2], _MUSIC_PENALTY)
     told = [float((of[1::2] @ weights + bias > 0.0).mean()) for of in (music, rest)]
     return (weights, bias), (told[0], 1.0 - told[1])
 
