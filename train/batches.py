@@ -26,7 +26,8 @@ class Batches:
     """Draws training clips: every window of a track's frames is one, so no two epochs are alike.
 
     Of tracks that have renditions the share `renditions` of the clips comes from one of those. The
-    share `not_music` of all clips is one of `Sounds(…, seed)`, each genre as likely.
+    share `not_music` of all clips is one of `Sounds(…, seed)`, each genre as likely. With
+    `balanced` every genre has as many clips in an epoch, however many tracks it has.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Batches:
         *,
         renditions: float = 0.5,
         not_music: float = 0.0,
+        balanced: bool = False,
         seed: int = 1,
     ) -> None:
         tracks = data.of("train")
@@ -53,6 +55,8 @@ class Batches:
         self._targets = np.eye(len(data.genres), dtype=np.float32)[
             [data.label(track) for track in tracks]
         ]
+        self._labels = np.array([data.label(track) for track in tracks])
+        self._balanced = balanced
         self._clips_per_track = clips_per_track
         self._batch = min(batch, len(tracks) * clips_per_track)
         self._how = how
@@ -68,9 +72,7 @@ class Batches:
 
     def epoch(self) -> Iterator[tuple[Float32, Float32]]:
         """Mel power (n, frames, mel bands) and targets (n, genres) of one epoch's batches."""
-        order = np.concatenate(
-            [self._rng.permutation(len(self._targets)) for _ in range(self._clips_per_track)]
-        )
+        order = self._balanced_order() if self._balanced else self._order()
         for number in range(len(self)):
             tracks = order[number * self._batch : (number + 1) * self._batch]
             listed = self._rendered(tracks)
@@ -83,6 +85,24 @@ class Batches:
             # No power at all: in dB below the loudest cell there is no such thing.
             mel[silent], targets[silent] = 0.0, 1.0 / targets.shape[1]
             yield mel, targets
+
+    def _order(self) -> Indices:
+        """Tracks, each as often as `clips_per_track` says."""
+        tracks, times = len(self._targets), range(self._clips_per_track)
+        return np.concatenate([self._rng.permutation(tracks) for _ in times])
+
+    def _balanced_order(self) -> Indices:
+        """As many tracks in all, of each genre as many; of one genre each as often, but for one."""
+        genres = np.unique(self._labels)
+        each = len(self._targets) * self._clips_per_track // len(genres) + 1
+        drawn = []
+        for genre in genres:
+            of = np.flatnonzero(self._labels == genre)
+            times = range(-(-each // len(of)))
+            drawn.append(np.concatenate([self._rng.permutation(of) for _ in times])[:each])
+        # One of each genre after the other, in another order of genres each time.
+        rows = self._rng.permuted(np.stack(drawn, axis=1), axis=1)
+        return rows.reshape(-1)
 
     def _rendered(self, tracks: Indices) -> Indices:
         """Tracks, or one of their renditions in place of them."""

@@ -14,17 +14,17 @@ import tensorflow as tf
 
 from serve.inference.outputs import Outputs
 from train.batches import Batches
-from train.dataset import Dataset, Float32, power
+from train.dataset import Dataset, Float32
 from train.distil import Distillation, teachers
 from train.evaluate import Predict, Scores, evaluate
+from train.first_head import first_head
 from train.hardware import make_deterministic, precision, strategy_of
-from train.network import build, standardise
+from train.network import build
 from train.recipe import Hardware, Recipe
 from train.state import State, assign, values_of
 from train.step import TrainingStep
 
 _PREDICT_BATCH = 512
-_STANDARDISED_ON = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,7 @@ class _Fitting:
             self._rng,
             renditions=recipe.renditions,
             not_music=recipe.not_music,
+            balanced=recipe.balanced,
             seed=recipe.seed,
         )
         self._valid = [track for track in data.tracks if track.split == "valid"]
@@ -93,7 +94,7 @@ class _Fitting:
             with precision("float32"):
                 self.averaged = build(data.front_end, len(data.genres), recipe.architecture)
             if recipe.architecture.base is not None:
-                standardise(self._model, _some_clips(data))
+                first_head(self._model, data, recipe)
             self.averaged.set_weights(self._model.get_weights())
             steps = len(self._batches) * recipe.epochs
             self._step = TrainingStep(self._model, self.averaged, recipe, steps, strategy)
@@ -145,12 +146,6 @@ class _Fitting:
             "average": self.averaged.variables,
             "optimizer": self._step.optimizer.variables,
         }
-
-
-def _some_clips(data: Dataset) -> Float32:
-    """Mel power (n, frames, mel bands) of up to some 2,000 clips, spread over the train tracks."""
-    clips = np.concatenate([data.clips(track) for track in data.of("train")])
-    return power(clips[:: max(1, len(clips) // _STANDARDISED_ON)])
 
 
 def predictor(model: keras.Model) -> Predict:

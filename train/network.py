@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import Float32
-from serve.inference.outputs import MUSIC, PROBABILITIES, TAGS
+from serve.inference.outputs import MUSIC, PROBABILITIES, TAGS, Float64
 from train import base
 from train.architecture import Architecture
 from train.pinned import Pinned
 
 _BASE, _STANDARDISED = "base", "standardised"
 _MUSIC_LOGIT = "music_logit"
-_BATCH = 64
 
 
 @keras.saving.register_keras_serializable("topgenre")
@@ -59,9 +59,7 @@ def build(front_end: FrontEnd, genres: int, size: Architecture) -> keras.Model:
     else:
         x, others = _on_base(mel, size.base, front_end)
     x = layers.Dropout(size.dropout, name="dropout")(x)
-    # On a base the first steps are of the head alone: from zeros, no gradient comes through it.
-    kernel = "glorot_uniform" if size.base is None else "zeros"
-    logits = layers.Dense(genres, kernel_initializer=kernel, name="logits", dtype="float32")(x)
+    logits = layers.Dense(genres, name="logits", dtype="float32")(x)
     probabilities = layers.Softmax(name="probabilities", dtype="float32")(logits)
     return keras.Model(mel, {PROBABILITIES: probabilities, **others}, name="topgenre")
 
@@ -88,15 +86,25 @@ def names_of(model: keras.Model) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (found.tags, found.sounds) if found else ((), ())
 
 
-def standardise(model: keras.Model, mel: Float32) -> None:
-    """Let the base's embedding have mean 0 and deviation 1 over clips (n, frames, mel bands)."""
-    said = model.get_layer(_BASE).predict(mel, batch_size=_BATCH, verbose=0)
-    embedding = said[base.EMBEDDING]
+def embedding_of(model: keras.Model) -> keras.Model:
+    """The base's embedding (n, features) of mel power (n, frames, mel bands)."""
+    network = model.get_layer(_BASE)
+    return keras.Model(network.input, network.output[base.EMBEDDING])
+
+
+def set_head(model: keras.Model, embedding: Float32, kernel: Float64, bias: Float64) -> None:
+    """Have the head tell genres as a linear map (features, genres) of the embedding does.
+
+    What the head takes has mean 0 and deviation 1 over the rows of `embedding` (n, features).
+    """
+    mean = embedding.mean(axis=0)
     # Features that hardly vary must not be blown up to noise.
     deviation = embedding.std(axis=0) + 0.05 * embedding.std()
-    layer = model.get_layer(_STANDARDISED)
-    layer.moving_mean.assign(embedding.mean(axis=0))
-    layer.moving_variance.assign(deviation**2)
+    standardised = model.get_layer(_STANDARDISED)
+    standardised.moving_mean.assign(mean)
+    standardised.moving_variance.assign(deviation**2)
+    weights = deviation[:, None] * kernel, bias + mean @ kernel
+    model.get_layer("logits").set_weights([of.astype(np.float32) for of in weights])
 
 
 def _on_base(mel: Any, pinned: Pinned, front_end: FrontEnd) -> tuple[Any, dict[str, Any]]:
@@ -105,7 +113,7 @@ def _on_base(mel: Any, pinned: Pinned, front_end: FrontEnd) -> tuple[Any, dict[s
     network.name = _BASE
     # Normalised by the statistics of the teacher's own, far larger, data.
     said = network(mel, training=False)
-    # Not trained, it always normalises by its moving statistics: those of `standardise`.
+    # Not trained, it always normalises by its moving statistics: those of `set_head`.
     standardised = layers.BatchNormalization(
         center=False, scale=False, epsilon=1e-8, trainable=False, name=_STANDARDISED
     )(said[base.EMBEDDING])

@@ -36,6 +36,10 @@ class Recipe:
     """share of clips that are of a rendition, where their track has any"""
     not_music: float = 0.08
     """share of clips that are a sound that is no music, each genre as likely; 0 for none"""
+    balanced: bool = True
+    """whether each genre has as many clips in an epoch, however many tracks it has"""
+    head_penalty: float = 0.05
+    """for the squares of the first head's weights on a base, beside a clip's mean loss"""
     base_rate: float = 0.15
     """share of each step that the base's weights take, where the network has one"""
     teachers: tuple[Pinned, ...] = ()
@@ -63,7 +67,8 @@ class Recipe:
                 "augmentation": Augmentation(**{"contrast": 0.0, **values["augmentation"]}),
                 "teachers": tuple(Pinned(**of) for of in values.get("teachers", ())),
             }
-            return cls(**{"renditions": 0.0, "not_music": 0.0, **values, **parts})
+            earlier = {"renditions": 0.0, "not_music": 0.0, "balanced": False, "head_penalty": 0.0}
+            return cls(**{**earlier, **values, **parts})
         except (KeyError, TypeError) as error:
             raise DataError(f"the recipe can't be read: {error}") from error
 

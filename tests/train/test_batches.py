@@ -77,6 +77,21 @@ def test_without_renditions_and_sounds_the_draws_are_as_ever(data: Dataset) -> N
     assert plain._rng.bit_generator.state == rng.bit_generator.state
 
 
+def test_balanced_genres_have_as_many_clips(tmp_path: Path) -> None:
+    with DatasetWriter(tmp_path, FRONT_END, "made up") as writer:
+        for number, genre in enumerate("aaaaaab"):
+            level = np.full((FRAMES, FRONT_END.n_mels), -float(number), np.float32)
+            writer.add(Track(f"{genre}.{number}", genre, "train"), level)
+        data = writer.finish()
+    batches = Batches(data, 6, 6, OFF, np.random.default_rng(1), balanced=True)
+    mel, targets = epoch(batches)
+    assert targets.sum(axis=0).tolist() == [21.0, 21.0]
+    # A batch is balanced, too, and tracks of a genre take turns.
+    assert all(of.sum(axis=0).tolist() == [3.0, 3.0] for of in np.split(targets, 7))
+    levels = np.rint(-10.0 * np.log10(mel[:, 0, 0])).astype(int)
+    assert set(np.bincount(levels)[:6]) == {3, 4}
+
+
 def test_sounds_that_are_no_music_are_any_genre(data: Dataset) -> None:
     rng = np.random.default_rng(1)
     batches = Batches(data, 2000, 500, OFF, rng, renditions=0.0, not_music=0.25)
