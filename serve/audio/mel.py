@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +12,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from serve.audio.frontend import FrontEnd
+from serve.audio.products import Float32, aligned, rows_of, stacked
 
-Float32 = NDArray[np.float32]
+__all__ = ["Float32", "MelSpectrogram", "hz_to_mel", "mel_filterbank", "mel_to_hz"]
 
 # Frames computed at a time: their windowed samples, spectrum and power stay in a core's cache,
 # which is faster than one pass over a whole track.
@@ -20,6 +22,8 @@ _FRAMES_AT_A_TIME = 128
 # Bands that are summed together, over the bins in which any of them has weight: of a bank of 128,
 # one in sixty weights is not zero.
 _BANDS_AT_A_TIME = 16
+# Frames that the FFTs of any processor take side by side.
+_VECTOR = 16
 
 # Slaney's Auditory Toolbox: linear below 1 kHz, logarithmic above.
 _HZ_PER_MEL = 200.0 / 3
@@ -66,7 +70,11 @@ def mel_filterbank(front_end: FrontEnd) -> Float32:
 
 
 class MelSpectrogram:
-    """Computes the mel power of clips. Holds only constants and scratch: one for each thread."""
+    """Computes the mel power of clips. Holds only constants and scratch: one for each thread.
+
+    A clip's numbers are the same, bit for bit, whatever the number, the order and the address of
+    the clips that it comes with.
+    """
 
     def __init__(self, front_end: FrontEnd) -> None:
         self.front_end = front_end
@@ -75,11 +83,21 @@ class MelSpectrogram:
         self._bands = list(_banded(mel_filterbank(front_end)))
         phase = 2.0 * np.pi * np.arange(front_end.frame_length) / front_end.frame_length
         self._window = (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
-        frames = self.batch * front_end.frames
-        self._frames = np.zeros((self.batch, front_end.frames, front_end.n_fft), np.float32)
+        # All scratch has one size, also for the last few clips, and every clip its own products.
+        per_clip, rows = stacked(front_end.frames, max(len(weights) for *_, weights in self._bands))
+        products, clip_rows = self.batch * per_clip, per_clip * rows
+        # No clip's frames may be transformed one by one where another's are side by side.
+        whole = _VECTOR if self.batch > 1 else 1
+        needed = self.batch * clip_rows
+        self._frames = np.zeros((math.ceil(needed / whole) * whole, front_end.n_fft), np.float32)
+        clips = self._frames[:needed].reshape(self.batch, clip_rows, front_end.n_fft)
+        self._windowed = clips[:, : front_end.frames, : front_end.frame_length]
         self._spectrum: NDArray[np.complex64] | None = None
-        self._power = np.empty((frames, front_end.n_fft // 2 + 1), np.float32)
-        self._mel = np.empty((self.batch, *front_end.clip_shape), np.float32)
+        self._power = rows_of(len(self._frames), front_end.n_fft // 2 + 1)
+        self._powers = self._power[:needed].reshape(products, rows, -1, copy=False)
+        mel = rows_of(needed, front_end.n_mels)
+        self._mels = mel.reshape(products, rows, -1, copy=False)
+        self._mel = mel.reshape(self.batch, clip_rows, -1, copy=False)[:, : front_end.frames]
 
     def __call__(self, clips: Float32) -> Float32:
         """Features (clips, frames, mel bands) of samples (clips, clip_samples)."""
@@ -88,43 +106,33 @@ class MelSpectrogram:
         return out
 
     def into(self, clips: Float32, out: Float32) -> None:
-        """Write the features of `clips` (n, clip_samples) to `out` (n, frames, mel bands).
-
-        Raises ValueError where the frames of `out` do not follow each other in memory.
-        """
+        """Write the features of `clips` (n, clip_samples) to `out` (n, frames, mel bands)."""
         hop_length = self.front_end.hop_length
         frames = sliding_window_view(clips, self.front_end.frame_length, axis=1)[:, ::hop_length]
         for start in range(0, len(clips), self.batch):
             part = frames[start : start + self.batch]
-            if len(part) == self.batch:
-                self._write(part, out[start : start + self.batch])
-            else:
-                # All scratch has one fixed size, also for the last few clips: a matrix product may
-                # round differently for another number of rows, and a clip's numbers must not hang
-                # on its company.
-                self._write(part, self._mel)
-                out[start : start + len(part)] = self._mel[: len(part)]
+            self._compute(part)
+            out[start : start + len(part)] = self._mel[: len(part)]
 
-    def _write(self, frames: Float32, out: Float32) -> None:
+    def _compute(self, frames: Float32) -> None:
         # In two steps: a product with frames that overlap takes half as long again.
-        windowed = self._frames[: len(frames), :, : self.front_end.frame_length]
+        windowed = self._windowed[: len(frames)]
         np.copyto(windowed, frames)
         np.multiply(windowed, self._window, out=windowed)
         # The last spectrum is let go only when there is a new one, and so its memory is what the
         # next one takes: given back to the system and had anew, it would cost more than the FFTs.
-        self._spectrum = scipy.fft.rfft(self._frames.reshape(-1, self.front_end.n_fft), workers=1)
+        self._spectrum = scipy.fft.rfft(self._frames, workers=1)
         squares = self._spectrum.view(np.float32)
         np.square(squares, out=squares)
         np.add(squares[:, ::2], squares[:, 1::2], out=self._power)
-        mel = out.reshape(-1, self.front_end.n_mels, copy=False)
         for bins, bands, weights in self._bands:
-            np.matmul(self._power[:, bins], weights, out=mel[:, bands])
+            np.matmul(self._powers[..., bins], weights, out=self._mels[..., bands])
 
 
 def _banded(filterbank: Float32) -> Iterator[tuple[slice, slice, Float32]]:
     """Bins, bands and their weights (bins, bands): the filterbank without most of its zeros."""
     for first in range(0, filterbank.shape[1], _BANDS_AT_A_TIME):
-        bands = slice(first, first + _BANDS_AT_A_TIME)
+        bands = slice(first, min(first + _BANDS_AT_A_TIME, filterbank.shape[1]))
         (weighty,) = np.nonzero(filterbank[:, bands].any(axis=1))
         bins = slice(weighty[0], weighty[-1] + 1) if len(weighty) else slice(0)
-        yield bins, bands, np.ascontiguousarray(filterbank[bins, bands])
+        yield bins, bands, aligned(filterbank[bins, bands])
