@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -46,6 +46,10 @@ def _rate(text: str) -> str:
 
 #: How the address of a Redis server begins.
 REDIS = ("redis://", "rediss://", "unix://")
+#: What the cache may be instead of a folder or an address.
+CacheMode = Literal["off", "memory"]
+# A folder is told from a word that was meant for a mode, by how it begins.
+_FOLDERS = ("/", "~", ".")
 
 
 def _cache(text: str) -> str:
@@ -53,11 +57,31 @@ def _cache(text: str) -> str:
         # The value is not repeated: it may hold a password.
         if find_spec("redis") is None:
             raise ValueError("Redis needs the extra `redis`: pip install -e '.[redis]'")
-    elif not text or "://" in text:
-        raise ValueError("not a folder, an address of Redis, or `off`")
+    elif text not in get_args(CacheMode):
+        if not (text.startswith(_FOLDERS) or Path(text).is_absolute()) or "://" in text:
+            raise ValueError(
+                "not `off`, `memory`, a `redis://` address, or a folder, which is absolute or "
+                "begins with `~` or `.`"
+            )
+        _expanded(Path(text))
     return text
 
 
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError("the home folder that `~` stands for is not known") from None
+
+
+def _tuning(path: Path) -> Path:
+    if path.suffix != ".toml":
+        raise ValueError("not a file whose name ends in `.toml`")
+    return path
+
+
+# What `~` is in a shell it is here, too, where no shell has seen the value.
+File = Annotated[Path, AfterValidator(_expanded)]
 # NoDecode: pydantic-settings would take the text for JSON.
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
@@ -118,12 +142,12 @@ class Settings(BaseSettings):
         25.0, ge=0, description="seconds that accepted tracks then have to be finished"
     )
 
-    model: Path = Field(MODELS / "topgenre.onnx", description="the model file")
+    model: File = Field(MODELS / "topgenre.onnx", description="the model file")
     device: Literal["auto", "tensorrt", "cuda", "cpu"] = Field(
         "auto",
         description="where the model runs; a GPU that is named and can't be had stops the start",
     )
-    tuning: Path = Field(
+    tuning: Annotated[File, AfterValidator(_tuning)] = Field(
         ROOT / "topgenre.toml",
         description="file of what `make tune` measured; the next three, if set, win over it",
     )
@@ -181,7 +205,8 @@ class Settings(BaseSettings):
 
     cache: Annotated[str, AfterValidator(_cache)] = Field(
         "~/.cache/topgenre",
-        description="folder of known answers, a `redis://` address for them, or `off`",
+        description="folder of known answers (absolute, or begins with `~` or `.`), a `redis://` "
+        "address, `memory` for no longer than the server runs, or `off`",
     )
     cache_bytes: int = Field(256 << 20, ge=1 << 20, description="largest size of that folder")
     cache_entries: int = Field(
@@ -217,7 +242,7 @@ class Settings(BaseSettings):
         (), description="yt-dlp player clients, between commas; empty is yt-dlp's own choice"
     )
     youtube_proxy: str = Field("", description="proxy for YouTube; empty follows HTTPS_PROXY")
-    youtube_cookies: Path | None = Field(
+    youtube_cookies: File | None = Field(
         None, description="file of cookies in Netscape format for YouTube"
     )
     youtube_timeout_s: float = Field(

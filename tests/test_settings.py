@@ -55,12 +55,43 @@ def test_they_come_from_the_environment(monkeypatch):
         ("DEADLINE_S", "0", "TOPGENRE_DEADLINE_S: .*greater than 0"),
         ("MAX_REQUESTS", "0", "TOPGENRE_MAX_REQUESTS"),
         ("LOG_LEVEL", "loud", "TOPGENRE_LOG_LEVEL"),
+        ("CACHE", "memroy", "TOPGENRE_CACHE: .*`off`, `memory`, .*`redis://`.*absolute"),
+        ("CACHE", "OFF", "TOPGENRE_CACHE"),
+        ("CACHE", "", "TOPGENRE_CACHE"),
+        ("CACHE", "redis", "TOPGENRE_CACHE"),
+        ("CACHE", "cache/answers", "TOPGENRE_CACHE"),
+        ("CACHE", "file:///var/cache", "TOPGENRE_CACHE"),
+        ("CACHE", "~nobody-of-that-name/cache", "TOPGENRE_CACHE: .*home folder"),
+        ("TUNING", "off", "TOPGENRE_TUNING: .*`.toml`"),
+        ("MODEL", "~nobody-of-that-name/a.onnx", "TOPGENRE_MODEL: .*home folder"),
     ],
 )
 def test_what_is_wrong_is_named(monkeypatch, name, value, text):
     monkeypatch.setenv(PREFIX + name, value)
     with pytest.raises(SettingsError, match=text):
         Settings.from_environment()
+
+
+@pytest.mark.parametrize(
+    "value", ["off", "memory", "/var/cache", "~/answers", "./answers", "../answers", ".answers"]
+)
+def test_a_cache_is_a_mode_or_a_folder_that_looks_like_one(monkeypatch, value):
+    monkeypatch.setenv("TOPGENRE_CACHE", value)
+    assert Settings.from_environment().cache == value
+
+
+def test_a_secret_in_a_wrong_address_is_not_repeated(monkeypatch):
+    monkeypatch.setenv("TOPGENRE_CACHE", "reddis://:secret@localhost")
+    with pytest.raises(SettingsError) as failed:
+        Settings.from_environment()
+    assert "secret" not in str(failed.value)
+
+
+@pytest.mark.parametrize("name", ["MODEL", "TUNING", "YOUTUBE_COOKIES"])
+def test_files_may_be_in_the_home_folder(monkeypatch, name):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv(PREFIX + name, "~/file.toml")
+    assert getattr(Settings.from_environment(), name.lower()) == Path("/home/me/file.toml")
 
 
 def test_all_that_is_wrong_is_named(monkeypatch):

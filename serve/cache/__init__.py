@@ -1,15 +1,16 @@
-"""Answers that are known already: in memory, and behind that on disk or in Redis."""
+"""Answers that are known already: in memory, and behind that, if wanted, on disk or in Redis."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
+from typing import get_args
 
 from serve.cache.answers import AnswerCache
 from serve.cache.store import Store
 from serve.inference.session import Model
 from serve.metrics import Metrics
-from serve.settings import REDIS, Settings
+from serve.settings import REDIS, CacheMode, Settings
 
 __all__ = ["AnswerCache", "cache_for"]
 
@@ -18,8 +19,8 @@ def cache_for(settings: Settings, model: Model, metrics: Metrics) -> AnswerCache
     """The cache that the settings ask for, of what this model says here. It is not open yet."""
     store = _store(settings)
     watch = metrics.watch
-    watch("cache_entries", "Answers in the cache on disk", lambda: store.entries)
-    watch("cache_bytes", "Bytes of the cache on disk", lambda: store.size_bytes)
+    watch("cache_entries", "Answers in the cache on disk", lambda: store.entries if store else 0)
+    watch("cache_bytes", "Bytes of the cache on disk", lambda: store.size_bytes if store else 0)
     cache = AnswerCache(
         store,
         metrics,
@@ -38,7 +39,10 @@ def cache_for(settings: Settings, model: Model, metrics: Metrics) -> AnswerCache
     return cache
 
 
-def _store(settings: Settings) -> Store:
+def _store(settings: Settings) -> Store | None:
+    """Where answers outlive the server; None where they don't."""
+    if settings.cache in get_args(CacheMode):
+        return None
     if settings.cache.startswith(REDIS):
         from serve.cache.redis import RedisStore  # an extra
 

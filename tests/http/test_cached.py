@@ -161,6 +161,15 @@ def test_two_servers_share_a_folder(settings):
             assert client.post("/predict", **raw()).json()["cached"] is True
 
 
+def test_in_memory_it_lasts_as_long_as_the_server(settings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        with running_server(**settings | {"cache": "memory"}) as server, server.client() as client:
+            answers = [client.post("/predict", **multipart()).json() for _ in range(2)]
+        assert [answer["cached"] for answer in answers] == [False, True]
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_off_it_keeps_nothing(settings, tmp_path):
     with running_server(**settings | {"cache": "off"}) as server, server.client() as client:
         for _ in range(2):
