@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from benchmarks import (
     file,
     gate,
     goals,
-    gpu,
     link,
     lit,
     load,
@@ -86,20 +86,27 @@ def main() -> int:
     if asked.what == "engine":
         return engine.main(settings, asked.runs or _RUNS)
     if asked.what == "gpu":
+        from benchmarks import gpu
+
         return gpu.main(settings.model, max(asked.runs or 0, _GPU_RUNS), asked.out)
     console = Console()
     if asked.what == "gate":
         return _gate(asked.runs, console)
+    found = Found(console)
     if asked.what == "all":
-        content = _stages(settings, asked.runs or _RUNS, console)
+        _stages(settings, asked.runs or _RUNS, found)
     elif asked.what == "quick":
-        content = _quick(settings, asked.runs, console)
+        _stages(settings, asked.runs or _QUICK_RUNS, found, _QUICK_SECONDS)
+        quick = {name: of for name, of in _QUICK.items() if name in COMPARISONS}
+        _goals({name: of | _runs(asked.runs) for name, of in quick.items()}, found)
     else:
         names = tuple(COMPARISONS) if asked.what == "goals" else (asked.what,)
-        content = _goals({name: _runs(asked.runs) for name in names}, console)
-    path = report.write(asked.out, asked.what, settings.model, **content)
+        _goals({name: _runs(asked.runs) for name in names}, found)
+    path = report.write(asked.out, asked.what, settings.model, **found.to_dict())
     console.print(f"written to {path}, with a page beside it")
-    return 0
+    if failed := [result.name for result in found.results if result.failed]:
+        console.print(f"[red]failed:[/red] {', '.join(failed)}", highlight=False)
+    return 1 if failed else 0
 
 
 def _runs(runs: int | None) -> dict[str, Any]:
@@ -112,53 +119,70 @@ def _gate(runs: int | None, console: Console) -> int:
     return 0 if all(result.met for result in results) else 1
 
 
-def _goals(options: Mapping[str, dict[str, Any]], console: Console) -> dict[str, object]:
-    """Make these comparisons, each with its own options."""
-    results: list[goals.Result] = []
-    for name in progress([*options], "goals", console=console):
-        results += COMPARISONS[name](**options[name])
-    console.print(goals.table(results))
-    return {"results": [result.to_dict() for result in results]}
+@dataclass(slots=True)
+class Found:
+    """What was measured so far, printed as it comes."""
+
+    console: Console
+    timings: list[stages.Timing] = field(default_factory=list)
+    results: list[goals.Result] = field(default_factory=list)
+
+    def add(self, results: Sequence[goals.Result]) -> None:
+        """Print and keep the results of a comparison."""
+        self.console.print(goals.table(results))
+        self.results += results
+
+    def time(self, name: str, timings: Callable[[], Iterable[stages.Timing]]) -> None:
+        """Print and keep timings; one that breaks off is a failed result."""
+        begun = len(self.timings)
+        try:
+            self.timings += timings()
+        except Exception as error:
+            self.add([goals.Result.failure(name, error)])
+        table = Table("track", "stage", "median ms", "slowest ms")
+        for of in self.timings[begun:]:
+            table.add_row(of.track, of.stage, f"{of.median_ms:.1f}", f"{of.slowest_ms:.1f}")
+        self.console.print(table)
+
+    def to_dict(self) -> dict[str, object]:
+        """As plain values, without what was not asked for."""
+        timings = [asdict(timing) for timing in self.timings]
+        results = [result.to_dict() for result in self.results]
+        return {name: of for name, of in (("timings", timings), ("results", results)) if of}
 
 
-def _quick(settings: Settings, runs: int | None, console: Console) -> dict[str, object]:
-    options = {name: some | _runs(runs) for name, some in _QUICK.items() if name in COMPARISONS}
-    return _stages(settings, runs or _QUICK_RUNS, console, _QUICK_SECONDS) | _goals(
-        options, console
-    )
+def _goals(options: Mapping[str, dict[str, Any]], found: Found) -> None:
+    """Make these comparisons, each with its own options; one that fails is a result, too."""
+    for name in progress([*options], "goals", console=found.console):
+        results: list[goals.Result] = []
+        try:
+            results += COMPARISONS[name](**options[name])
+        except Exception as error:
+            results.append(goals.Result.failure(name, error))
+        found.add(results)
 
 
 def _stages(
-    settings: Settings,
-    runs: int,
-    console: Console,
-    lengths: Mapping[str, float] = _SECONDS,
-) -> dict[str, object]:
+    settings: Settings, runs: int, found: Found, lengths: Mapping[str, float] = _SECONDS
+) -> None:
     model = load_model(settings.model, "cpu", settings.inference_threads)
     media = {
         f"{length} {container}": (track(seconds, container), seconds + 1)
         for length, seconds in lengths.items()
         for container in CONTAINERS
     }
-    timings: list[stages.Timing] = []
-    for name, (content, seconds) in progress(media.items(), "stages", console=console):
+    for name, (content, seconds) in progress(media.items(), "stages", console=found.console):
         with threadpool_limits(1):  # as in a decoder process: one thread of BLAS
-            timings += stages.measure(model, name, content, seconds, runs)
-    timings += end_to_end.measure({name: content for name, (content, _) in media.items()}, runs)
+            found.time(name, partial(stages.measure, model, name, content, seconds, runs))
+    files = {name: content for name, (content, _) in media.items()}
+    found.time("file to answer", lambda: end_to_end.measure(files, runs))
     if lengths is _SECONDS:
         links = {
             name: (content, _SECONDS[name.rpartition(" ")[0]])
             for name, (content, _) in media.items()
             if not name.startswith("30 s")
         }
-        timings += download.measure(links, runs)
-    table = Table("track", "stage", "median ms", "slowest ms")
-    for timing in sorted(timings, key=lambda t: list(media).index(t.track)):
-        table.add_row(
-            timing.track, timing.stage, f"{timing.median_ms:.1f}", f"{timing.slowest_ms:.1f}"
-        )
-    console.print(table)
-    return {"timings": [asdict(timing) for timing in timings]}
+        found.time("links", lambda: download.measure(links, runs))
 
 
 if __name__ == "__main__":

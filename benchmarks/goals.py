@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 
 from serve.inference.measure import seconds
@@ -32,7 +33,7 @@ class Result:
 
     `at_least` is the direction of the goal. `of` holds what was measured side by side to come to
     it. `noise` is the share of it within which another run may come by chance. Where nothing could
-    be measured `measured` is None, and `note` says why.
+    be measured `measured` is None, and `note` says why; `failed` where that was not foreseen.
     """
 
     name: str
@@ -43,6 +44,13 @@ class Result:
     of: dict[str, float] = field(default_factory=dict)
     noise: float = 0.0
     note: str = ""
+    failed: bool = False
+
+    @classmethod
+    def failure(cls, name: str, error: Exception) -> Self:
+        """Of a comparison that broke off."""
+        lines = str(error).split("\n")
+        return cls(name, None, note=f"{type(error).__name__}: {lines[0][:200]}", failed=True)
 
     @classmethod
     def ratio(
@@ -120,7 +128,8 @@ def table(results: Iterable[Result]) -> Table:
     printed = Table("what", "goal", "measured", "met", "side by side")
     for result in results:
         if result.measured is None:
-            printed.add_row(result.name, "", "", "-", result.note)
+            met = "[red]failed[/]" if result.failed else "-"
+            printed.add_row(result.name, "", "", met, escape(result.note))
             continue
         goal, met = "", "-"
         if result.goal is not None:

@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_info
+
 from benchmarks import page
 from serve.settings import cores
 
@@ -33,6 +35,7 @@ def write(folder: Path, name: str, model: Path, **content: Any) -> Path:
         "cores": cores(),
         "python": platform.python_version(),
         "versions": _versions(),
+        "blas": _blas(),
         "model": hashlib.sha256(model.read_bytes()).hexdigest(),
         **content,
     }
@@ -49,6 +52,13 @@ def _processor() -> str:
         return platform.processor()
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor())
+
+
+def _blas() -> list[dict[str, str]]:
+    """Each BLAS that is loaded: the library, its version, and the kernel that it took."""
+    names = ("internal_api", "version", "architecture")
+    pools = (of for of in threadpool_info() if of["user_api"] == "blas")
+    return [{name: str(of.get(name)) for name in names} for of in pools]
 
 
 def _versions() -> dict[str, str]:

@@ -29,10 +29,12 @@ SOUNDS = (
     *("Vehicle", "Engine", "Train", "Aircraft", "Siren", "Alarm", "Bell", "Clock", "Tools"),
     *("Typing", "Explosion", "Silence", "Sine wave", "Noise", "White noise", "Static", "Hum"),
 )
-#: What else helps to tell music from the rest.
+#: What else helps to tell genres, and music from the rest.
 CLUES = (
+    *("Pop music", "Rock music", "Heavy metal", "Reggae", "Country", "Jazz", "Disco", "Blues"),
+    *("Classical music", "Hip hop music", "Dance music", "Independent music", "Soundtrack music"),
     *("Music", "Musical instrument", "Song", "Singing", "Percussion", "Drum", "Guitar", "Piano"),
-    *("Synthesizer", "Orchestra", "Hip hop music", "Conversation", "Narration, monologue"),
+    *("Synthesizer", "Orchestra", "Conversation", "Narration, monologue"),
     *("Male speech, man speaking", "Female speech, woman speaking", "Speech synthesizer"),
     *("Chirp tone", "Pulse", "Environmental noise", "Pink noise", "Mains hum", "Television"),
 )

@@ -1,7 +1,8 @@
 """A pre-trained network, for genres to be built on: what it hears in a clip, music and tags.
 
 It goes from `mel` (n, frames, mel bands) power to `embedding` (n, features), `music` (n,) and
-`tags` (n, tags + sounds). Its front end and the tags' names are in its own layers.
+`tags` (n, tags + sounds). Its front end and the tags' names are in its own layers. The embedding is
+what the teacher pools and, since that tells genres a little better, the logits of its classes.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def assemble(
     music.set_weights([weights[:, None].astype(np.float32), np.array([offset], np.float32)])
     names = {"tags": list(audioset_classes.TAGS), "sounds": list(audioset_classes.SOUNDS)}
     outputs = {
-        EMBEDDING: embedding,
+        EMBEDDING: layers.Concatenate(name="embedding_and_classes")([embedding, logits]),
         MUSIC: layers.Reshape(())(layers.Activation("sigmoid")(music(logits))),
         TAGS: Tags(**names, name="tag_probabilities")(logits),
     }

@@ -41,6 +41,7 @@ def test_a_ratio_is_the_first_median_over_the_second():
         "of": {"theirs ms": 300.0, "ours ms": 40.0},
         "noise": 0.0,
         "note": "",
+        "failed": False,
         "met": True,
     }
 
