@@ -40,6 +40,8 @@ class Recipe:
     """whether each genre has as many clips in an epoch, however many tracks it has"""
     head_penalty: float = 0.05
     """for the squares of the first head's weights on a base, beside a clip's mean loss"""
+    head_copies: int = 1
+    """changed copies of each clip that the first head on a base is fitted to beside it"""
     base_rate: float = 0.15
     """share of each step that the base's weights take, where the network has one"""
     teachers: tuple[Pinned, ...] = ()
@@ -67,7 +69,13 @@ class Recipe:
                 "augmentation": Augmentation(**{"contrast": 0.0, **values["augmentation"]}),
                 "teachers": tuple(Pinned(**of) for of in values.get("teachers", ())),
             }
-            earlier = {"renditions": 0.0, "not_music": 0.0, "balanced": False, "head_penalty": 0.0}
+            earlier = {
+                "renditions": 0.0,
+                "not_music": 0.0,
+                "balanced": False,
+                "head_penalty": 0.0,
+                "head_copies": 0,
+            }
             return cls(**{**earlier, **values, **parts})
         except (KeyError, TypeError) as error:
             raise DataError(f"the recipe can't be read: {error}") from error

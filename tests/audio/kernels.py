@@ -19,7 +19,7 @@ from serve.audio.polyphase import polyphase
 FRONT_ENDS = (
     FrontEnd(),
     FrontEnd(
-        n_fft=720, win_length=551, hop_length=441, n_mels=115, f_max=10_775.52,
+        n_fft=720, win_length=551, hop_length=220, n_mels=115, f_max=10_775.52,
         mel_scale="htk", mel_norm="none", mel_slopes="mel",
     ),
     FrontEnd(hop_length=512),
