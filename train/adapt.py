@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from serve.inference.outputs import Float64
 from train import base
 from train.adaptation import Adaptation
 from train.augment import Augmentation, augment
-from train.dataset import Float32, power
+from train.dataset import Float32, power, relative_db
 from train.hardware import make_deterministic
 from train.logistic import music_head
 from train.pinned import Pinned
@@ -31,10 +31,10 @@ from train.unlabelled import Targets
 
 # Lighter than in training: the teacher heard the clip as it is.
 _AUGMENTATION = Augmentation(
-    contrast=0.15,
+    contrast=0.0,
     eq_db=2.0,
     shift_bands=0,
-    low_pass=0.1,
+    low_pass=0.3,
     noise_floor=0.3,
     mask_bands=6,
     mask_frames=1,
@@ -46,6 +46,9 @@ _GRADIENT_NORM = 3.0
 _HOLD_OUT = 13
 _MOST_HELD_OUT = 640
 _BATCH = 64
+# What the music head is fitted to: so many clips of music, as they are and band-limited.
+_MUSIC_CLIPS = 2000
+_BAND_LIMITED = replace(_AUGMENTATION, low_pass=0.7)
 # Of the squared weights of the music head.
 _MUSIC_PENALTY = 1e-3
 
@@ -105,7 +108,9 @@ def adapt(
         step(power(mel_db), chosen)
         tell(number)
     after = step.error(targets, heard)
-    is_music, told = _music_head(student, targets, heard, other, columns)
+    some = rng.choice(trained, min(_MUSIC_CLIPS, len(trained)), replace=False)
+    music = tuple(targets.mel_db[of].astype(np.float32) for of in (some, heard))
+    is_music, told = _music_head(student, (music[0], music[1]), other, columns, rng)
     model = base.assemble(student, columns, is_music)
     return Adapted(model, before, after, told, time.monotonic() - started)
 
@@ -178,22 +183,35 @@ class _Step:
 
 def _music_head(
     student: keras.Model,
-    targets: Targets,
-    heard: NDArray[np.intp],
+    music: tuple[Float32, Float32],
     other: Float32,
     columns: list[int],
+    rng: np.random.Generator,
 ) -> tuple[tuple[Float64, float], tuple[float, float]]:
-    """The music head, and the shares of clips it was not fitted to that it tells aright."""
+    """The music head, and the shares of clips it was not fitted to that it tells aright.
+
+    `music` are clips in dB to fit it to, and clips to see how well it does; `other` is mel power,
+    of which every second clip is for either.
+    """
 
     def logits(mel: Float32) -> Float32:
         said: Float32 = student.predict(mel, batch_size=_BATCH, verbose=0)[1]
         return said[:, columns]
 
-    music = logits(_power(targets, heard))
-    rest = logits(other)
-    # Every second clip, so that something is left to see how well it does.
-    weights, bias = music_head(music[::2], rest[::2], _MUSIC_PENALTY)
-    told = [float((of[1::2] @ weights + bias > 0.0).mean()) for of in (music, rest)]
+    def changed(mel_db: Float32) -> Float32:
+        return augment(rng, mel_db, np.empty((len(mel_db), 1), np.float32), _BAND_LIMITED)[0]
+
+    # Much speech is of telephones: that must not be what it is told by. Silence has no level in
+    # decibels, so sounds are taken as they are, too.
+    in_db = np.stack([relative_db(mel) for mel in other[::2]])
+    weights, bias = music_head(
+        logits(power(np.concatenate([music[0], changed(music[0])]))),
+        np.concatenate([logits(other[::2]), logits(power(changed(in_db)))]),
+        _MUSIC_PENALTY,
+    )
+    told = [
+        float((logits(of) @ weights + bias > 0.0).mean()) for of in (power(music[1]), other[1::2])
+    ]
     return (weights, bias), (told[0], 1.0 - told[1])
 
 
