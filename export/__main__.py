@@ -81,7 +81,7 @@ def _export(options: argparse.Namespace, console: Console) -> None:
         console.print(f"{row.clips:4d} clips: within {row.largest:.1e}", highlight=False)
     known_predict = session.onnx_predictor(measurable)
     valid = _valid_scores(known, known_predict, data)
-    heard, changed = _listen(known, known_predict, data, options, console)
+    heard, changed = _listen(known, known_predict, options, console)
     about = card.make_card(run, names_of(keras_model), valid, heard, calibration)
     graph.check(model, about)
     convert.describe(model, about)
@@ -166,11 +166,7 @@ def _valid_scores(run: Run, predict: Predict, data: Dataset | None) -> Scores:
 
 
 def _listen(
-    run: Run,
-    predict: Predict,
-    data: Dataset | None,
-    options: argparse.Namespace,
-    console: Console,
+    run: Run, predict: Predict, options: argparse.Namespace, console: Console
 ) -> tuple[list[Heard], list[Changed]]:
     """Scores on audio files, and what changes of the audio do to the validation tracks."""
     if options.audio is None:
@@ -193,7 +189,7 @@ def _listen(
             for of in hearing.usable(valid, run.front_end)
         )
         changed = robustness.robustness(predict, run.front_end, tracks, advance=advance)
-    return listen.group(answers, run.genres, predict, data), changed
+    return listen.group(answers, run.genres), changed
 
 
 def _write(path: Path, model: bytes, text: str) -> None:

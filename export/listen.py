@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from serve.audio.frontend import FrontEnd
 from serve.inference.outputs import Outputs
-from train.dataset import Dataset
-from train.evaluate import Predict, Scores, evaluate, score
+from train.evaluate import Predict, Scores, score
 from train.hearing import HeardFile, usable
 
 
@@ -19,8 +18,6 @@ class Heard:
     split: str
     source_hz: int
     audio: Scores
-    spectrograms: Scores | None
-    """of the same tracks from the dataset the model was trained on, where it has them all"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +44,11 @@ def listen(
     ]
 
 
-def group(
-    answers: list[Answer], genres: tuple[str, ...], predict: Predict, data: Dataset | None
-) -> list[Heard]:
-    """Scores by split and sample rate, beside those of the same tracks' spectrograms."""
+def group(answers: list[Answer], genres: tuple[str, ...]) -> list[Heard]:
+    """Scores by split and sample rate."""
     table = []
     for split, source_hz in sorted({(a.split, a.source_hz) for a in answers}, reverse=True):
         of = [a for a in answers if (a.split, a.source_hz) == (split, source_hz)]
         audio = score(((genres.index(a.genre), a.clips) for a in of), genres)
-        table.append(Heard(split, source_hz, audio, _spectrograms(of, predict, data)))
+        table.append(Heard(split, source_hz, audio))
     return table
-
-
-def _spectrograms(of: list[Answer], predict: Predict, data: Dataset | None) -> Scores | None:
-    if data is None:
-        return None
-    names = {answer.track for answer in of}
-    tracks = [track for track in data.tracks if track.track in names]
-    return evaluate(predict, data, tracks) if len(tracks) == len(names) else None

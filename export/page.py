@@ -138,9 +138,8 @@ def _is_refit(card: ModelCard) -> bool:
 def _scores(card: ModelCard, valid: Scores) -> str:
     recalls = (f"{valid.recall[g]:.0%}" if g in valid.recall else "-" for g in card.genres)
     return _table(
-        f"On the {valid.tracks} validation tracks, from the training data's own spectrograms: "
-        f"**{valid.track_accuracy:.1%} of tracks**, {valid.clip_accuracy:.1%} of {valid.clips} "
-        "clips. Rows are genres, columns are answers:",
+        f"On the {valid.tracks} validation tracks: **{valid.track_accuracy:.1%} of tracks**, "
+        f"{valid.clip_accuracy:.1%} of {valid.clips} clips. Rows are genres, columns are answers:",
         ["", *card.genres, "right"],
         (
             [genre, *map(str, row), recall]
@@ -153,9 +152,8 @@ def _heard(heard: list[Heard]) -> str:
     if not heard:
         return "Not measured on audio files."
     return _table(
-        "On audio files that were not trained on, through the server's signal path, beside the "
-        "same tracks' training spectrograms:",
-        ["split", "sample rate", "tracks", "right tracks", "right clips", "tracks, spectrograms"],
+        "On audio files that were not trained on, through the server's signal path:",
+        ["split", "sample rate", "tracks", "right tracks", "right clips"],
         (
             [
                 h.split,
@@ -163,7 +161,6 @@ def _heard(heard: list[Heard]) -> str:
                 str(h.audio.tracks),
                 f"{h.audio.track_accuracy:.1%}",
                 f"{h.audio.clip_accuracy:.1%}",
-                f"{h.spectrograms.track_accuracy:.1%}" if h.spectrograms else "-",
             ]
             for h in heard
         ),
