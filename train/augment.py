@@ -16,8 +16,8 @@ class Augmentation:
     """How strongly clips are changed. Level needs no change: the network takes it out."""
 
     contrast: float = 0.15
-    """standard deviation of the log of a random factor on dB below the clip's loudest cell: the
-    scale of recovered spectrograms is off by as much; 0 for none"""
+    """standard deviation of the log of a random factor on dB below the clip's loudest cell; chosen
+    on spectrograms read off pictures, whose scale was off by as much; 0 for none"""
     eq_db: float = 6.0
     """standard deviation of a smooth random equaliser, in dB"""
     eq_knots: int = 8

@@ -17,7 +17,6 @@ from train.adaptation import Adaptation
 from train.data import Advance, Source, make, prepare
 from train.dataset import NO_SPLIT, Dataset
 from train.errors import DataError
-from train.hearing import audio_of
 from train.options import architecture_of, front_end_of, given_of, hardware_of, recipe_of, source_of
 from train.pinned import Pinned
 from train.plan import Prepared
@@ -90,7 +89,7 @@ def folds(options: argparse.Namespace, console: Console) -> None:
         recipe, hardware = recipe_of(options), hardware_of(options)
         _check_base(recipe, prepared[0])
         folder = runs.new_folder(options.runs, "-folds")
-        audio = audio_of(source_of(options))
+        audio = source_of(options).audio
         crossvalidation.start(folder, recipe, prepared, options.about, hardware, audio)
     again = f"make folds RESUME={folder}"
     console.print(f"folds {folder}; if stopped: {again}", highlight=False, soft_wrap=True)
@@ -212,7 +211,7 @@ def _new_run(options: argparse.Namespace, console: Console) -> tuple[Dataset, Ru
     recipe, hardware = _taught(recipe_of(options), options, dataset), hardware_of(options)
     _check_base(recipe, dataset)
     folder = runs.new_folder(options.runs)
-    audio = audio_of(source_of(options))
+    audio = source_of(options).audio
     return dataset, runs.start(folder, recipe, dataset, options.about, hardware, audio)
 
 

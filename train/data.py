@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from serve.audio.frontend import FrontEnd
-from train import audio_files, gtzan, plan, recovered, splits
+from train import audio_files, gtzan, plan, splits
 from train.dataset import NO_SPLIT, Dataset, is_dataset
 from train.errors import DataError
 from train.plan import Plan, Prepared
-from train.renditions import AS_IT_IS, RENDITIONS, Renditions
+from train.renditions import RENDITIONS, Rendition
 
 # Counts up when the same input would come to other files.
 _LAYOUT = 2
@@ -36,8 +36,13 @@ class Source:
     """folder of `train.txt`, `valid.txt` or a table; None for the folder's own `tracks.csv`"""
     plan: Plan = field(default_factory=Plan)
     """how it is split in place of that"""
-    audio: Path | None = None
-    """folder of audio of its tracks to make renditions of; may be the folder itself"""
+    renditions: bool = False
+    """whether its audio is rendered in other ways, too"""
+
+    @property
+    def audio(self) -> Path | None:
+        """The folder of its audio files; None where it is a finished dataset."""
+        return None if is_dataset(self.folder) else self.folder
 
 
 def prepare(source: Source, advance: Advance) -> Prepared:
@@ -46,7 +51,7 @@ def prepare(source: Source, advance: Advance) -> Prepared:
 
 
 def make(source: Source, advance: Advance) -> Dataset:
-    """The dataset of a source: a dataset itself, recovered spectrograms, or a folder of audio.
+    """The dataset of a source: a dataset itself, or a folder of audio.
 
     Files are made only where there are none yet. Its tracks are in the splits that the source
     names, or in none. Raises DataError.
@@ -55,7 +60,7 @@ def make(source: Source, advance: Advance) -> Dataset:
         raise DataError(f"{source.folder} is no folder")
     if not is_dataset(source.folder):
         return _build(source, advance)
-    if source.audio is not None:
+    if source.renditions:
         raise DataError(f"{source.folder} is a finished dataset: it takes no renditions")
     data = Dataset.load(source.folder)
     _check_front_end(source, data)
@@ -87,44 +92,28 @@ def _check_front_end(source: Source, data: Dataset) -> None:
 def _build(source: Source, advance: Advance) -> Dataset:
     front_end = source.front_end or FrontEnd()
     given = splits.read(source.splits) if source.splits else None
-    renditions = _renditions(source)
-    if recovered.is_recovered(source.folder):
-        parts = [source.folder / "mel.npz", source.folder / "tracks.csv"]
-        out = source.cache / _key(front_end, parts, given, renditions)
-        if is_dataset(out):
-            return Dataset.load(out)
-        return recovered.build(source.folder, out, front_end, given, advance, renditions)
     listing = audio_files.find(source.folder)
     if given is None and (source.folder / "tracks.csv").is_file():
         given = splits.read(source.folder / "tracks.csv")
     parts = [file.path for file in listing.files]
-    out = source.cache / _key(front_end, parts, given, renditions)
+    kinds = RENDITIONS if source.renditions else ()
+    out = source.cache / _key(front_end, parts, given, kinds)
     if is_dataset(out):
         return Dataset.load(out)
     split_by = NO_SPLIT if given is None else "as given"
-    return gtzan.build(listing, out, front_end, given or {}, split_by, advance, renditions)
-
-
-def _renditions(source: Source) -> Renditions | None:
-    if source.audio is None:
-        return None
-    # Of a folder's own audio the track itself is the one as it is.
-    own = source.audio.resolve() == source.folder.resolve()
-    kinds = tuple(kind for kind in RENDITIONS if not (own and kind == AS_IT_IS))
-    return Renditions(audio_files.find(source.audio), kinds)
+    return gtzan.build(listing, out, front_end, given or {}, split_by, advance, kinds)
 
 
 def _key(
     front_end: FrontEnd,
     files: list[Path],
     given: splits.Splits | None,
-    renditions: Renditions | None,
+    kinds: tuple[Rendition, ...],
 ) -> str:
     """Name of the dataset made from these files: another one when anything about them changes."""
     about = [_LAYOUT, front_end.to_dict(), _stats(files), given]
-    if renditions is not None:
-        audio = [file.path for file in renditions.listing.files]
-        about += [_stats(audio), renditions.key()]
+    if kinds:
+        about.append([asdict(kind) for kind in kinds])
     text = json.dumps(about, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

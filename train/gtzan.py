@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from serve.audio.frontend import FrontEnd
+from train import renditions
 from train.audio_files import Listing
 from train.dataset import Dataset, relative_db
 from train.errors import DataError
-from train.renditions import Renditions
+from train.renditions import Rendition
 from train.spectrogram import TrackSpectrogram, read_mono
 from train.splits import Splits
 from train.tracks import Track
@@ -23,14 +24,15 @@ def build(
     splits: Splits,
     split_by: str,
     advance: Callable[[int, int], None],
-    renditions: Renditions | None = None,
+    kinds: tuple[Rendition, ...] = (),
 ) -> Dataset:
     """Write the dataset of a folder's files to `out`; unreadable ones are named in it as skipped.
 
-    Tracks that `splits` doesn't name belong to `none`. `advance` is told files and renditions done
-    and all of them.
+    Tracks that `splits` doesn't name belong to `none`. Renditions of these kinds follow the tracks.
+    `advance` is told files and renditions done and all of them.
     """
-    files, total = len(listing.files), len(listing.files) + len(renditions or ())
+    files = len(listing.files)
+    total = files * (1 + len(kinds))
     spectrogram = TrackSpectrogram(front_end)
     with DatasetWriter(out, front_end, "audio files", split_by) as writer:
         for entry in listing.skipped:
@@ -45,6 +47,8 @@ def build(
                 split = splits.get(file.track, "none")
                 writer.add(Track(file.track, file.genre, split, source_hz=rate), mel_db)
             advance(done, total)
-        if renditions is not None:
-            renditions.write(writer, front_end, lambda done: advance(files + done, total))
+        if kinds:
+            renditions.write(
+                writer, listing.files, kinds, lambda done: advance(files + done, total)
+            )
         return writer.finish()

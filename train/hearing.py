@@ -13,10 +13,8 @@ from serve.audio.frontend import FrontEnd
 from serve.audio.mel import MelSpectrogram
 from serve.errors import TopgenreError
 from train import audio_files
-from train.data import Source
-from train.dataset import Float32, is_dataset
+from train.dataset import Float32
 from train.errors import DataError
-from train.recovered import is_recovered
 from train.spectrogram import MAX_SECONDS, read_mono
 from train.splits import Splits
 
@@ -42,14 +40,6 @@ class Usable:
     source_hz: int
     samples: Float32
     mel: Float32
-
-
-def audio_of(source: Source) -> Path | None:
-    """The folder of a source's audio files; None where it has none."""
-    if source.audio is not None:
-        return source.audio
-    no_audio = is_dataset(source.folder) or is_recovered(source.folder)
-    return None if no_audio else source.folder
 
 
 def files(folder: Path, of_track: Splits) -> list[HeardFile]:

@@ -21,7 +21,7 @@ from train.recipe import DEVICES, PRECISIONS, Hardware, Recipe
 from train.tracks import SPLITS
 
 PARTS = (*SPLITS, "all")
-_DATA = "folder of genre/track audio files, of mel.npz, or a dataset"
+_DATA = "folder of genre/track audio files, or a dataset"
 _FRONT_END = ("hop_length", "n_fft", "n_mels")
 _RECIPE = ("epochs", "clips_per_track", "batch", "learning_rate")
 
@@ -105,10 +105,7 @@ def source_of(options: argparse.Namespace) -> Source:
         fold=options.fold,
         seed=options.seed,
     )
-    if options.audio and options.renditions:
-        raise DataError("--renditions are made of the data's own audio, not of --audio")
-    audio = options.data if options.renditions else options.audio
-    return Source(options.data, options.cache, front_end, options.splits, plan, audio)
+    return Source(options.data, options.cache, front_end, options.splits, plan, options.renditions)
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
@@ -138,8 +135,7 @@ def hardware_of(options: argparse.Namespace) -> Hardware:
 def _add_data(to: argparse.ArgumentParser) -> None:
     add = to.add_argument
     add("--splits", type=Path, help="folder of train.txt and valid.txt, or a table track,split")
-    add("--audio", type=Path, help="folder of genre/track audio: renditions of the tracks it has")
-    add("--renditions", action="store_true", help="of the data's own audio files")
+    add("--renditions", action="store_true", help="train on renditions of the audio files, too")
     add("--split", choices=WAYS, help="how tracks are split, where not by --splits")
     add("--artists", type=Path, help="table track,artist for --split artists")
     add("--folds", type=_positive, default=5, help="of --split artists (%(default)s)")

@@ -18,7 +18,7 @@ WAYS: tuple[str, ...] = get_args(By)
 FILTERED = Path(__file__).parent / "fault_filtered"
 
 # Measured with this project's network on the 640 tracks of GTZAN's fault-filtered train and valid
-# parts (recovered spectrograms, 20 epochs, one seed); docs/training.md shows the table.
+# parts (spectrograms read off pictures, 20 epochs, one seed); docs/training.md shows the table.
 _CHANCE = (
     "Valid is drawn by chance, so artists are on both sides and the scores flatter: of GTZAN's "
     "tracks 74 % came out right where folds that keep artists apart gave 61 %, and the "

@@ -6,19 +6,17 @@ shift of less than a hop changes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from serve.audio.frontend import FrontEnd
-from train.audio_files import AudioFile, Listing
+from train.audio_files import AudioFile
 from train.codecs import Encoding, coded
 from train.dataset import Float32, relative_db
 from train.errors import DataError
 from train.spectrogram import TrackSpectrogram, read_mono
-from train.tracks import Track
 from train.writer import DatasetWriter
 
 
@@ -55,9 +53,8 @@ _AAC_48 = _lossy("aac", "adts", 44_100, 48, aac_coder="fast")
 _OPUS_50 = _lossy("libopus", "webm", 48_000, 50, compression_level="3")
 _MP3_128 = _lossy("libmp3lame", "mp3", 44_100, 128, compression_level="7")
 
-AS_IT_IS = Rendition("audio")
+# The track itself is the one as it is.
 RENDITIONS = (
-    AS_IT_IS,
     Rendition("audio a third of a hop later", 1 / 3),
     Rendition("audio two thirds of a hop later", 2 / 3),
     Rendition("AAC 128k", 1 / 6, encoding=_AAC_128),
@@ -68,50 +65,27 @@ RENDITIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Renditions:
-    """Renditions to be made of a folder's audio files."""
+def write(
+    writer: DatasetWriter,
+    files: Iterable[AudioFile],
+    kinds: Sequence[Rendition],
+    advance: Callable[[int], None],
+) -> None:
+    """Add renditions of the files whose tracks were written, in those tracks' splits.
 
-    listing: Listing
-    kinds: tuple[Rendition, ...] = RENDITIONS
-
-    def __len__(self) -> int:
-        """Renditions, where every file is of use."""
-        return len(self.listing.files) * len(self.kinds)
-
-    def key(self) -> list[dict[str, Any]]:
-        """The kinds as plain values."""
-        return [asdict(kind) for kind in self.kinds]
-
-    def write(
-        self, writer: DatasetWriter, front_end: FrontEnd, advance: Callable[[int], None]
-    ) -> None:
-        """Add the renditions of the tracks that were written, in their splits.
-
-        Files that are unreadable or of no such track are noted as skipped; `advance` is told
-        renditions done. Raises DataError where none is of use.
-        """
-        spectrogram = TrackSpectrogram(front_end)
-        of_track = {track.track: track for track in writer.tracks}
-        before = len(writer.tracks)
-        for entry in self.listing.skipped:
-            writer.skip(entry.name, entry.reason)
-        for done, file in enumerate(self.listing.files, 1):
+    A file that a shift leaves too short is noted as skipped; `advance` is told renditions done.
+    """
+    front_end = writer.front_end
+    spectrogram = TrackSpectrogram(front_end)
+    of_track = {track.track: track for track in writer.tracks}
+    for done, file in enumerate(files, 1):
+        if (track := of_track.get(file.track)) is not None:
             try:
-                track = _track_of(file, of_track)
-                samples, rate = read_mono(file.path, front_end.sample_rate)
-                for kind in self.kinds:
+                samples, _ = read_mono(file.path, front_end.sample_rate)
+                for kind in kinds:
                     mel_db = relative_db(spectrogram(kind.of(samples, front_end)))
-                    writer.add(replace(track, rendition=kind.name, source_hz=rate), mel_db)
+                    writer.add(replace(track, rendition=kind.name), mel_db)
             except DataError as error:
-                writer.skip(f"{file.genre}/{file.path.name}", str(error))
-            advance(done * len(self.kinds))
-        if len(writer.tracks) == before:
-            raise DataError("no audio file of the renditions is of a track of the data")
-
-
-def _track_of(file: AudioFile, of_track: dict[str, Track]) -> Track:
-    track = of_track.get(file.track)
-    if track is None:
-        raise DataError("no track of the data")
-    return track
+                name = f"{file.genre}/{file.path.name}"
+                writer.skip(name, f"not all its renditions: {error}")
+        advance(done * len(kinds))

@@ -28,7 +28,6 @@ from train import search_points, search_results
 from train.data import Source, prepare
 from train.dataset import Dataset
 from train.errors import DataError
-from train.hearing import audio_of
 from train.progress import bar
 from train.recipe import Hardware, Recipe
 from train.runs import Run, start_whole, write_json, write_text
@@ -190,7 +189,7 @@ class _Search:
             data = self._data(source)
         except DataError as error:
             raise Failed(str(error)) from error
-        recipe, audio = replace(made.recipe, seed=seed), audio_of(source)
+        recipe, audio = replace(made.recipe, seed=seed), source.audio
         start_whole(folder, recipe, data, self._request.about, self._request.hardware, audio)
 
     def _data(self, source: Source) -> Dataset:

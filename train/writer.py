@@ -46,6 +46,11 @@ class DatasetWriter:
         self._partial.unlink(missing_ok=True)
 
     @property
+    def front_end(self) -> FrontEnd:
+        """What its spectrograms are made by."""
+        return self._front_end
+
+    @property
     def tracks(self) -> tuple[Track, ...]:
         """Those added so far, renditions among them."""
         return tuple(self._tracks)
@@ -101,4 +106,4 @@ class DatasetWriter:
 
 def _also(tracks: list[Track]) -> str:
     renditions = sum(bool(track.rendition) for track in tracks)
-    return f", {renditions} renditions of audio" if renditions else ""
+    return f", {renditions} renditions of them" if renditions else ""

@@ -25,7 +25,7 @@ def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def recovered_folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "recovered"
-    synthetic.write_recovered(folder)
+def dataset_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "dataset"
+    synthetic.write_dataset(folder)
     return folder

@@ -19,10 +19,10 @@ SHORT = ("--epochs", "2", "--clips-per-track", "2", "--batch", "4")
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `recovered` spectrograms, and `runs` and `data` after training on them."""
+    """A folder with a `dataset`, and `runs` after training on it."""
     folder = tmp_path_factory.mktemp("workplace")
-    synthetic.write_recovered(folder / "recovered")
-    arguments = [str(folder / "recovered"), *places(folder), *SHORT, "--devices", "all"]
+    synthetic.write_dataset(folder / "dataset")
+    arguments = [str(folder / "dataset"), *places(folder), *SHORT, "--devices", "all"]
     assert main([*arguments, "--precision", "mixed_bfloat16"]) == 0
     return folder
 
@@ -50,12 +50,27 @@ def test_a_run_folder_holds_everything(workplace: Path) -> None:
 
 
 def test_data_only_makes_the_dataset(
+    gtzan_folder: Path, lists: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(gtzan_folder), "--splits", str(lists), "--cache", str(tmp_path / "data")]
+    assert main(["data", *arguments]) == 0
+    assert "audio files" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    once = ["--epochs", "1", "--clips-per-track", "1", "--runs", str(tmp_path / "runs")]
+    assert main(["fit", *arguments, *once]) == 0
+    run = newest(tmp_path / "runs")
+    assert find(run.config["data"]["files_sha256"], [tmp_path / "data"]) is not None
+    assert len(list((tmp_path / "data").iterdir())) == 1, "it is the one that a run takes"
+
+
+def test_data_of_a_finished_dataset_makes_nothing(
     workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["data", str(workplace / "recovered"), "--cache", str(tmp_path)]) == 0
-    assert "recovered spectrograms" in capsys.readouterr().err
+    assert main(["data", str(workplace / "dataset"), "--cache", str(tmp_path)]) == 0
+    assert "made up, split as given" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
     run = newest(workplace / "runs")
-    assert find(run.config["data"]["files_sha256"], [tmp_path]) is not None
+    assert find(run.config["data"]["files_sha256"], [workplace]) is not None
 
 
 def test_data_of_a_plain_folder_are_in_no_split(
@@ -79,7 +94,7 @@ def test_evaluate_finds_the_run_and_its_data(
     assert printed["track_accuracy"] == pytest.approx(run.metrics["valid"]["track_accuracy"])
     assert len(printed["answers"]) == 6
     assert sum(printed["answers"][0]["probabilities"]) == pytest.approx(1.0, abs=1e-3)
-    other = ["--data", str(workplace / "recovered"), "--part", "all"]
+    other = ["--data", str(workplace / "dataset"), "--part", "all"]
     assert main(["evaluate", str(run.folder), *places(workplace), *other]) == 0
     assert "by genre (row) and answer (column)" in " ".join(capsys.readouterr().out.split())
     assert json.loads((run.folder / "evaluation-all.json").read_text())["tracks"] == 12
@@ -122,7 +137,7 @@ def test_folds_give_mean_and_spread_and_go_on(
     runs = ["--runs", str(tmp_path), "--cache", str(workplace / "data")]
     split = ["--artists", str(artists), "--folds", "2"]
     once = ["--epochs", "1", "--clips-per-track", "2", "--batch", "6"]
-    assert main(["folds", str(workplace / "recovered"), *split, *runs, *once]) == 0
+    assert main(["folds", str(workplace / "dataset"), *split, *runs, *once]) == 0
     assert "mean ± spread" in capsys.readouterr().err
     (folder,) = tmp_path.glob("*-folds")
     summary = json.loads((folder / "folds.json").read_text())
@@ -144,13 +159,13 @@ def test_folds_give_mean_and_spread_and_go_on(
     ("arguments", "text"),
     [
         (["fit"], "nothing to train on"),
-        (["folds", "recovered"], "needs --artists"),
-        (["folds", "recovered", "--resume", "x"], "has its data already"),
-        (["recovered", "--resume", "x"], "has its data already"),
-        (["fit", "recovered", "--hop-length", "512"], "another front end needs audio files"),
-        (["fit", "recovered", "--n-fft", "40000"], "that front end can't be"),
-        (["fit", "recovered", "--splits", "x", "--split", "chance"], "says another thing"),
-        (["fit", "recovered", "--split", "filtered"], "puts none of the 12 tracks"),
+        (["folds", "dataset"], "needs --artists"),
+        (["folds", "dataset", "--resume", "x"], "has its data already"),
+        (["dataset", "--resume", "x"], "has its data already"),
+        (["fit", "dataset", "--hop-length", "512"], "finished dataset, made with hop_length 1920"),
+        (["fit", "dataset", "--n-fft", "40000"], "that front end can't be"),
+        (["fit", "dataset", "--splits", "x", "--split", "chance"], "says another thing"),
+        (["fit", "dataset", "--split", "filtered"], "puts none of the 12 tracks"),
         (["evaluate", "nowhere"], "nowhere is no run"),
         (["evaluate", "--splits", "x"], "belongs to --data"),
         (["report", "--runs", "nowhere"], "no finished run"),

@@ -53,33 +53,35 @@ def test_without_a_split_chance_decides_and_says_so(gtzan_folder: Path, tmp_path
     assert 2 <= len(prepared.data.of("valid")) <= 3, "one drawn may be unreadable"
 
 
-def test_recovered_spectrograms(recovered_folder: Path, tmp_path: Path) -> None:
-    data = make(recovered_folder, tmp_path / "cache").data
+def test_a_finished_dataset_is_taken_as_it_is(dataset_folder: Path, tmp_path: Path) -> None:
+    data = make(dataset_folder, tmp_path / "cache").data
     assert len(data.of("train")) == len(data.of("valid")) == 6
     track = data.of("valid")[0]
-    with np.load(recovered_folder / "mel.npz") as file:
-        row = list(file["tracks"]).index(track.track)
-        expected = file["mel_db"][row] / 2.0 - 127.5
+    expected = np.load(dataset_folder / "mel_db.npy")[track.start : track.start + 48]
+    assert expected.max() == 0.0
     np.testing.assert_array_equal(data.clips(track).reshape(48, 128), expected)
-    again = Dataset.load(next((tmp_path / "cache").iterdir()))
+    again = Dataset.load(dataset_folder)
     assert again.digest == data.digest
     given = tmp_path / "other.csv"
     given.write_text("track,split\nchords.00000,train\nnoise.00000,valid\n")
-    other = make(recovered_folder, tmp_path / "cache", given).data
+    other = make(dataset_folder, tmp_path / "cache", given).data
     assert len(other.of("train")) == 1
+    assert other.file_digest == data.digest
+    assert other.digest != data.digest
+    assert not (tmp_path / "cache").exists(), "nothing is made"
 
 
-def break_npz(folder: Path) -> None:
-    path = folder / "mel.npz"
+def break_mel(folder: Path) -> None:
+    path = folder / "mel_db.npy"
     path.write_bytes(path.read_bytes()[:1000])
 
 
 def wrong_bands(folder: Path) -> None:
-    np.savez(folder / "mel.npz", tracks=["a"], mel_db=np.zeros((1, 48, 64), np.uint8))
+    np.save(folder / "mel_db.npy", np.zeros((12 * 48, 64), np.float16))
 
 
-def too_few_names(folder: Path) -> None:
-    np.savez(folder / "mel.npz", tracks=["a"], mel_db=np.zeros((2, 48, 128), np.uint8))
+def too_few_frames(folder: Path) -> None:
+    np.save(folder / "mel_db.npy", np.zeros((12 * 48 - 1, 128), np.float16))
 
 
 def no_table(folder: Path) -> None:
@@ -87,52 +89,62 @@ def no_table(folder: Path) -> None:
 
 
 def empty_table(folder: Path) -> None:
-    (folder / "tracks.csv").write_text("track,genre,split\n")
+    table = folder / "tracks.csv"
+    table.write_text(table.read_text().splitlines()[0] + "\n")
 
 
 def unknown_split(folder: Path) -> None:
-    (folder / "tracks.csv").write_text("track,genre,split\nchords.00000,chords,tarin\n")
+    table = folder / "tracks.csv"
+    table.write_text(table.read_text().replace("train", "tarin"))
+
+
+def no_column(folder: Path) -> None:
+    table = folder / "tracks.csv"
+    table.write_text(table.read_text().replace("genre", "style", 1))
+
+
+def wrong_genres(folder: Path) -> None:
+    about = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps({**about, "genres": ["chords"]}))
+
+
+def empty_about(folder: Path) -> None:
+    (folder / "dataset.json").write_text("{}")
 
 
 def nothing(folder: Path) -> None:
-    no_table(folder)
-    (folder / "mel.npz").unlink()
+    for path in folder.iterdir():
+        path.unlink()
 
 
 @pytest.mark.parametrize(
     ("spoil", "text"),
     [
-        (break_npz, "can't be read"),
-        (wrong_bands, "not uint8"),
-        (too_few_names, "1 names don't fit"),
-        (no_table, "tracks.csv can't be read"),
-        (empty_table, "lacks the track"),
-        (unknown_split, "unknown splits: tarin"),
+        (break_mel, "is broken"),
+        (wrong_bands, "not float16"),
+        (too_few_frames, "pulses.00003: its frames don't lie in mel_db"),
+        (no_table, "has no tracks.csv"),
+        (empty_table, "no track in its split 'train'"),
+        (unknown_split, "'tarin' is no split"),
+        (no_column, "is broken: 'genre'"),
+        (wrong_genres, "is not in the list"),
+        (empty_about, "is broken"),
         (nothing, "no files genre/track"),
     ],
 )
 def test_broken_data_is_named(
-    recovered_folder: Path, tmp_path: Path, spoil: Callable[[Path], None], text: str
+    dataset_folder: Path, tmp_path: Path, spoil: Callable[[Path], None], text: str
 ) -> None:
-    spoil(recovered_folder)
+    spoil(dataset_folder)
     with pytest.raises(DataError, match=text):
-        make(recovered_folder, tmp_path / "cache")
+        make(dataset_folder, tmp_path / "cache").data.of("train")
 
 
-def test_a_broken_dataset_is_named(recovered_folder: Path, tmp_path: Path) -> None:
-    make(recovered_folder, tmp_path / "cache")
-    folder = next((tmp_path / "cache").iterdir())
-    about = json.loads((folder / "dataset.json").read_text())
-    (folder / "dataset.json").write_text(json.dumps({**about, "genres": ["chords"]}))
-    with pytest.raises(DataError, match="is not in the list"):
-        Dataset.load(folder)
-    (folder / "dataset.json").write_text("{}")
-    with pytest.raises(DataError, match="is broken"):
-        Dataset.load(folder)
+def test_data_that_are_not_there_are_named(dataset_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no folder"):
         make(tmp_path / "missing", tmp_path / "cache")
     with pytest.raises(DataError, match="no track in its split 'test'"):
-        make(recovered_folder, tmp_path / "other").data.of("test")
+        make(dataset_folder, tmp_path / "cache").data.of("test")
 
 
 def test_windows_of_a_track_are_clips_of_the_server(tmp_path: Path) -> None:
@@ -175,11 +187,3 @@ def test_audio_takes_another_front_end_and_a_dataset_keeps_its_own(
     assert kept.front_end == fine
     with pytest.raises(DataError, match="finished dataset, made with n_fft 1024, hop_length 512"):
         prepare(Source(folder, tmp_path, FrontEnd()), lambda done, total: None)
-
-
-def test_recovered_spectrograms_refuse_another_front_end(
-    recovered_folder: Path, tmp_path: Path
-) -> None:
-    source = Source(recovered_folder, tmp_path / "cache", FrontEnd(hop_length=512))
-    with pytest.raises(DataError, match="can't be had with hop_length 512"):
-        prepare(source, lambda done, total: None)

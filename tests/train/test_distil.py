@@ -12,7 +12,7 @@ import pytest
 from serve.audio.frontend import FrontEnd
 from tests.outputs import said
 from tests.train import synthetic, teachers
-from train import base, distil, recovered, runs
+from train import base, distil, runs
 from train.__main__ import main
 from train.architecture import Architecture
 from train.dataset import Dataset, Float32
@@ -30,10 +30,9 @@ SHORT = ("--epochs", "1", "--clips-per-track", "2", "--batch", "6")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `recovered` spectrograms, their dataset, and a `base.keras`."""
+    """A folder with a `dataset` and a `base.keras`."""
     folder = tmp_path_factory.mktemp("place")
-    synthetic.write_recovered(folder / "recovered")
-    recovered.build(folder / "recovered", folder / "dataset", FrontEnd())
+    synthetic.write_dataset(folder / "dataset")
     teachers.write_teacher(folder / "teacher.keras")
     teachers.write_audio(folder / "audio")
     assert main(teachers.adapt_arguments(folder, folder / "base.keras")) == 0
@@ -49,7 +48,7 @@ def taught_by(place: Path) -> Path:
 
 def arguments(place: Path, name: str) -> list[str]:
     cache = ["--cache", str(place / "data")]
-    return [str(place / "recovered"), "--runs", str(place / name), *cache, *SHORT]
+    return [str(place / "dataset"), "--runs", str(place / name), *cache, *SHORT]
 
 
 def say(*probabilities: float) -> Float32:

@@ -9,7 +9,7 @@ import pytest
 
 from serve.audio.frontend import FrontEnd
 from tests.outputs import said
-from train import recovered, runs
+from train import runs
 from train.__main__ import main
 from train.architecture import Architecture
 from train.dataset import Dataset
@@ -30,8 +30,8 @@ TINY = Recipe(
 
 
 @pytest.fixture
-def data(recovered_folder: Path, tmp_path: Path) -> Dataset:
-    return recovered.build(recovered_folder, tmp_path / "dataset", FrontEnd())
+def data(dataset_folder: Path) -> Dataset:
+    return Dataset.load(dataset_folder)
 
 
 def test_it_learns_and_repeats_for_a_seed(data: Dataset) -> None:
@@ -76,11 +76,11 @@ def test_scores_of_known_answers() -> None:
 
 
 def test_the_command_leaves_a_whole_run(
-    recovered_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folders = ["--runs", str(tmp_path / "runs"), "--cache", str(tmp_path / "data")]
     short = ["--epochs", "1", "--clips-per-track", "2", "--batch", "4", "--about", "made up"]
-    assert main([str(recovered_folder), *folders, *short]) == 0
+    assert main([str(dataset_folder), *folders, *short]) == 0
     assert "right tracks" in capsys.readouterr().err
     run = runs.newest(tmp_path / "runs")
     assert run.config["data"]["about"] == "made up"

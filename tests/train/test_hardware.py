@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from serve.audio.frontend import FrontEnd
-from train import recovered
 from train.architecture import Architecture
 from train.dataset import Dataset
 from train.errors import DataError
@@ -22,8 +21,8 @@ TINY = Recipe(epochs=2, clips_per_track=8, batch=16, learning_rate=1e-2, archite
 
 
 @pytest.fixture
-def data(recovered_folder: Path, tmp_path: Path) -> Dataset:
-    return recovered.build(recovered_folder, tmp_path / "dataset", FrontEnd())
+def data(dataset_folder: Path) -> Dataset:
+    return Dataset.load(dataset_folder)
 
 
 def losses(data: Dataset, recipe: Recipe, hardware: Hardware) -> list[float]:

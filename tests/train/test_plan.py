@@ -7,15 +7,17 @@ import pytest
 
 from serve.audio.frontend import FrontEnd
 from tests.train import synthetic
-from train import recovered, splits
+from train import splits
 from train.dataset import Dataset
 from train.errors import DataError
 from train.plan import FILTERED, Plan, apply
+from train.tracks import Track
+from train.writer import DatasetWriter
 
 
 @pytest.fixture
-def data(recovered_folder: Path, tmp_path: Path) -> Dataset:
-    return recovered.build(recovered_folder, tmp_path / "dataset", FrontEnd())
+def data(dataset_folder: Path) -> Dataset:
+    return Dataset.load(dataset_folder)
 
 
 @pytest.fixture
@@ -39,15 +41,10 @@ def test_the_shipped_list_is_the_published_one() -> None:
 
 
 def test_the_filtered_split_leaves_the_rest_out(tmp_path: Path) -> None:
-    folder = tmp_path / "r"
-    synthetic.write_recovered(folder)
-    with np.load(folder / "mel.npz") as file:
-        mel_db = file["mel_db"][:3]
-    names = ["blues.00029", "blues.00000", "blues.99999"]
-    np.savez(folder / "mel.npz", tracks=names, mel_db=mel_db)
-    rows = ["track,genre,split", *(f"{name},blues,none" for name in names)]
-    (folder / "tracks.csv").write_text("\n".join(rows))
-    data = recovered.build(folder, tmp_path / "dataset", FrontEnd())
+    with DatasetWriter(tmp_path, FrontEnd(), "made up") as writer:
+        for name in ("blues.00029", "blues.00000", "blues.99999"):
+            writer.add(Track(name, "blues", "none"), np.zeros((48, 128), np.float32))
+        data = writer.finish()
     prepared = apply(data, Plan(by="filtered"))
     assert list(of_track(prepared.data).values()) == ["train", "valid", "none"]
     assert "test part" in prepared.warning, "what is not shipped is said"

@@ -22,8 +22,8 @@ SHORT = ("--epochs", "1", "--clips-per-track", "2", "--batch", "6")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished run in `teacher`, one that it taught in `first`, and their data."""
     folder = tmp_path_factory.mktemp("place")
-    synthetic.write_recovered(folder / "recovered")
-    data = [str(folder / "recovered"), *cached(folder), *SHORT]
+    synthetic.write_dataset(folder / "dataset")
+    data = [str(folder / "dataset"), *cached(folder), *SHORT]
     assert main([*data, "--runs", str(folder / "teacher")]) == 0
     teacher = str(runs.newest(folder / "teacher").folder)
     assert main([*data, "--runs", str(folder / "first"), "--teachers", teacher]) == 0
@@ -87,7 +87,7 @@ def test_what_cannot_be_refitted_is_refused(
     for arguments, text in (
         (["--refit", str(refitted)], "no track in its split 'valid'"),
         (["--refit", str(place)], "is no run"),
-        ([str(place / "recovered"), "--refit", str(first)], "give only --refit"),
+        ([str(place / "dataset"), "--refit", str(first)], "give only --refit"),
         (["--refit", str(first), "--teachers", teacher, teacher], "had 1 teachers"),
     ):
         capsys.readouterr()

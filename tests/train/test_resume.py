@@ -52,9 +52,9 @@ def only_run(folder: Path) -> Path:
 
 
 def test_a_killed_run_goes_on(
-    recovered_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = [str(recovered_folder), *places(tmp_path, "killed"), *OPTIONS]
+    arguments = [str(dataset_folder), *places(tmp_path, "killed"), *OPTIONS]
     done = subprocess.run(
         [sys.executable, "-c", KILLED, *arguments], capture_output=True, timeout=100, check=False
     )
@@ -66,7 +66,7 @@ def test_a_killed_run_goes_on(
     resume = ["--resume", str(folder), "--cache", str(tmp_path / "data")]
     assert main(resume) == 0
     assert "going on after epoch 1" in capsys.readouterr().err
-    assert main([str(recovered_folder), *places(tmp_path, "whole"), *OPTIONS]) == 0
+    assert main([str(dataset_folder), *places(tmp_path, "whole"), *OPTIONS]) == 0
     resumed, whole = Run.load(folder), Run.load(only_run(tmp_path / "whole"))
     weights = zip(resumed.model().get_weights(), whole.model().get_weights(), strict=True)
     for one, other in weights:

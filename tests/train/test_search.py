@@ -82,7 +82,7 @@ def arguments(data: Path, space: Path, folder: Path) -> list[str]:
 
 
 def test_a_killed_search_goes_on(
-    recovered_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     artists = tmp_path / "artists.csv"
     rows = [f"{genre}.{n:05d},{genre} {n // 2}" for genre in synthetic.GENRES for n in range(4)]
@@ -90,7 +90,7 @@ def test_a_killed_search_goes_on(
     space = space_file(
         tmp_path, 'method = "one_at_a_time"\nfolds = 2', "learning_rate = [1e38]\nbatch = [5]"
     )
-    command = [*arguments(recovered_folder, space, tmp_path), "--artists", str(artists)]
+    command = [*arguments(dataset_folder, space, tmp_path), "--artists", str(artists)]
     done = subprocess.run(
         [sys.executable, "-c", KILLED, *command], capture_output=True, timeout=200, check=False
     )
@@ -176,28 +176,26 @@ def test_a_front_end_is_searched_in_on_audio(
 
 
 @pytest.mark.usefixtures("in_this_process")
-def test_a_point_whose_data_cannot_be_had_fails_alone(
-    recovered_folder: Path, tmp_path: Path
-) -> None:
+def test_a_point_whose_data_cannot_be_had_fails_alone(dataset_folder: Path, tmp_path: Path) -> None:
     space = space_file(tmp_path, 'method = "one_at_a_time"', "hop_length = [960]\nepochs = [1]")
-    assert main(arguments(recovered_folder, space, tmp_path)) == 0
+    assert main(arguments(dataset_folder, space, tmp_path)) == 0
     points = json.loads((only_search(tmp_path) / "search.json").read_text())["points"]
     failed = {point["point"]: point["failed"] for point in points}
-    assert "another front end needs audio files" in failed.pop("0002")
+    assert "finished dataset, made with hop_length 1920" in failed.pop("0002")
     assert failed == {"0001": "", "0003": ""}
 
 
 @pytest.mark.usefixtures("in_this_process")
-def test_minutes_end_it_after_a_whole_point(recovered_folder: Path, tmp_path: Path) -> None:
+def test_minutes_end_it_after_a_whole_point(dataset_folder: Path, tmp_path: Path) -> None:
     terms = 'method = "random"\nminutes = 0.001\nseeds = [1, 2]'
     space = space_file(tmp_path, terms, "average = { low = 0.0, high = 0.5 }")
-    assert main(arguments(recovered_folder, space, tmp_path)) == 0
+    assert main(arguments(dataset_folder, space, tmp_path)) == 0
     (point,) = json.loads((only_search(tmp_path) / "search.json").read_text())["points"]
     assert (point["point"], point["finished"]) == ("0001", 2)
 
 
-def test_a_run_whose_process_is_killed_fails_alone(recovered_folder: Path, tmp_path: Path) -> None:
-    source = Source(recovered_folder, tmp_path / "data")
+def test_a_run_whose_process_is_killed_fails_alone(dataset_folder: Path, tmp_path: Path) -> None:
+    source = Source(dataset_folder, tmp_path / "data")
     data = make(source, lambda done, files: None)
     start(tmp_path, Recipe(epochs=2), data, "")
 
@@ -211,14 +209,14 @@ def test_a_run_whose_process_is_killed_fails_alone(recovered_folder: Path, tmp_p
 
 @pytest.mark.usefixtures("in_this_process")
 def test_what_is_wrong_is_said(
-    recovered_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fails(*arguments: str) -> str:
         assert main(["search", *arguments]) == 2
         return " ".join(capsys.readouterr().err.split())
 
     space = space_file(tmp_path, 'method = "grid"\nfolds = 2', "epochs = [1]")
-    data, cache = str(recovered_folder), ["--cache", str(tmp_path / "data")]
+    data, cache = str(dataset_folder), ["--cache", str(tmp_path / "data")]
     assert "nothing to train on" in fails()
     assert "give --space" in fails(data)
     assert "is no search" in fails("--resume", str(tmp_path))
@@ -226,12 +224,11 @@ def test_what_is_wrong_is_said(
     assert "needs --artists" in fails(data, "--space", str(space), *cache)
 
     space = space_file(tmp_path, 'method = "grid"', "epochs = [1]")
-    assert main(arguments(recovered_folder, space, tmp_path)) == 0
+    assert main(arguments(dataset_folder, space, tmp_path)) == 0
     folder = only_search(tmp_path)
     capsys.readouterr()
     with (folder / "request.json").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert "another process is at" in fails("--resume", str(folder))
-    tracks = recovered_folder / "tracks.csv"
-    tracks.write_text(tracks.read_text().replace("00001,noise,train", "00001,noise,none"))
+    synthetic.write_dataset(dataset_folder, frames=64)
     assert "not what they were when the search began" in fails("--resume", str(folder))
