@@ -102,7 +102,7 @@ def test_stages_that_fail_are_a_row_and_the_others_go_on(asked, monkeypatch, tmp
     def fail(*_):
         raise TimeoutError("no answer in 60 s")
 
-    monkeypatch.setattr(command.end_to_end, "measure", fail)
+    monkeypatch.setattr("benchmarks.end_to_end.measure", fail)
     monkeypatch.setattr(command, "_QUICK_SECONDS", {"3 s": 3.0})
     monkeypatch.setattr("sys.argv", ["benchmarks", "quick", "--runs", "1", "--out", str(tmp_path)])
     assert command.main() == 1
