@@ -1,13 +1,16 @@
-"""`python -m benchmarks [WHAT]`: prints a table, and writes it as JSON with what it came from."""
+"""`python -m benchmarks [WHAT]`: prints tables, and writes them as JSON with what they came from.
+
+A comparison that fails is a row that says why; the others go on, all is written, and the exit code
+is 1.
+"""
 
 from __future__ import annotations
 
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from benchmarks import (
     file,
     gate,
     goals,
+    gpu,
     link,
     lit,
     load,
@@ -86,26 +90,23 @@ def main() -> int:
     if asked.what == "engine":
         return engine.main(settings, asked.runs or _RUNS)
     if asked.what == "gpu":
-        from benchmarks import gpu
-
         return gpu.main(settings.model, max(asked.runs or 0, _GPU_RUNS), asked.out)
     console = Console()
+    console.print(f"BLAS: {', '.join(report.blas()) or 'unknown'}", highlight=False)
     if asked.what == "gate":
         return _gate(asked.runs, console)
-    found = Found(console)
     if asked.what == "all":
-        _stages(settings, asked.runs or _RUNS, found)
+        content = _stages(settings, asked.runs or _RUNS, console)
     elif asked.what == "quick":
-        _stages(settings, asked.runs or _QUICK_RUNS, found, _QUICK_SECONDS)
-        quick = {name: of for name, of in _QUICK.items() if name in COMPARISONS}
-        _goals({name: of | _runs(asked.runs) for name, of in quick.items()}, found)
+        content = _quick(settings, asked.runs, console)
     else:
         names = tuple(COMPARISONS) if asked.what == "goals" else (asked.what,)
-        _goals({name: _runs(asked.runs) for name in names}, found)
-    path = report.write(asked.out, asked.what, settings.model, **found.to_dict())
+        content = _goals({name: _runs(asked.runs) for name in names}, console)
+    path = report.write(asked.out, asked.what, settings.model, **content)
     console.print(f"written to {path}, with a page beside it")
-    if failed := [result.name for result in found.results if result.failed]:
-        console.print(f"[red]failed:[/red] {', '.join(failed)}", highlight=False)
+    failed = [result["name"] for result in content.get("results", ()) if result["failed"]]
+    if failed:
+        console.print(f"failed: {', '.join(failed)}")
     return 1 if failed else 0
 
 
@@ -114,75 +115,83 @@ def _runs(runs: int | None) -> dict[str, Any]:
 
 
 def _gate(runs: int | None, console: Console) -> int:
-    results = [*gate.measure(**_runs(runs))]
+    results = goals.attempted("gate", lambda: gate.measure(**_runs(runs)))
     console.print(goals.table(results))
     return 0 if all(result.met for result in results) else 1
 
 
-@dataclass(slots=True)
-class Found:
-    """What was measured so far, printed as it comes."""
-
-    console: Console
-    timings: list[stages.Timing] = field(default_factory=list)
-    results: list[goals.Result] = field(default_factory=list)
-
-    def add(self, results: Sequence[goals.Result]) -> None:
-        """Print and keep the results of a comparison."""
-        self.console.print(goals.table(results))
-        self.results += results
-
-    def time(self, name: str, timings: Callable[[], Iterable[stages.Timing]]) -> None:
-        """Print and keep timings; one that breaks off is a failed result."""
-        begun = len(self.timings)
-        try:
-            self.timings += timings()
-        except Exception as error:
-            self.add([goals.Result.failure(name, error)])
-        table = Table("track", "stage", "median ms", "slowest ms")
-        for of in self.timings[begun:]:
-            table.add_row(of.track, of.stage, f"{of.median_ms:.1f}", f"{of.slowest_ms:.1f}")
-        self.console.print(table)
-
-    def to_dict(self) -> dict[str, object]:
-        """As plain values, without what was not asked for."""
-        timings = [asdict(timing) for timing in self.timings]
-        results = [result.to_dict() for result in self.results]
-        return {name: of for name, of in (("timings", timings), ("results", results)) if of}
+def _goals(options: Mapping[str, dict[str, Any]], console: Console) -> dict[str, Any]:
+    """Make these comparisons, each with its own options; print each as soon as it is made."""
+    results: list[goals.Result] = []
+    for name in progress([*options], "goals", console=console):
+        made = goals.attempted(name, lambda name=name: COMPARISONS[name](**options[name]))  # type: ignore[misc]
+        console.print(goals.table(made))
+        results += made
+    return {"results": [result.to_dict() for result in results]}
 
 
-def _goals(options: Mapping[str, dict[str, Any]], found: Found) -> None:
-    """Make these comparisons, each with its own options; one that fails is a result, too."""
-    for name in progress([*options], "goals", console=found.console):
-        results: list[goals.Result] = []
-        try:
-            results += COMPARISONS[name](**options[name])
-        except Exception as error:
-            results.append(goals.Result.failure(name, error))
-        found.add(results)
+def _quick(settings: Settings, runs: int | None, console: Console) -> dict[str, Any]:
+    options = {name: some | _runs(runs) for name, some in _QUICK.items() if name in COMPARISONS}
+    content = _stages(settings, runs or _QUICK_RUNS, console, _QUICK_SECONDS)
+    made = _goals(options, console)
+    return content | made | {"results": content["results"] + made["results"]}
 
 
 def _stages(
-    settings: Settings, runs: int, found: Found, lengths: Mapping[str, float] = _SECONDS
-) -> None:
+    settings: Settings,
+    runs: int,
+    console: Console,
+    lengths: Mapping[str, float] = _SECONDS,
+) -> dict[str, Any]:
+    """Time the stages; what can't be measured of them is a result that says so."""
     model = load_model(settings.model, "cpu", settings.inference_threads)
     media = {
         f"{length} {container}": (track(seconds, container), seconds + 1)
         for length, seconds in lengths.items()
         for container in CONTAINERS
     }
-    for name, (content, seconds) in progress(media.items(), "stages", console=found.console):
-        with threadpool_limits(1):  # as in a decoder process: one thread of BLAS
-            found.time(name, partial(stages.measure, model, name, content, seconds, runs))
-    files = {name: content for name, (content, _) in media.items()}
-    found.time("file to answer", lambda: end_to_end.measure(files, runs))
-    if lengths is _SECONDS:
-        links = {
-            name: (content, _SECONDS[name.rpartition(" ")[0]])
-            for name, (content, _) in media.items()
-            if not name.startswith("30 s")
-        }
-        found.time("links", lambda: download.measure(links, runs))
+    links = {
+        name: (content, _SECONDS[name.rpartition(" ")[0]])
+        for name, (content, _) in media.items()
+        if lengths is _SECONDS and not name.startswith("30 s")
+    }
+
+    def alone() -> Iterator[stages.Timing]:
+        for name, (content, seconds) in progress(media.items(), "stages", console=console):
+            with threadpool_limits(1):  # as in a decoder process: one thread of BLAS
+                yield from stages.measure(model, name, content, seconds, runs)
+
+    ways: dict[str, Callable[[], Iterable[stages.Timing]]] = {
+        "stages": alone,
+        "file to answer": lambda: end_to_end.measure(
+            {name: content for name, (content, _) in media.items()}, runs
+        ),
+        "links": lambda: download.measure(links, runs) if links else (),
+    }
+    timings: list[stages.Timing] = []
+    failed: list[goals.Result] = []
+    for way, measure in ways.items():
+        made: list[stages.Timing] = []
+        if reason := goals.taken(measure, made):
+            failed.append(goals.Result.failure(way, reason))
+        if made:
+            console.print(_table(made))
+        timings += made
+    if failed:
+        console.print(goals.table(failed))
+    return {
+        "timings": [asdict(timing) for timing in timings],
+        "results": [result.to_dict() for result in failed],
+    }
+
+
+def _table(timings: Iterable[stages.Timing]) -> Table:
+    table = Table("track", "stage", "median ms", "slowest ms")
+    for timing in timings:
+        table.add_row(
+            timing.track, timing.stage, f"{timing.median_ms:.1f}", f"{timing.slowest_ms:.1f}"
+        )
+    return table
 
 
 if __name__ == "__main__":

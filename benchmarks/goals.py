@@ -6,14 +6,18 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from textwrap import shorten
+from typing import Any, Self, TypeVar
 
 import numpy as np
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from serve.inference.measure import seconds
 
+T = TypeVar("T")
+# Characters of a failure's reason.
+_REASON = 200
 #: Numbers without a unit are ratios.
 RATIO = "×"
 _FORMATS = {
@@ -33,7 +37,7 @@ class Result:
 
     `at_least` is the direction of the goal. `of` holds what was measured side by side to come to
     it. `noise` is the share of it within which another run may come by chance. Where nothing could
-    be measured `measured` is None, and `note` says why; `failed` where that was not foreseen.
+    be measured `measured` is None, and `note` says why; `failed` if it should have been.
     """
 
     name: str
@@ -47,10 +51,9 @@ class Result:
     failed: bool = False
 
     @classmethod
-    def failure(cls, name: str, error: Exception) -> Self:
-        """Of a comparison that broke off."""
-        lines = str(error).split("\n")
-        return cls(name, None, note=f"{type(error).__name__}: {lines[0][:200]}", failed=True)
+    def failure(cls, name: str, reason: str) -> Self:
+        """What was to be measured and could not be, in one line."""
+        return cls(name, None, note=f"failed: {reason}", failed=True)
 
     @classmethod
     def ratio(
@@ -118,6 +121,26 @@ def times_ms(calls: Mapping[str, Callable[[], object]], runs: int) -> dict[str, 
     return {name: [1000 * s for s in times] for name, times in taken.items()}
 
 
+def taken(measure: Callable[[], Iterable[T]], made: list[T]) -> str:
+    """Add all that is measured to `made`; tell in a line why no more came, or nothing."""
+    try:
+        # One by one: what came before a failure was measured.
+        for one in measure():
+            made.append(one)  # noqa: PERF402
+    except Exception as error:
+        words = " ".join(str(error).split())
+        return shorten(f"{type(error).__name__}: {words}".rstrip(": "), _REASON)
+    return ""
+
+
+def attempted(name: str, measure: Callable[[], Iterable[Result]]) -> list[Result]:
+    """The results of a comparison; where it fails, those that it had, and why it failed."""
+    results: list[Result] = []
+    if reason := taken(measure, results):
+        results.append(Result.failure(name, reason))
+    return results
+
+
 def shown(number: float, unit: str) -> str:
     """A number with its unit."""
     return _FORMATS[unit].format(number)
@@ -129,7 +152,8 @@ def table(results: Iterable[Result]) -> Table:
     for result in results:
         if result.measured is None:
             met = "[red]failed[/]" if result.failed else "-"
-            printed.add_row(result.name, "", "", met, escape(result.note))
+            # As text: a message may look like markup.
+            printed.add_row(result.name, "", "", met, Text(result.note))
             continue
         goal, met = "", "-"
         if result.goal is not None:

@@ -33,15 +33,13 @@ def render(document: dict[str, Any]) -> str:
     ]
     versions = ", ".join(f"{name} {number}" for name, number in document["versions"].items())
     where = f"{document['processor'] or document['machine']}, {document['cores']} cores"
-    kernels = {of["architecture"] for of in document["blas"]}
     with_goals = [result for result in results if result.met is not None]
     loops = [result for result in results if result.of.keys() == PERCENTILES.keys()]
     parts = [
         f"<h1>topgenre: {escape(document['what'])}</h1>",
         f"<p class=note>{escape(document['time'])}, {escape(where)}, Python "
-        f"{escape(document['python'])}, BLAS kernel {escape(', '.join(sorted(kernels)))}, model "
-        f"{escape(document['model'][:12])}<br>"
-        f"{escape(versions)}</p>",
+        f"{escape(document['python'])}, model {escape(document['model'][:12])}<br>"
+        f"{escape(versions)}<br>BLAS: {escape(', '.join(document['blas']) or 'unknown')}</p>",
     ]
     if with_goals:
         parts += ["<h2>Goals</h2>", _image(figures.goals(with_goals), "results over goals")]
@@ -61,8 +59,8 @@ def render(document: dict[str, Any]) -> str:
 
 def _result(result: Result) -> tuple[str, ...]:
     if result.measured is None:
-        failed = "<span class=missed>failed</span>" if result.failed else ""
-        return escape(result.name), "", "", "", failed, escape(result.note)
+        met = "<span class=missed>failed</span>" if result.failed else ""
+        return escape(result.name), "", "", "", met, escape(result.note)
     goal = ""
     if result.goal is not None:
         goal = f"{'≥' if result.at_least else '≤'} {shown(result.goal, result.unit)}"

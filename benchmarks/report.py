@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import platform
 import time
@@ -35,13 +36,28 @@ def write(folder: Path, name: str, model: Path, **content: Any) -> Path:
         "cores": cores(),
         "python": platform.python_version(),
         "versions": _versions(),
-        "blas": _blas(),
+        "blas": blas(),
         "model": hashlib.sha256(model.read_bytes()).hexdigest(),
         **content,
     }
     path.write_text(json.dumps(document, indent=1))
     path.with_suffix(".html").write_text(page.render(document))
     return path
+
+
+def blas() -> list[str]:
+    """The BLAS of NumPy and SciPy: its name, version and the kernel that was chosen here.
+
+    Which one that is hangs on the processor and the environment, and shows in what is measured.
+    """
+    importlib.import_module("scipy.linalg")  # it may have a library of its own
+    found = (one for one in threadpool_info() if one["user_api"] == "blas")
+    return sorted(
+        {
+            f"{one['internal_api']} {one['version'] or '?'}, {one.get('architecture', '?')}"
+            for one in found
+        }
+    )
 
 
 def _processor() -> str:
@@ -52,13 +68,6 @@ def _processor() -> str:
         return platform.processor()
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor())
-
-
-def _blas() -> list[dict[str, str]]:
-    """Each BLAS that is loaded: the library, its version, and the kernel that it took."""
-    names = ("internal_api", "version", "architecture")
-    pools = (of for of in threadpool_info() if of["user_api"] == "blas")
-    return [{name: str(of.get(name)) for name in names} for of in pools]
 
 
 def _versions() -> dict[str, str]:
