@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve classify tune test lint data train folds search evaluate report export bench bench-compare bench-gate profile chaos audit image docs clean
+.PHONY: serve classify tune test lint data train folds search evaluate report export bench bench-compare bench-gate profile chaos audit image docs targets-check clean
 
 serve: $(VENV)/.serve ## start the server with the shipped model
 	exec $(BIN)/python -m serve
@@ -69,6 +69,9 @@ image: ## VARIANT=cpu or cuda: the container image, with ENGINE=docker or podman
 
 docs: $(VENV)/.dev ## docs/ as a site in build/docs; what is wrong in it, links too, is an error
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs build/docs
+
+targets-check: $(VENV)/.dev ## every target once, in an environment of its own extra alone: ONLY="bench profile"
+	$(BIN)/python -m tests.targets $(ONLY)
 
 clean: ## forget the environment
 	rm -rf $(VENV)

@@ -27,7 +27,7 @@ def measure(runs: int = 5, *, seconds: float = 600.0) -> Iterator[Result]:
     try:
         network = build()
     except ImportError:
-        yield Result("the old way, of ours", None, note="TensorFlow (extra: train) is missing")
+        yield Result("the old way, of ours", None, note="TensorFlow (extra: bench) is missing")
         return
     with topgenre() as server, files(seconds) as paths:
         for container, path in paths.items():

@@ -25,7 +25,7 @@ def measure(runs: int = 20, *, clips: int = 428) -> Iterator[Result]:
     try:
         theirs = _session()
     except ImportError:
-        note = "TensorFlow and tf2onnx (extra: train) are missing"
+        note = "TensorFlow and tf2onnx (extra: bench) are missing"
         yield Result("the model, of the network replaced", None, note=note)
         return
     ours = load_model(Settings.from_environment().model, "cpu", _THREADS)

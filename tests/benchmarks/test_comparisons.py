@@ -134,7 +134,7 @@ def test_replaced_without_what_makes_the_other(package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     (result,) = replaced.measure()
     assert result.measured is None
-    assert "extra: train" in result.note
+    assert "extra: bench" in result.note
 
 
 def test_memory():
