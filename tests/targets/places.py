@@ -144,7 +144,7 @@ def _answer(url: str, serving: subprocess.Popen[bytes]) -> str:
 
 def _prepare(folder: Path) -> None:
     """Write what the shortest forms name: music, its artists, a space, a tiny model."""
-    synthetic.write_recovered(folder / "music")
+    synthetic.write_dataset(folder / "music")
     rows = [f"{genre}.{n:05d},{genre} {n // 2}" for genre in synthetic.GENRES for n in range(4)]
     (folder / "artists.csv").write_text("\n".join(["track,artist", *rows]) + "\n")
     (folder / "space.toml").write_text(_SPACE)
