@@ -81,9 +81,10 @@ licences; they are no free software. An image made with `VARIANT=cuda` holds the
 #: What is copied here: its licence, and where the text is.
 _HERE = (
     (
-        "weights in `serve/models/topgenre.onnx`, taught in part by EfficientAT",
+        "weights of EfficientAT's mn04 in `serve/models/topgenre.onnx` and "
+        "`train/pretrained/base.keras`",
         "MIT",
-        ("serve/models/NOTICE",),
+        ("serve/models/NOTICE", "train/pretrained/NOTICE"),
     ),
     (
         "Swagger UI in `serve/http/swagger/`",

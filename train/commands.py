@@ -17,7 +17,7 @@ from train.adaptation import Adaptation
 from train.data import Advance, Source, make, prepare
 from train.dataset import NO_SPLIT, Dataset
 from train.errors import DataError
-from train.options import architecture_of, front_end_of, given_of, hardware_of, recipe_of, source_of
+from train.options import default_recipe, front_end_of, given_of, hardware_of, recipe_of, source_of
 from train.pinned import Pinned
 from train.plan import Prepared
 from train.progress import bar
@@ -243,6 +243,8 @@ def _taught(recipe: Recipe, options: argparse.Namespace, dataset: Dataset) -> Re
 
 
 def _check_base(recipe: Recipe, dataset: Dataset) -> None:
+    if recipe.architecture.base is None and recipe.epochs == 0:
+        raise DataError("without a base there is nothing before the first epoch: give more epochs")
     if recipe.architecture.base is not None:
         from train import base
 
@@ -265,8 +267,7 @@ def _search_request(options: argparse.Namespace, console: Console) -> Request:
             setattr(options, name, value.absolute())
     digest = _prepare(options, console).data.digest
     source, hardware = source_of(options), hardware_of(options)
-    recipe = Recipe(architecture=architecture_of(options))
-    return Request(space, recipe, source, digest, options.about, hardware)
+    return Request(space, default_recipe(options), source, digest, options.about, hardware)
 
 
 def _need_data(options: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ from train.errors import DataError
 from train.pinned import Pinned
 from train.plan import WAYS, Plan
 from train.pretrained import BASE
-from train.recipe import DEVICES, PRECISIONS, Hardware, Recipe
+from train.recipe import DEVICES, ON_BASE, PRECISIONS, Hardware, Recipe
 from train.tracks import SPLITS
 
 PARTS = (*SPLITS, "all")
@@ -110,13 +110,14 @@ def source_of(options: argparse.Namespace) -> Source:
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """The recipe with what is given in place of its defaults, but for teachers."""
-    return Recipe(seed=options.seed, architecture=architecture_of(options), **given_of(options))
+    return replace(default_recipe(options), seed=options.seed, **given_of(options))
 
 
-def architecture_of(options: argparse.Namespace) -> Architecture:
-    """The default network on the base; raise DataError where that can't be read."""
-    base = base_of(options)
-    return Architecture(base=Pinned.of(base) if base else None)
+def default_recipe(options: argparse.Namespace) -> Recipe:
+    """The default recipe on the base, or from scratch; raise DataError where that can't be read."""
+    if (base := base_of(options)) is None:
+        return Recipe()
+    return Recipe(architecture=Architecture(base=Pinned.of(base)), **ON_BASE)
 
 
 def given_of(options: argparse.Namespace) -> dict[str, Any]:
@@ -169,7 +170,10 @@ def _add_recipe(to: argparse.ArgumentParser) -> None:
     add, default = to.add_argument, Recipe()
     add("--runs", type=Path, default=Path("runs"), help="folder of runs (%(default)s)")
     add("--about", default="", help="what the data are, for the model's card")
-    add("--epochs", type=_positive, help=f"passes over the tracks ({default.epochs})")
+    epochs = (
+        f"passes over the tracks (from scratch {default.epochs}, on a base {ON_BASE['epochs']})"
+    )
+    add("--epochs", type=_whole, help=epochs)
     clips = f"random clips of a track in an epoch ({default.clips_per_track})"
     add("--clips-per-track", type=_positive, help=clips)
     add("--batch", type=_positive, help=f"clips in a step ({default.batch})")
@@ -196,6 +200,13 @@ def _add_run(to: argparse.ArgumentParser) -> None:
     add("run", type=Path, nargs="?", help="folder of a run; the newest one where none is given")
     add("--runs", type=Path, default=Path("runs"), help="folder of runs (%(default)s)")
     add("--cache", type=Path, default=Path("data"), help="folder of datasets (%(default)s)")
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("must not be negative")
+    return value
 
 
 def _positive(text: str) -> int:

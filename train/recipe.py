@@ -38,9 +38,9 @@ class Recipe:
     """share of clips that are a sound that is no music, each genre as likely; 0 for none"""
     balanced: bool = True
     """whether each genre has as many clips in an epoch, however many tracks it has"""
-    head_penalty: float = 0.05
+    head_penalty: float = 0.01
     """for the squares of the first head's weights on a base, beside a clip's mean loss"""
-    head_copies: int = 1
+    head_copies: int = 0
     """changed copies of each clip that the first head on a base is fitted to beside it"""
     base_rate: float = 0.15
     """share of each step that the base's weights take, where the network has one"""
@@ -79,6 +79,10 @@ class Recipe:
             return cls(**{**earlier, **values, **parts})
         except (KeyError, TypeError) as error:
             raise DataError(f"the recipe can't be read: {error}") from error
+
+
+#: What differs on a base: the first head alone, which no training that was tried has beaten.
+ON_BASE: Mapping[str, Any] = {"epochs": 0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +50,7 @@ def train_telling(run: Run, data: Dataset, tell: Callable[[Progress], None]) -> 
     Raises DataError where the data don't do, Diverged where the loss is lost.
     """
     tracks = {split: data.of(split) for split in _SCORED if split in run.config["data"]["tracks"]}
-    record = Record(run, _epochs_done(run))
+    record, begun = Record(run, _epochs_done(run)), time.monotonic()
 
     def report(now: Progress) -> None:
         if not math.isfinite(now.loss):
@@ -68,7 +69,7 @@ def train_telling(run: Run, data: Dataset, tell: Callable[[Progress], None]) -> 
     scores = {split: evaluate(predict, data, of) for split, of in tracks.items()}
     metrics: dict[str, Any] = {
         "parameters": model.count_params(),
-        "seconds": record.history[-1]["seconds"],
+        "seconds": record.history[-1]["seconds"] if record.history else time.monotonic() - begun,
         **{split: result.to_dict() for split, result in scores.items()},
         "history": record.history,
     }

@@ -18,6 +18,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, gtzan_folder: Path, list
     folder = tmp_path_factory.mktemp("workplace")
     places = ["--runs", str(folder / "runs"), "--cache", str(folder / "data")]
     short = ["--epochs", "2", "--clips-per-track", "8", "--batch", "12", "--splits", str(lists)]
+    short.append("--from-scratch")
     assert main([str(gtzan_folder), *places, *short]) == 0
     assert len(synthetic.GENRES) == 3
     return folder

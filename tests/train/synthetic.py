@@ -60,13 +60,14 @@ def write_lists(folder: Path) -> None:
         (folder / f"{split}.txt").write_text("\n".join(lines) + "\n")
 
 
-def write_dataset(folder: Path, frames: int = 48) -> Dataset:
+def write_dataset(folder: Path, frames: int = 48, front_end: FrontEnd | None = None) -> Dataset:
     """Write a dataset of four tracks a genre, striped along the genre's own axis, and return it."""
     rng = np.random.default_rng(0)
-    with DatasetWriter(folder, FrontEnd(), "made up") as writer:
+    front_end = front_end or FrontEnd()
+    with DatasetWriter(folder, front_end, "made up") as writer:
         for genre in GENRES:
             for number in range(4):
-                mel = rng.integers(60, 120, (frames, 128))
+                mel = rng.integers(60, 120, (frames, front_end.n_mels))
                 if genre == "chords":
                     mel[:, number % 8 :: 8] += 120
                 elif genre == "pulses":

@@ -14,7 +14,7 @@ from train.__main__ import main
 from train.data import find
 from train.runs import Run, newest
 
-SHORT = ("--epochs", "2", "--clips-per-track", "2", "--batch", "4")
+SHORT = ("--epochs", "2", "--clips-per-track", "2", "--batch", "4", "--from-scratch")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,7 @@ def test_data_only_makes_the_dataset(
     gtzan_folder: Path, lists: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [str(gtzan_folder), "--splits", str(lists), "--cache", str(tmp_path / "data")]
+    arguments.append("--from-scratch")
     assert main(["data", *arguments]) == 0
     assert "audio files" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
@@ -66,7 +67,9 @@ def test_data_only_makes_the_dataset(
 def test_data_of_a_finished_dataset_makes_nothing(
     workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["data", str(workplace / "dataset"), "--cache", str(tmp_path)]) == 0
+    assert (
+        main(["data", str(workplace / "dataset"), "--from-scratch", "--cache", str(tmp_path)]) == 0
+    )
     assert "made up, split as given" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
     run = newest(workplace / "runs")
@@ -136,7 +139,7 @@ def test_folds_give_mean_and_spread_and_go_on(
     artists.write_text("\n".join(["track,artist", *rows]) + "\n")
     runs = ["--runs", str(tmp_path), "--cache", str(workplace / "data")]
     split = ["--artists", str(artists), "--folds", "2"]
-    once = ["--epochs", "1", "--clips-per-track", "2", "--batch", "6"]
+    once = ["--epochs", "1", "--clips-per-track", "2", "--batch", "6", "--from-scratch"]
     assert main(["folds", str(workplace / "dataset"), *split, *runs, *once]) == 0
     assert "mean ± spread" in capsys.readouterr().err
     (folder,) = tmp_path.glob("*-folds")
@@ -159,13 +162,20 @@ def test_folds_give_mean_and_spread_and_go_on(
     ("arguments", "text"),
     [
         (["fit"], "nothing to train on"),
-        (["folds", "dataset"], "needs --artists"),
+        (["folds", "dataset", "--from-scratch"], "needs --artists"),
         (["folds", "dataset", "--resume", "x"], "has its data already"),
         (["dataset", "--resume", "x"], "has its data already"),
-        (["fit", "dataset", "--hop-length", "512"], "finished dataset, made with hop_length 1920"),
-        (["fit", "dataset", "--n-fft", "40000"], "that front end can't be"),
+        (["fit", "dataset"], "finished dataset, made with n_fft 2048"),
+        (["fit", "dataset", "--hop-length", "512"], "for another one give --from-scratch"),
+        (
+            ["fit", "dataset", "--from-scratch", "--hop-length", "512"],
+            "finished dataset, made with hop_length 1920",
+        ),
+        (["fit", "dataset", "--from-scratch", "--n-fft", "40000"], "that front end can't be"),
+        (["fit", "dataset", "--base", "tracks.csv"], "is no base: make one with `adapt`"),
+        (["fit", "dataset", "--base", "nowhere.keras"], "nowhere.keras can't be read"),
         (["fit", "dataset", "--splits", "x", "--split", "chance"], "says another thing"),
-        (["fit", "dataset", "--split", "filtered"], "puts none of the 12 tracks"),
+        (["fit", "dataset", "--from-scratch", "--split", "filtered"], "puts none of the 12 tracks"),
         (["evaluate", "nowhere"], "nowhere is no run"),
         (["evaluate", "--splits", "x"], "belongs to --data"),
         (["report", "--runs", "nowhere"], "no finished run"),

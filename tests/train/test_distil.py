@@ -12,7 +12,7 @@ import pytest
 from serve.audio.frontend import FrontEnd
 from tests.outputs import said
 from tests.train import synthetic, teachers
-from train import base, distil, runs
+from train import audioset, base, distil, runs
 from train.__main__ import main
 from train.architecture import Architecture
 from train.dataset import Dataset, Float32
@@ -32,7 +32,8 @@ SHORT = ("--epochs", "1", "--clips-per-track", "2", "--batch", "6")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a `dataset` and a `base.keras`."""
     folder = tmp_path_factory.mktemp("place")
-    synthetic.write_dataset(folder / "dataset")
+    front_end = audioset.AT_22_050_HZ
+    synthetic.write_dataset(folder / "dataset", 3 * front_end.frames, front_end)
     teachers.write_teacher(folder / "teacher.keras")
     teachers.write_audio(folder / "audio")
     assert main(teachers.adapt_arguments(folder, folder / "base.keras")) == 0
@@ -42,13 +43,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def taught_by(place: Path) -> Path:
     """A finished run on the base."""
-    assert main([*arguments(place, "first"), "--base", str(place / "base.keras")]) == 0
+    assert main(arguments(place, "first")) == 0
     return runs.newest(place / "first").folder
 
 
 def arguments(place: Path, name: str) -> list[str]:
     cache = ["--cache", str(place / "data")]
-    return [str(place / "dataset"), "--runs", str(place / name), *cache, *SHORT]
+    base = ["--base", str(place / "base.keras")]
+    return [str(place / "dataset"), "--runs", str(place / name), *cache, *SHORT, *base]
 
 
 def say(*probabilities: float) -> Float32:
@@ -107,7 +109,7 @@ def test_base_and_teachers_go_on_after_a_stop(place: Path, taught_by: Path, tmp_
 def test_a_base_moves_at_its_own_rate(place: Path) -> None:
     data = Dataset.load(place / "dataset")
     pinned = Pinned.of(place / "base.keras")
-    before = [np.asarray(v) for v in base.load(pinned, FrontEnd()).trainable_variables]
+    before = [np.asarray(v) for v in base.load(pinned).trainable_variables]
     moved = []
     for rate in (0.0, 0.1):
         recipe = replace(RECIPE, architecture=Architecture(base=pinned), base_rate=rate)

@@ -80,7 +80,7 @@ def test_the_command_leaves_a_whole_run(
 ) -> None:
     folders = ["--runs", str(tmp_path / "runs"), "--cache", str(tmp_path / "data")]
     short = ["--epochs", "1", "--clips-per-track", "2", "--batch", "4", "--about", "made up"]
-    assert main([str(dataset_folder), *folders, *short]) == 0
+    assert main([str(dataset_folder), "--from-scratch", *folders, *short]) == 0
     assert "right tracks" in capsys.readouterr().err
     run = runs.newest(tmp_path / "runs")
     assert run.config["data"]["about"] == "made up"

@@ -15,7 +15,7 @@ from train.__main__ import main
 from train.runs import Run
 from train.tracks import read_tracks
 
-SHORT = ("--epochs", "1", "--clips-per-track", "2", "--batch", "6")
+SHORT = ("--epochs", "1", "--clips-per-track", "2", "--batch", "6", "--from-scratch")
 
 
 @pytest.fixture(scope="module")

@@ -169,7 +169,7 @@ def test_a_track_that_a_shift_leaves_too_short_is_named(tmp_path: Path) -> None:
 
 def test_a_run_trains_on_them(audio: Path, cache: Path, data: Dataset, tmp_path: Path) -> None:
     places = ["--runs", str(tmp_path), "--cache", str(cache)]
-    short = ["--epochs", "1", "--clips-per-track", "2", "--batch", "4"]
+    short = ["--epochs", "1", "--clips-per-track", "2", "--batch", "4", "--from-scratch"]
     assert main([str(audio), "--renditions", *places, *short]) == 0
     (run,) = tmp_path.iterdir()
     with (run / "tracks.csv").open(newline="") as file:

@@ -20,7 +20,7 @@ from train.state import State
 
 # On one machine with one number of threads; across machines rounding differs.
 TOLERANCE = 1e-6
-OPTIONS = ("--epochs", "3", "--clips-per-track", "4", "--batch", "8")
+OPTIONS = ("--epochs", "3", "--clips-per-track", "4", "--batch", "8", "--from-scratch")
 
 # Kills itself in the middle of the second epoch.
 KILLED = """

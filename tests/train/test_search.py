@@ -78,7 +78,7 @@ def only_search(folder: Path) -> Path:
 
 def arguments(data: Path, space: Path, folder: Path) -> list[str]:
     places = ["--runs", str(folder / "runs"), "--cache", str(folder / "data")]
-    return ["search", str(data), "--space", str(space), *places]
+    return ["search", str(data), "--space", str(space), "--from-scratch", *places]
 
 
 def test_a_killed_search_goes_on(
@@ -218,10 +218,10 @@ def test_what_is_wrong_is_said(
     space = space_file(tmp_path, 'method = "grid"\nfolds = 2', "epochs = [1]")
     data, cache = str(dataset_folder), ["--cache", str(tmp_path / "data")]
     assert "nothing to train on" in fails()
-    assert "give --space" in fails(data)
+    assert "give --space" in fails(data, "--from-scratch")
     assert "is no search" in fails("--resume", str(tmp_path))
     assert "has its data already" in fails(data, "--resume", str(tmp_path))
-    assert "needs --artists" in fails(data, "--space", str(space), *cache)
+    assert "needs --artists" in fails(data, "--from-scratch", "--space", str(space), *cache)
 
     space = space_file(tmp_path, 'method = "grid"', "epochs = [1]")
     assert main(arguments(dataset_folder, space, tmp_path)) == 0
