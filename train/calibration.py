@@ -13,9 +13,9 @@ from train.dataset import Float32
 from train.measures import reliability
 
 # Temperatures beyond these are a sign of something else.
-_RANGE = (0.2, 5.0)
+_RANGE = (0.05, 5.0)
 # Between them, two per cent apart.
-_TRIED = 163
+_TRIED = 233
 _SMALLEST = 1e-12
 
 

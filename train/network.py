@@ -65,13 +65,14 @@ def build(front_end: FrontEnd, genres: int, size: Architecture) -> keras.Model:
 
 
 def logits_of(model: keras.Model) -> keras.Model:
-    """The same network (and weights) up to what is trained of it.
+    """The same network (and weights) up to what is trained of it, by its names in `Outputs`.
 
     Those are the genres' logits and, without a base, also the logit of being music.
     """
     named = {layer.name: layer for layer in model.layers}
-    heads = [named[name].output for name in ("logits", _MUSIC_LOGIT) if name in named]
-    return keras.Model(model.input, heads)
+    heads = {PROBABILITIES: "logits", MUSIC: _MUSIC_LOGIT}
+    trained = {name: named[head].output for name, head in heads.items() if head in named}
+    return keras.Model(model.input, trained)
 
 
 def base_variables(model: keras.Model) -> list[keras.Variable]:

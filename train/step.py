@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from serve.inference.outputs import MUSIC, PROBABILITIES
 from train.batches import is_music
 from train.dataset import Float32
 from train.errors import DataError
@@ -71,10 +72,10 @@ class TrainingStep:
 
     def _on_replica(self, mel: Any, targets: Any, music: Any) -> Any:
         with tf.GradientTape() as tape:
-            genres, *is_music = self._logits(mel, training=True)
-            losses = self._loss(targets, genres)
-            for logit in is_music:
-                losses += self._music_loss(music, logit)
+            logits = self._logits(mel, training=True)
+            losses = self._loss(targets, logits[PROBABILITIES])
+            if MUSIC in logits:
+                losses += self._music_loss(music, logits[MUSIC])
             # Keras' own mean would be divided by the replicas, and not in every release.
             loss = tf.reduce_mean(losses)
             # The optimizer sums the gradients of all replicas.

@@ -67,10 +67,10 @@ def engine(recorded):
     assert not engine.alive
 
 
-async def held_up(engine, recorded):
+async def held_up(engine, recorded, shape=(16, 128)):
     """A call that runs until the test releases it."""
     recorded.free = False
-    running = asyncio.create_task(engine.predict(clips(1), 1))
+    running = asyncio.create_task(engine.predict(clips(1, shape=shape), 1))
     await eventually(lambda: recorded.sizes[-1:] == [1])
     return running
 
@@ -90,8 +90,8 @@ async def calls_made(recorded, n):
     await eventually(lambda: len(recorded.sizes) == n)
 
 
-def clips(n, seed=0):
-    return np.random.default_rng(seed).random((n, 16, 128), np.float32)
+def clips(n, seed=0, shape=(16, 128)):
+    return np.random.default_rng(seed).random((n, *shape), np.float32)
 
 
 @pytest.mark.parametrize("n", [1, 7, 22, 40])
@@ -179,10 +179,11 @@ async def test_company_changes_no_result_of_the_shipped_model():
     recorded = Recorded(model)
     engine = Engine(recorded, queue_size=8, share=MAX_CLIPS)
     engine.start()
-    alone = [(await engine.predict(clips(n, seed=n), n)).clips for n in (3, 7, 21)]
+    tracks = [clips(n, n, model.clip_shape) for n in (3, 7, 21)]
+    alone = [(await engine.predict(mel, len(mel))).clips for mel in tracks]
     recorded.batches.clear()
-    running = await held_up(engine, recorded)
-    tasks = [asyncio.create_task(engine.predict(clips(n, seed=n), n)) for n in (3, 7, 21)]
+    running = await held_up(engine, recorded, model.clip_shape)
+    tasks = [asyncio.create_task(engine.predict(mel, len(mel))) for mel in tracks]
     await eventually(lambda: engine.waiting == 3)
     recorded.release(2)
     together = [prediction.clips for prediction in await asyncio.gather(*tasks)]

@@ -8,15 +8,16 @@ from serve.inference import pages
 from serve.inference.buckets import bucket_for, bucket_sizes
 from serve.inference.runner import BoundRunner, Runner, runner_for
 from serve.inference.session import load_model
-from serve.settings import MODELS
+from tests.models import write_model
 from tests.outputs import assert_close
 
 LARGEST = 40
 
 
 @pytest.fixture(scope="module")
-def model():
-    return load_model(MODELS / "topgenre.onnx", "cpu")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
+    return load_model(write_model(path), "cpu")
 
 
 @pytest.fixture(scope="module")
