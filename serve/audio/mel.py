@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from serve.audio.frontend import FrontEnd
-from serve.audio.products import Float32, aligned, rows_of, stacked
+from serve.audio.products import Float32, aligned, columns_of, parted, rows_of, stack_of
 
 __all__ = ["Float32", "MelSpectrogram", "hz_to_mel", "mel_filterbank", "mel_to_hz"]
 
@@ -84,17 +84,17 @@ class MelSpectrogram:
         phase = 2.0 * np.pi * np.arange(front_end.frame_length) / front_end.frame_length
         self._window = (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
         # All scratch has one size, also for the last few clips, and every clip its own products.
-        per_clip, rows = stacked(front_end.frames, max(len(weights) for *_, weights in self._bands))
+        widest = max(len(weights) for *_, weights in self._bands)
+        per_clip, rows = parted(front_end.frames, widest, min(front_end.n_mels, _BANDS_AT_A_TIME))
         products, clip_rows = self.batch * per_clip, per_clip * rows
         # No clip's frames may be transformed one by one where another's are side by side.
         whole = _VECTOR if self.batch > 1 else 1
-        needed = self.batch * clip_rows
+        self._rows = needed = self.batch * clip_rows
         self._frames = np.zeros((math.ceil(needed / whole) * whole, front_end.n_fft), np.float32)
         clips = self._frames[:needed].reshape(self.batch, clip_rows, front_end.n_fft)
         self._windowed = clips[:, : front_end.frames, : front_end.frame_length]
         self._spectrum: NDArray[np.complex64] | None = None
-        self._power = rows_of(len(self._frames), front_end.n_fft // 2 + 1)
-        self._powers = self._power[:needed].reshape(products, rows, -1, copy=False)
+        self._power = stack_of(products, rows, front_end.n_fft // 2 + 1)
         mel = rows_of(needed, front_end.n_mels)
         self._mels = mel.reshape(products, rows, -1, copy=False)
         self._mel = mel.reshape(self.batch, clip_rows, -1, copy=False)[:, : front_end.frames]
@@ -124,15 +124,15 @@ class MelSpectrogram:
         self._spectrum = scipy.fft.rfft(self._frames, workers=1)
         squares = self._spectrum.view(np.float32)
         np.square(squares, out=squares)
-        np.add(squares[:, ::2], squares[:, 1::2], out=self._power)
+        squares = squares[: self._rows].reshape(*self._power.shape[:2], -1, copy=False)
+        np.add(squares[..., ::2], squares[..., 1::2], out=self._power)
         for bins, bands, weights in self._bands:
-            np.matmul(self._powers[..., bins], weights, out=self._mels[..., bands])
+            np.matmul(self._power[..., bins], weights, out=self._mels[..., bands])
 
 
 def _banded(filterbank: Float32) -> Iterator[tuple[slice, slice, Float32]]:
     """Bins, bands and their weights (bins, bands): the filterbank without most of its zeros."""
-    for first in range(0, filterbank.shape[1], _BANDS_AT_A_TIME):
-        bands = slice(first, min(first + _BANDS_AT_A_TIME, filterbank.shape[1]))
+    for bands in columns_of(filterbank.shape[1], _BANDS_AT_A_TIME):
         (weighty,) = np.nonzero(filterbank[:, bands].any(axis=1))
         bins = slice(weighty[0], weighty[-1] + 1) if len(weighty) else slice(0)
         yield bins, bands, aligned(filterbank[bins, bands])

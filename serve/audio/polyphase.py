@@ -8,13 +8,15 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from serve.audio.products import MOST_COLUMNS, Float32, aligned, stacked
+from serve.audio.products import Float32, aligned, columns_of, parted
 
 # The filter that swresample has, too, when nothing else is asked for: a windowed sine.
 _HALF_ZEROS = 16
 _CUTOFF = 0.97
 _KAISER_BETA = 9.0
-# Outputs of a block, about: what was fastest.
+# Outputs whose filters are one product, from so many inputs for each of them on: what was fastest.
+_COLUMNS = {0.0: 32, 1.5: 24, 3.0: 16}
+# Outputs of a block, about.
 _BLOCK = 128 * 147
 # Rows, if they can be so few, begin this many outputs apart.
 _LEAST_PERIOD = 128
@@ -40,10 +42,13 @@ class Polyphase:
         filters, before = _filters(period_in, period_out)
         length: int = filters.shape[1]
         # Rows of a product must not overlap: BLAS would be given copies.
-        most = math.ceil(MOST_COLUMNS * period_in / period_out) + length
+        width = next(
+            n for least, n in reversed(_COLUMNS.items()) if period_in >= least * period_out
+        )
+        most = math.ceil(width * period_in / period_out) + length
         times = max(math.ceil(_LEAST_PERIOD / period_out), math.ceil(most / period_in))
         self._row_in, self._row_out = times * period_in, times * period_out
-        self._stack, self._rows = stacked(max(1, _BLOCK // self._row_out), most)
+        self._stack, self._rows = parted(max(1, _BLOCK // self._row_out), most, width)
         rows = self._stack * self._rows
         self.inputs, self.outputs = rows * self._row_in, rows * self._row_out
         periods_late = math.ceil((length - before) / period_in)
@@ -53,8 +58,8 @@ class Polyphase:
         self.before = before
         self.history = self._late_in + before
         self._products = [
-            _product(filters, period_in, first, min(first + MOST_COLUMNS, self._row_out))
-            for first in range(0, self._row_out, MOST_COLUMNS)
+            _product(filters, period_in, columns.start, columns.stop)
+            for columns in columns_of(self._row_out, width)
         ]
 
     def __call__(self, samples: Float32) -> Float32:

@@ -12,6 +12,7 @@ from av.filter import Graph
 
 from serve.audio.mel import Float32
 from serve.audio.polyphase import Polyphase, polyphase
+from serve.audio.products import zeros
 
 # Samples that are gathered and resampled at once where FFmpeg does it: each call costs as much for
 # a frame of 20 ms as for many.
@@ -95,7 +96,9 @@ class Resampler:
             samples = samples[: block.samples]  # a plane may be longer
             # No sample is louder than all of them together. Of numbers that are none, any
             # comparison is false.
-            if not np.dot(samples, samples) <= _LOUDEST**2:
+            with np.errstate(over="ignore"):  # some kernels of BLAS tell of it
+                power = np.dot(samples, samples)
+            if not power <= _LOUDEST**2:
                 samples = np.where(np.abs(samples) <= _LOUDEST, samples, np.float32(0.0))
             yield samples
 
@@ -110,7 +113,7 @@ class _Stream:
 
     def __init__(self, filters: Polyphase, middle: bool) -> None:
         self._filters = filters
-        self._held = np.zeros(filters.history + filters.inputs, np.float32)
+        self._held = zeros(filters.history + filters.inputs)
         self._filled = 0 if middle else filters.history
         # Outputs of before the first sample, which nobody wants; 0 once they are made.
         self._early = 0 if middle else filters.late

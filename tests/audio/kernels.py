@@ -23,8 +23,12 @@ FRONT_ENDS = (
         mel_scale="htk", mel_norm="none", mel_slopes="mel",
     ),
     FrontEnd(hop_length=512),
+    # One frame, a single last band, a single band; frames that fill no vector.
+    FrontEnd(clip_samples=4096, n_fft=4096, n_mels=17),
+    FrontEnd(n_mels=1, f_min=300.0),
+    FrontEnd(clip_samples=9000, n_fft=500, hop_length=421, n_mels=33),
 )  # fmt: skip
-RATES = (44_100, 48_000, 32_000, 16_000)
+RATES = (8_000, 16_000, 32_000, 44_100, 48_000, 96_000, 192_000)
 
 
 def moved(array: Float32, by: int) -> Float32:
