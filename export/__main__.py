@@ -73,7 +73,7 @@ def _export(options: argparse.Namespace, console: Console) -> None:
     calibration = _calibrate(keras_model, data)
     measurable = model = convert.convert(keras_model, run.front_end)
     if known is not run:
-        keras_model = _refitted(run, calibration)
+        keras_model = run.model()
         model = convert.convert(keras_model, run.front_end)
     predict = session.onnx_predictor(model)
     table = parity.compare(predictor(keras_model), predict, run.front_end)
@@ -105,25 +105,13 @@ def _export(options: argparse.Namespace, console: Console) -> None:
 
 
 def _calibrate(model: keras.Model, data: Dataset | None) -> Calibration | None:
-    """Put the temperature into the model; without the data it stays as it was trained."""
+    """How sharp the tracks' probabilities are to be; None without the data to tell."""
     from export import calibrate
     from train.fit import predictor
 
     if data is None:
         return None
-    found = calibrate.measure(predictor(model), data, data.of("valid"))
-    calibrate.apply(model, found.temperature)
-    return found
-
-
-def _refitted(run: Run, calibration: Calibration | None) -> keras.Model:
-    """A refit's model at the temperature of the run that could be measured."""
-    from export import calibrate
-
-    model = run.model()
-    if calibration is not None:
-        calibrate.apply(model, calibration.temperature)
-    return model
+    return calibrate.measure(predictor(model), data, data.of("valid"))
 
 
 def _variants(

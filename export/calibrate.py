@@ -1,11 +1,10 @@
-"""The temperature in the graph: probabilities of tracks that mean what they say."""
+"""The sharpness of tracks' probabilities at which they mean what they say."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 
 from train.calibration import best_temperature, of_tracks
@@ -17,24 +16,37 @@ from train.tracks import Track
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What the temperature is, and the expected calibration error of tracks without and with it."""
+    """How sharp tracks' probabilities are, and their expected calibration errors.
 
-    temperature: float
+    Those at sharpness 1, at the best one for all tracks, and for each half of the tracks at what is
+    best for the other half.
+    """
+
+    sharpness: float
     error_before: float
     error_after: float
+    error_crossed: float
 
 
 def measure(predict: Predict, data: Dataset, tracks: Iterable[Track]) -> Calibration:
-    """The best temperature for these tracks; it is fitted to what it is measured on."""
+    """The best sharpness for these tracks."""
     found = list(answers(predict, data, tracks))
     temperature = best_temperature(found)
-    return Calibration(temperature, _error(found, 1.0), _error(found, temperature))
+    before, after = _error(found, 1.0), _error(found, temperature)
+    return Calibration(1.0 / temperature, before, after, _crossed(found))
 
 
-def apply(model: keras.Model, temperature: float) -> None:
-    """Divide the model's logits by `temperature`, in their weights: it costs nothing."""
-    layer = model.get_layer("logits")
-    layer.set_weights([weights / np.float32(temperature) for weights in layer.get_weights()])
+def _crossed(found: list[Answer]) -> float:
+    halves = found[::2], found[1::2]
+    if not all(halves):
+        return _error(found, 1.0)
+    one, other = halves
+    said = [
+        of_tracks(one, best_temperature(other)),
+        of_tracks(other, best_temperature(one)),
+    ]
+    labels = np.array([answer.label for half in halves for answer in half])
+    return reliability(np.concatenate(said), labels).ece
 
 
 def _error(found: list[Answer], temperature: float) -> float:

@@ -71,6 +71,7 @@ def make_card(
         genres=run.genres,
         tags=names[0],
         sounds=names[1],
+        sharpness=calibration.sharpness if calibration else 1.0,
         training=training,
         scores=scores,
         licence=_licence(base_of(run), taught_by),

@@ -72,8 +72,8 @@ _GTZAN_LIMITS = """\
   of them are a handful of artists. A split of tracks by chance would show some 20 points more than
   one that keeps artists on one side, and mean less."""
 _LIMITS = """\
-- It knows its genres only: anything else gets the nearest of them. Speech, noise and silence are
-  not recognised as such.
+- It knows its genres only: any other music gets the nearest of them.
+- What is not music is told from music by a few kinds of sounds; there are others.
 - The validation tracks were looked at while the recipe was chosen, so their scores flatter a
   little. Of 200 tracks one standard error is 3 points."""
 
@@ -82,7 +82,8 @@ def _about(card: ModelCard, model: onnx.ModelProto) -> str:
     return (
         f"A convolutional network of {parameters(model):,} parameters that gives each "
         f"{_clip_s(card):g} s clip of music the probabilities of {len(card.genres)} genres: "
-        f"{', '.join(card.genres)}. A track's are the mean of its clips'."
+        f"{', '.join(card.genres)}. A track's are the geometric mean of "
+        "its clips', to a power that calibrates them; clips count as much as they are music."
     )
 
 
@@ -95,8 +96,18 @@ def _training(card: ModelCard) -> str:
     tracks = ", ".join(f"{number} {split}" for split, number in training["tracks"].items())
     recipe = training["recipe"]
     about = training["about"] or "Data without a name"
+    data = f"{about}. Made from {training['data']}; split {training['split']}; tracks: {tracks}. "
+    if base := recipe["architecture"]["base"]:
+        data += (
+            f"The network is the base `{base['file']}` (sha256 `{base['sha256'][:16]}…`), trained "
+            "on AudioSet by others; music and tags are its own. On what it hears in the train "
+            "tracks' clips stands the likeliest linear head, genres weighing the same (penalty "
+            f"{recipe['head_penalty']}, label smoothing {recipe['label_smoothing']}). "
+        )
+    if not recipe["epochs"]:
+        return f"{data}Digest of the data: `{training['data_sha256']}`."
     return (
-        f"{about}. Made from {training['data']}; split {training['split']}; tracks: {tracks}. Only "
+        f"{data}Only "
         f"the train tracks were fitted: {recipe['epochs']} epochs of {recipe['clips_per_track']} "
         f"random clips of each, seed {recipe['seed']}, with mixup, random contrast, equaliser, "
         "band shift, low-pass, noise floor and masks; the weights are a moving average over the "
@@ -171,9 +182,10 @@ def _calibration(calibration: Calibration | None) -> str:
     if calibration is None:
         return "Its probabilities are as training left them: not calibrated, and rather too low."
     return (
-        f"A temperature of {calibration.temperature:.2f} is in the weights, fitted to the same "
-        "validation tracks. With it the expected calibration error of a track's probability (ten "
-        f"bins) is {calibration.error_after:.3f}, without it {calibration.error_before:.3f}."
+        f"A track's probabilities have a sharpness of {calibration.sharpness:.2f}, fitted to the "
+        "same validation tracks. With it their expected calibration error (ten bins) is "
+        f"{calibration.error_after:.3f}, without it {calibration.error_before:.3f}; with what is "
+        f"best for the other half of the tracks it is {calibration.error_crossed:.3f}."
     )
 
 

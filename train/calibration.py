@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from serve.inference.outputs import Float64, Outputs, track_probabilities
-from train.dataset import Float32
 from train.measures import reliability
 
 # Temperatures beyond these are a sign of something else.
@@ -33,28 +31,16 @@ class Answered(Protocol):
         ...
 
 
-def tempered(probabilities: Float32, temperature: float) -> Float32:
-    """The softmax of the logits divided by `temperature`, from their softmax."""
-    logits = np.log(np.maximum(probabilities, _SMALLEST)) / temperature
-    exponential = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(exponential / exponential.sum(axis=1, keepdims=True), np.float32)
-
-
 def of_tracks(answers: Sequence[Answered], temperature: float) -> Float64:
-    """Probabilities of tracks (tracks, genres) where the clips' logits are divided so."""
-
-    def track(clips: Outputs) -> Float64:
-        probabilities = tempered(clips.probabilities, temperature)
-        return track_probabilities(replace(clips, probabilities=probabilities))
-
-    return np.stack([track(answer.clips) for answer in answers])
+    """Probabilities of tracks (tracks, genres) whose sharpness is the inverse of this."""
+    return np.stack([track_probabilities(answer.clips, 1.0 / temperature) for answer in answers])
 
 
 def best_temperature(answers: Sequence[Answered]) -> float:
-    """The temperature of the clips' logits at which the tracks' probabilities are best calibrated.
+    """The temperature at which the tracks' probabilities are best calibrated.
 
     One number fitted to all tracks at once, as by Guo et al., On Calibration of Modern Neural
-    Networks (2017), with the loss taken after the mean over clips. Over a wide range the labels are
+    Networks (2017). Over a wide range the labels are
     as likely as at the likeliest, as far as so few tracks can tell (by one standard error of the
     difference): of these, that with the least expected calibration error.
     """

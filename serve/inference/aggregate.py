@@ -56,7 +56,7 @@ def aggregate(clips: Outputs, card: ModelCard) -> Verdict:
 
     Raises Internal where some of it is not a number.
     """
-    mean, music = track_probabilities(clips), track_music(clips.music)
+    mean, music = track_probabilities(clips, card.sharpness), track_music(clips.music)
     if not (np.isfinite(mean).all() and np.isfinite(music)):
         raise Internal("The model gave no numbers for this track.")
     genres = card.genres

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -28,7 +29,7 @@ class ModelCard:
     `front_end` holds every parameter of `serve.audio.FrontEnd`; `genres` are in the order of the
     columns of `probabilities`, `tags` (kinds of music) and then `sounds` (what is not music) in
     that of the columns of `tags`; `training` tells data, their digest and the split; `scores` the
-    accuracies.
+    accuracies; `sharpness` is what `track_probabilities` takes.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ModelCard:
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     licence: str = ""
+    sharpness: float = 1.0
 
     @property
     def outputs(self) -> dict[str, tuple[int, ...]]:
@@ -53,17 +55,18 @@ class ModelCard:
         """As the text properties of an ONNX file."""
         texts = {name: str(getattr(self, name)) for name in _TEXTS}
         jsons = {n: json.dumps(getattr(self, n), sort_keys=True) for n in (*_DICTS, *_NAMES)}
-        return {"format": FORMAT, **texts, **jsons}
+        return {"format": FORMAT, "sharpness": repr(self.sharpness), **texts, **jsons}
 
     @classmethod
     def from_metadata(cls, properties: Mapping[str, str]) -> Self:
         """From an ONNX file's properties; raise ModelFileError where one is missing or wrong."""
         if (found := properties.get("format")) != FORMAT:
             raise ModelFileError(f"its metadata format is {found!r}, not {FORMAT!r}")
-        expected = (*_TEXTS, *_DICTS, *_NAMES)
+        expected = ("sharpness", *_TEXTS, *_DICTS, *_NAMES)
         if missing := [name for name in expected if name not in properties]:
             raise ModelFileError(f"its metadata lacks {', '.join(missing)}")
         values: dict[str, Any] = {name: properties[name] for name in _TEXTS}
+        values["sharpness"] = _positive(properties["sharpness"])
         for name in (*_DICTS, *_NAMES):
             try:
                 values[name] = json.loads(properties[name])
@@ -81,6 +84,16 @@ class ModelCard:
         if common := set(values["tags"]).intersection(values["sounds"]):
             raise ModelFileError(f"its metadata has {min(common)!r} as a tag and as a sound")
         return cls(**values)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.0 < value < math.inf:
+        raise ModelFileError("its metadata sharpness is not a number above 0")
+    return value
 
 
 def _are_names(values: object) -> bool:

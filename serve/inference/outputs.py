@@ -18,6 +18,10 @@ PROBABILITIES, MUSIC, TAGS = "probabilities", "music", "tags"
 IS_MUSIC = 0.5
 
 
+# No clip rules a genre out for the whole track.
+_LEAST = 1e-6
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Outputs:
     """What the model says of each of some clips."""
@@ -52,9 +56,18 @@ class Outputs:
         )
 
 
-def track_probabilities(clips: Outputs) -> Float64:
-    """A track's probabilities of the genres (genres,): the mean of its clips' by `clip_weights`."""
-    return weighted_mean(clips.probabilities, clip_weights(clips.music))
+def track_probabilities(clips: Outputs, sharpness: float = 1.0) -> Float64:
+    """A track's probabilities of the genres (genres,), from those of its clips.
+
+    They are the geometric mean by `clip_weights`, to the power `sharpness`, made to sum to 1: a
+    track of many clips is surer than each of them, by how much is the model's to say. Which genre
+    is first does not hang on it.
+    """
+    logs = np.log(np.maximum(clips.probabilities, _LEAST))
+    mean = sharpness * weighted_mean(logs, clip_weights(clips.music))
+    with np.errstate(invalid="ignore"):  # what is no number stays none, for who asks to see
+        exponential = np.exp(mean - mean.max())
+    return np.asarray(exponential / exponential.sum())
 
 
 def track_music(music: Float32) -> float:

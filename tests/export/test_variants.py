@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import keras
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from export import calibrate, variants
+from export import variants
 from export.convert import convert
 from export.errors import ExportError
 from export.parity import probe
@@ -19,8 +17,6 @@ from serve.audio.frontend import FrontEnd
 from tests.models import graph
 from tests.outputs import assert_close
 from train.architecture import Architecture
-from train.calibration import tempered
-from train.fit import predictor
 from train.network import build
 
 FRONT_END = FrontEnd()
@@ -64,13 +60,3 @@ def test_quantised_nearly_keeps_the_answers(model: onnx.ModelProto) -> None:
 def test_another_kind_of_graph_is_refused() -> None:
     with pytest.raises(ExportError, match="not features, convolutions and softmax"):
         variants.half(graph())
-
-
-def test_a_temperature_divides_the_logits(network: keras.Model) -> None:
-    before = predictor(network)(MEL)
-    calibrate.apply(network, 2.0)
-    after = predictor(network)(MEL)
-    calibrate.apply(network, 0.5)
-    softer = tempered(before.probabilities, 2.0)
-    assert_close(after, replace(before, probabilities=softer), atol=1e-5)
-    assert_close(predictor(network)(MEL), before)

@@ -13,8 +13,15 @@ GENRES = ("blues", "jazz", "rock")
 TAGS, SOUNDS = ("Techno", "Choir", "Salsa music"), ("Speech", "Rain")
 
 
-def card(genres=GENRES, tags=TAGS, sounds=SOUNDS):
-    return ModelCard("m", "1", {}, genres, tags, sounds)
+def card(genres=GENRES, tags=TAGS, sounds=SOUNDS, sharpness=1.0):
+    return ModelCard("m", "1", {}, genres, tags, sounds, sharpness=sharpness)
+
+
+def geometric(rows, weights, sharpness=1.0):
+    """The weighted geometric mean of rows to a power, in percent."""
+    logs = np.log(np.maximum(np.asarray(rows, np.float64), 1e-6))
+    power = np.exp(sharpness * np.average(logs, axis=0, weights=weights))
+    return 100 * power / power.sum()
 
 
 def clips(probabilities, music=None, tags=None):
@@ -26,27 +33,39 @@ def clips(probabilities, music=None, tags=None):
     )
 
 
-THREE = [[0.9, 0.1, 0.0], [0.0, 0.6, 0.4], [0.0, 0.65, 0.35]]
+THREE = [[0.9, 0.08, 0.02], [0.05, 0.55, 0.4], [0.05, 0.6, 0.35]]
+
+
+def assert_shares(verdict, expected):
+    found = [verdict.results[genre] for genre in GENRES]
+    np.testing.assert_allclose(found, expected, atol=0.011)
 
 
 def test_the_mean_of_the_clips_decides():
     verdict = aggregate(clips(THREE), card())
+    assert_shares(verdict, geometric(THREE, [1, 1, 1]))
+    assert list(verdict.results) == ["jazz", "rock", "blues"]
     assert verdict.top == "jazz"
-    assert verdict.results == {"jazz": 45.0, "blues": 30.0, "rock": 25.0}
-    assert list(verdict.results) == ["jazz", "blues", "rock"]
-    assert verdict.clips == (("blues", 0.9, 1.0), ("jazz", 0.6, 1.0), ("jazz", 0.65, 1.0))
+    assert verdict.clips == (("blues", 0.9, 1.0), ("jazz", 0.55, 1.0), ("jazz", 0.6, 1.0))
     assert verdict.music == 1.0
+
+
+def test_a_model_says_how_much_surer_a_track_is_than_its_clips():
+    soft, sharp = (aggregate(clips(THREE), card(sharpness=s)) for s in (1.0, 3.0))
+    assert_shares(sharp, geometric(THREE, [1, 1, 1], 3.0))
+    assert list(sharp.results) == list(soft.results)
+    assert sharp.results["jazz"] > soft.results["jazz"]
 
 
 def test_clips_count_as_much_as_they_are_music():
     verdict = aggregate(clips(THREE, [1.0, 0.5, 0.5]), card())
-    assert verdict.results == {"blues": 45.0, "jazz": 36.25, "rock": 18.75}
+    assert_shares(verdict, geometric(THREE, [1.0, 0.5, 0.5]))
     assert verdict.music == pytest.approx(2 / 3, abs=1e-4)
 
 
 def test_a_talking_intro_does_not_count():
     verdict = aggregate(clips(THREE, [0.49, 0.9, 0.9]), card())
-    assert verdict.results == {"jazz": 62.5, "rock": 37.5, "blues": 0.0}
+    assert_shares(verdict, geometric(THREE[1:], [1, 1]))
     assert verdict.clips[0] == ("blues", 0.9, 0.49)
 
 
@@ -118,6 +137,6 @@ def test_percentages_sum_to_a_hundred_highest_first(raw, music):
     assert shares == sorted(shares, reverse=True)
     assert verdict.top == next(iter(verdict.results))
     weights = np.where(music >= 0.5, music, 0.0)
-    mean = np.average(rows, axis=0, weights=weights if weights.any() else None)
+    expected = geometric(rows, weights if weights.any() else np.ones(len(rows)))
     for name, share in verdict.results.items():
-        assert abs(share - 100 * mean[names.index(name)]) < 0.02
+        assert abs(share - expected[names.index(name)]) < 0.02

@@ -9,7 +9,7 @@ GOOD = CARD.to_metadata()
 
 
 def test_a_card_survives_the_way_through_metadata():
-    card = replace(CARD, scores={"valid": {"track": 0.7}}, training={"split": "a"})
+    card = replace(CARD, scores={"valid": {"track": 0.7}}, training={"split": "a"}, sharpness=2.5)
     assert ModelCard.from_metadata(card.to_metadata()) == card
 
 
@@ -32,6 +32,9 @@ def test_a_missing_property_is_named(name):
         ({"front_end": "[]"}, "front_end is not a dictionary"),
         ({"training": "1"}, "training is not a dictionary"),
         ({"scores": '"x"'}, "scores is not a dictionary"),
+        ({"sharpness": "high"}, "sharpness"),
+        ({"sharpness": "0"}, "sharpness"),
+        ({"sharpness": "nan"}, "sharpness"),
         ({"genres": "[]"}, "genres"),
         ({"genres": '["a", "a"]'}, "genres"),
         ({"genres": '["a", 1]'}, "genres"),

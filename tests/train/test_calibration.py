@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from serve.audio.mel import Float32
 from serve.inference.outputs import Outputs
 from tests.outputs import said as outputs
-from train.calibration import best_temperature, tempered
+from train.calibration import best_temperature, of_tracks
 from train.measures import reliability
 
 
@@ -15,6 +16,12 @@ from train.measures import reliability
 class Said:
     label: int
     clips: Outputs
+
+
+def tempered(probabilities: Float32, temperature: float) -> Float32:
+    """Rows to the power of an inverse temperature, each made to sum to 1."""
+    powers = np.maximum(probabilities, 1e-6).astype(np.float64) ** (1.0 / temperature)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 
 def answers(tracks: int, temperature: float, seed: int = 0) -> list[Said]:
@@ -31,10 +38,13 @@ def test_the_temperature_is_found_again(temperature: float) -> None:
     assert best_temperature(answers(4000, temperature)) == pytest.approx(1 / temperature, rel=0.1)
 
 
-def test_it_is_fitted_after_the_mean_over_clips() -> None:
-    # Two clips that contradict each other are together as unsure as the labels are.
-    clips = np.array([[0.99, 0.01], [0.01, 0.99]], np.float32)
-    assert 0.2 <= best_temperature([Said(n, outputs(clips)) for n in (0, 1)]) <= 5.0
+def test_clips_that_agree_make_a_track_surer() -> None:
+    clips = np.array([[0.8, 0.2], [0.6, 0.4]], np.float32)
+    ((one, _),) = of_tracks([Said(0, outputs(clips))], 1.0)
+    ((sharper, _),) = of_tracks([Said(0, outputs(clips))], 0.5)
+    odds = np.sqrt((0.8 / 0.2) * (0.6 / 0.4))
+    assert one / (1.0 - one) == pytest.approx(odds, rel=1e-5)
+    assert sharper / (1.0 - sharper) == pytest.approx(odds**2, rel=1e-5)
 
 
 def test_of_temperatures_as_likely_the_best_calibrated_is_taken() -> None:
@@ -57,10 +67,8 @@ def test_of_temperatures_as_likely_the_best_calibrated_is_taken() -> None:
     assert loss < tried[likeliest][0] + 0.05
 
 
-def test_tempering_keeps_order_and_sum() -> None:
-    probabilities = np.array([[0.7, 0.2, 0.1], [0.0, 0.5, 0.5]], np.float32)
-    for temperature in (0.5, 1.0, 3.0):
-        changed = tempered(probabilities, temperature)
-        np.testing.assert_allclose(changed.sum(axis=1), 1.0, rtol=1e-6)
-        assert changed[0].argmax() == 0
-    np.testing.assert_allclose(tempered(probabilities, 1.0), probabilities, atol=1e-6)
+def test_sharpness_changes_no_order() -> None:
+    rng = np.random.default_rng(0)
+    clips = outputs(rng.dirichlet(np.ones(5), 9))
+    orders = {tuple(of_tracks([Said(0, clips)], t)[0].argsort()) for t in (0.1, 0.5, 1.0, 3.0)}
+    assert len(orders) == 1

@@ -70,7 +70,10 @@ def test_scores_of_known_answers() -> None:
     assert scores.track_accuracy == 0.0
     assert scores.confusion == [[0, 1], [1, 0]]
     assert scores.recall == {"a": 0.0, "b": 0.0}
-    assert scores.track_loss == pytest.approx(-(np.log(0.35) + np.log(0.48)) / 2, rel=1e-5)
+    # Of geometric means.
+    said_of = [np.exp(np.log(of).mean(axis=0)) for of in (first, second)]
+    right = [of[label] / of.sum() for label, of in enumerate(said_of)]
+    assert scores.track_loss == pytest.approx(-np.log(right).mean(), rel=1e-5)
     with pytest.raises(ValueError, match="no track"):
         score([], ("a", "b"))
 
