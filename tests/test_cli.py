@@ -63,10 +63,11 @@ def records(text):
 def test_one_file(run):
     done = run(SONG)
     assert done.returncode == 0
-    first, *bars = done.stdout.rstrip().splitlines()
+    first, *bars, last = done.stdout.rstrip().splitlines()
     assert re.match(r"(blues|jazz|rock)  song\.mp3  \(20 s of audio in \d+\.\d\d s\)", first)
     assert len(bars) == 3
     assert sum(float(bar.split()[1]) for bar in bars) == pytest.approx(100)
+    assert re.match(r"  (sounds like (Techno|Choir)|This sounds like speech, not music\.)", last)
 
 
 def test_several_tracks_for_machines(run, tmp_path, youtube):

@@ -112,14 +112,80 @@ def upload(page, name, content):
     answered(page, name)
 
 
-def test_doubt_is_said_plainly(page):
-    # White noise is among what the network was taught to have no answer for.
+def test_what_is_not_music_is_said_plainly(page):
     noise = 0.1 * np.random.default_rng(0).standard_normal(44_100 * 8)
     upload(page, "noise.flac", audio(noise))
+    expect(page.locator("#answer h2")).to_have_class("other")
+    expect(page.locator("#answer h2")).to_have_text("not music")
+    expect(page.locator(".sentence")).to_have_text(re.compile("^This (sounds|does not sound) like"))
+    expect(page.locator(".sentence")).to_contain_text("music.")
+    expect(page.locator(".note").first).to_contain_text("if it had to be one")
+    expect(page.locator(".tags")).to_have_count(0)
+    timeline = page.get_by_role("slider")
+    expect(timeline).to_have_attribute("aria-valuetext", re.compile(": not music$"))
+    expect(page.locator("#history-list .fine").first).to_have_text("not music")
+    shot(page, "other")
+
+
+CHANGED = """change => {
+  const entries = JSON.parse(localStorage.getItem("topgenre.history"));
+  Object.assign(entries[0].answer, change);
+  localStorage.setItem("topgenre.history", JSON.stringify(entries));
+}"""
+
+
+def changed(page, **change):
+    """The song's answer from the history, after some of it was changed there."""
+    page.set_input_files("#file", SONG)
+    answered(page, "song.mp3")
+    page.evaluate(CHANGED, change)
+    page.reload()
+    page.locator("#history-list button").first.click()
+
+
+def test_doubt_is_said_plainly(page):
+    changed(page, music=0.9, top_prediction="jazz", results={"jazz": 30.0, "pop": 25.0})
     expect(page.locator("#answer h2")).to_have_class("unsure")
-    expect(page.locator(".sentence")).to_have_text(re.compile("^Not sure: "))
-    expect(page.locator(".note")).to_contain_text("Speech, sounds that are no music")
+    expect(page.locator(".sentence")).to_have_text(re.compile("^Not sure: jazz"))
+    expect(page.locator(".note").first).to_contain_text("Music unlike these 10 genres")
     shot(page, "unsure")
+
+
+def test_tags_are_told_and_what_does_not_count(page):
+    pieces = [{"start": 0.0, "genre": "jazz", "confidence": 0.9, "music": 0.1}]
+    pieces += [
+        {"start": 1.4 * n, "genre": "jazz", "confidence": 0.9, "music": 0.9} for n in range(1, 14)
+    ]
+    tags = [
+        {"tag": "Swing music", "probability": 0.41},
+        {"tag": "<b>Choir</b>", "probability": 0.1},
+    ]
+    changed(page, music=0.85, tags=tags, timeline=pieces)
+    expect(page.locator(".tags li")).to_have_text(["Swing music", "<b>Choir</b>"])
+    expect(page.locator(".tags")).to_contain_text("Sounds like")
+    expect(page.locator(".note").last).to_have_text("0:01 of it is not music, and does not count.")
+    expect(page.get_by_role("slider")).to_have_attribute(
+        "aria-valuetext", "0:00 to 0:01: not music"
+    )
+
+
+def test_an_answer_that_knows_nothing_of_music_is_shown_as_ever(page):
+    changed(page)
+    page.evaluate(
+        """() => {
+          const entries = JSON.parse(localStorage.getItem("topgenre.history"));
+          for (const { answer } of entries) {
+            delete answer.music;
+            delete answer.tags;
+            for (const piece of answer.timeline) delete piece.music;
+          }
+          localStorage.setItem("topgenre.history", JSON.stringify(entries));
+        }"""
+    )
+    page.reload()
+    page.locator("#history-list button").first.click()
+    expect(page.locator("#answer h2")).not_to_have_class("other")
+    expect(page.locator(".tags")).to_have_count(0)
 
 
 def test_silence_is_said_plainly(page):
