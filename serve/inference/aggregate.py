@@ -22,7 +22,7 @@ from serve.inference.outputs import (
 _DECIMALS = 2
 # Tags that are told, at most, and the least probability that is worth telling.
 _TAGS = 5
-_LEAST_TAG = 0.05
+_LEAST_TAG = 0.03
 
 
 class ClipVerdict(NamedTuple):

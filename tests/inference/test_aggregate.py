@@ -76,7 +76,7 @@ def test_when_nothing_is_music_all_clips_count_alike():
 
 
 def test_tags_are_those_of_the_music():
-    heard = [[0.9, 0.0, 0.0, 0.9, 0.0], [0.1, 0.3, 0.04, 0.8, 0.0]]
+    heard = [[0.9, 0.0, 0.0, 0.9, 0.0], [0.1, 0.3, 0.02, 0.8, 0.0]]
     talk_first = aggregate(clips(THREE[:2], [0.2, 0.9], heard), card())
     assert talk_first.music >= 0.5
     assert list(talk_first.tags.items()) == [("Choir", 0.3), ("Techno", 0.1)]

@@ -7,17 +7,21 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.media import by_name, encode, music
+from serve.audio.decode import decode
+from tests.media import Bytes, by_name, encode
 from tests.standin import Video
 from tests.web.conftest import module, shot, wait
 
 ID = "dQw4w9WgXcQ"
 URL = f"https://www.youtube.com/watch?v={ID}"
 SONG = Path(__file__).parents[1] / "data" / "song.mp3"
-M4A = encode(music(60.0), by_name("m4a-index-first"))
+# A minute of the song: what is music must be said to be.
+_HEARD = np.concatenate(list(decode(Bytes(SONG.read_bytes()), 44_100)))
+M4A = encode(np.tile(_HEARD, (2, 4))[:, : 60 * 44_100], by_name("m4a-index-first"))
 
 # Hands a file to the page as a drop or a paste would.
 HAND_OVER = """([kind, bytes]) => {

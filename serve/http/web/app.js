@@ -2,6 +2,7 @@
 import { check, info, predict, Problem, useKey, watchPage } from "./api.js";
 import { $, make, show, spot, visit } from "./dom.js";
 import { forget, remember, showHistory } from "./history.js";
+import { isMusic } from "./music.js";
 import { lock, setLink, watchFiles, watchLink } from "./inputs.js";
 import { hideProblem, showProblem } from "./problem.js";
 import { fill, language, say } from "./text.js";
@@ -45,7 +46,8 @@ async function run(track) {
 async function answered(answer, id) {
   const [{ showAnswer }, { keepTimings }] = await Promise.all([import("./answer.js"), import("./about.js")]);
   keepTimings(answer.timings_ms);
-  document.title = `${answer.top_prediction} · ${answer.video_title} · topgenre`;
+  const what = isMusic(answer) ? answer.top_prediction : say("answer.other.title");
+  document.title = `${what} · ${answer.video_title} · topgenre`;
   address(id);
   $("work").hidden = true;
   showAnswer(answer, { id, sound }, again);
