@@ -32,7 +32,7 @@ def onnx_predictor(model: onnx.ModelProto) -> Predict:
     return predict
 
 
-def seconds_for(predict: Predict, mel: Float32, repeats: int = 9) -> float:
+def seconds_for(predict: Predict, mel: Float32, repeats: int = 5) -> float:
     """Median seconds of a call."""
     predict(mel)
     times = []

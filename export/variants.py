@@ -27,7 +27,7 @@ from train.evaluate import Scores, evaluate
 
 # Clips in one step of calibration, and of all its train tracks together.
 _CALIBRATION_BATCH = 64
-_CALIBRATION_CLIPS = 512
+_CALIBRATION_CLIPS = 128
 
 
 @dataclass(frozen=True, slots=True)
