@@ -93,7 +93,9 @@ def test_normalisation_is_folded(exported: Path) -> None:
 
 
 def rename_output(model: onnx.ModelProto) -> None:
-    model.graph.node[-1].output[0] = model.graph.output[0].name = "Identity:0"
+    name = model.graph.output[0].name
+    (maker,) = (node for node in model.graph.node if name in node.output)
+    maker.output[0] = model.graph.output[0].name = "Identity:0"
 
 
 def fix_clips(model: onnx.ModelProto) -> None:

@@ -156,7 +156,7 @@ def test_a_track_that_a_shift_leaves_too_short_is_named(tmp_path: Path) -> None:
         path = tmp_path / "in" / "chords" / f"chords.{number:05d}.wav"
         soundfile.write(path, synthetic.sound("chords", 1, RATE, seconds=length), RATE)
     arguments = ["data", str(tmp_path / "in"), "--renditions", "--cache", str(tmp_path / "out")]
-    assert main(arguments) == 0
+    assert main([*arguments, "--from-scratch"]) == 0
     (folder,) = (tmp_path / "out").iterdir()
     own = Dataset.load(folder)
     assert [track.track for track in own.tracks] == ["chords.00000", "chords.00001"]
