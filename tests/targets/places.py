@@ -20,6 +20,7 @@ from serve.settings import PREFIX
 from tests.models import write_model
 from tests.targets.forms import ROOT, SHORTEST, VARIABLES, Target
 from tests.train import synthetic
+from train.pretrained import BASE, front_end_of
 
 # What a fresh checkout does not have.
 _OURS = {".git", ".venv", "runs", "data", "build", "topgenre.toml"}
@@ -144,7 +145,8 @@ def _answer(url: str, serving: subprocess.Popen[bytes]) -> str:
 
 def _prepare(folder: Path) -> None:
     """Write what the shortest forms name: music, its artists, a space, a tiny model."""
-    synthetic.write_dataset(folder / "music")
+    front_end = front_end_of(BASE)
+    synthetic.write_dataset(folder / "music", 3 * front_end.frames, front_end)
     rows = [f"{genre}.{n:05d},{genre} {n // 2}" for genre in synthetic.GENRES for n in range(4)]
     (folder / "artists.csv").write_text("\n".join(["track,artist", *rows]) + "\n")
     (folder / "space.toml").write_text(_SPACE)
