@@ -39,7 +39,8 @@ def measure(runs: int = 12, *, clips: int = 128) -> Iterator[Result]:
         "loop ms": lambda: [model.run(mel[n : n + 1]) for n in range(clips)],
         "one ms": lambda: model.run(mel),
     }
-    yield _fastest("inference clip by clip, of one call", calls, runs, 0.8)
+    # All clips at once pass through no cache, one at a time they do: a call must not cost much more.
+    yield _fastest("inference clip by clip, of one call", calls, runs, 0.5)
 
 
 def _by_clip(front_end: FrontEnd, samples: Float32) -> Callable[[], object]:
