@@ -39,7 +39,7 @@ def measure(runs: int = 12, *, clips: int = 128) -> Iterator[Result]:
         "loop ms": lambda: [model.run(mel[n : n + 1]) for n in range(clips)],
         "one ms": lambda: model.run(mel),
     }
-    # All clips at once pass through no cache, one at a time they do: a call must not cost much more.
+    # One clip stays in the cache, which all of them leave: a call must not cost much more.
     yield _fastest("inference clip by clip, of one call", calls, runs, 0.5)
 
 
