@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,12 @@ async def pool(others):
 
 def decoder_pids():
     """The decoders that have come since the test began: other tests keep some of their own."""
-    children = psutil.Process().children()
-    return [c.pid for c in children if "serve.audio.worker" in c.cmdline() and c not in OTHERS]
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # a zombie, too, is one
+            if "serve.audio.worker" in child.cmdline() and child not in OTHERS:
+                found.append(child.pid)
+    return found
 
 
 OTHERS: set[psutil.Process] = set()
