@@ -81,7 +81,7 @@ class Recipe:
             raise DataError(f"the recipe can't be read: {error}") from error
 
 
-#: What differs on a base: the first head alone, which no training that was tried has beaten.
+#: What differs on a base: the first head alone. Whether epochs on top of it pay is not measured.
 ON_BASE: Mapping[str, Any] = {"epochs": 0}
 
 
