@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnxruntime as ort
 
-from serve.inference.card import INPUT, ModelCard, ModelFileError
+from serve.inference.card import CLIPS_AT_ONCE, INPUT, ON_CPU, ModelCard, ModelFileError
 from serve.inference.outputs import Float32, Outputs
 from serve.inference.providers import Calls, Device, DeviceError, Provider, Providers, choose
 from serve.inference.providers import running as running_on
 from serve.settings import cores
 
 _LOG = logging.getLogger(__name__)
+# What a thread's own cache holds the activations of.
+_CLIPS_PER_THREAD = 8
+_LEAST_CLIPS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,8 @@ class Model:
             fitting = (one for threads, one in self.sessions.items() if threads <= free)
             session = next(fitting, session)
         names = list(self.card.outputs)
-        return Outputs.of(dict(zip(names, session.run(names, {INPUT: mel}), strict=True)))
+        values = session.run(names, feed(session, mel))
+        return Outputs.of(dict(zip(names, values, strict=True)))
 
 
 def load_model(
@@ -78,9 +86,13 @@ def load_model(
         providers = choose(device, calls, clip_shape, half=half)
         if len(providers) > 1:
             session = _session(content, threads, providers)
+        provider = running_on(session)
+        graph = content
+        if provider == "cpu" and (graph := _on_cpu(session) or content) is not content:
+            session = _session(graph, threads, ["CPUExecutionProvider"])
+            _clip_shape(session, card)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from None
-    provider = running_on(session)
     if device not in ("auto", provider):
         raise DeviceError(f"{device} was asked for, but ONNX Runtime fell back to {provider}")
     _LOG.info(
@@ -92,9 +104,27 @@ def load_model(
         sessions[widest] = session
         # Half of them, half of that, down to one.
         for fewer in (widest >> times for times in range(1, widest.bit_length())):
-            sessions[fewer] = _session(content, fewer, ["CPUExecutionProvider"])
+            sessions[fewer] = _session(graph, fewer, ["CPUExecutionProvider"])
     sha256 = hashlib.sha256(content).hexdigest()
     return Model(card, sha256, clip_shape, provider, session, sessions)
+
+
+def _on_cpu(session: ort.InferenceSession) -> bytes | None:
+    """The graph for CPUs that a model file carries in its metadata, if it does."""
+    carried = session.get_modelmeta().custom_metadata_map.get(ON_CPU)
+    try:
+        return base64.b64decode(carried, validate=True) if carried else None
+    except binascii.Error:
+        raise ModelFileError(f"its metadata {ON_CPU} is not base64") from None
+
+
+def feed(session: ort.InferenceSession, mel: Float32) -> dict[str, Any]:
+    """The inputs of a call: mel power, and for a loop over clips how many it takes at a time."""
+    if CLIPS_AT_ONCE not in (of.name for of in session.get_inputs()):
+        return {INPUT: mel}
+    threads = session.get_session_options().intra_op_num_threads or cores()
+    clips = max(_LEAST_CLIPS_AT_ONCE, _CLIPS_PER_THREAD * threads)
+    return {INPUT: mel, CLIPS_AT_ONCE: np.array(clips, np.int64)}
 
 
 @cache
@@ -122,7 +152,7 @@ def _session(content: bytes, threads: int, providers: Providers) -> ort.Inferenc
 
 
 def _clip_shape(session: ort.InferenceSession, card: ModelCard) -> tuple[int, int]:
-    inputs = session.get_inputs()
+    inputs = [of for of in session.get_inputs() if of.name != CLIPS_AT_ONCE]
     if [i.name for i in inputs] != [INPUT]:
         raise ModelFileError(f"its input is not {INPUT}")
     shape = inputs[0].shape
