@@ -28,8 +28,8 @@ lint: $(VENV)/.dev ## style, types and the direction of imports
 data: $(VENV)/.train ## DATA=folder, SPLITS=lists: only the NumPy dataset, in data/
 	$(BIN)/python -m train data $(DATA) $(if $(SPLITS),--splits $(SPLITS)) $(OPTIONS)
 
-train: $(VENV)/.train ## DATA=folder: a GTZAN folder or a NumPy dataset to a checkpoint in runs/; RESUME=run
-	$(BIN)/python -m train fit $(DATA) $(if $(SPLITS),--splits $(SPLITS)) $(if $(RESUME),--resume $(RESUME)) $(OPTIONS)
+train: $(VENV)/.train ## DATA=folder, ARTISTS=table: a GTZAN folder or a NumPy dataset to a checkpoint in runs/; RESUME=run
+	$(BIN)/python -m train fit $(DATA) $(if $(SPLITS),--splits $(SPLITS)) $(if $(ARTISTS),--artists $(ARTISTS)) $(if $(RESUME),--resume $(RESUME)) $(OPTIONS)
 
 folds: $(VENV)/.train ## DATA=folder, ARTISTS=table: a run for each artist-grouped fold; RESUME=folds
 	$(BIN)/python -m train folds $(DATA) $(if $(ARTISTS),--artists $(ARTISTS)) $(if $(RESUME),--resume $(RESUME)) $(OPTIONS)

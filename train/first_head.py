@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import keras
 import numpy as np
 
-from train.augment import Rng, augment
+from train.artists import shares
+from train.augment import Augmentation, Rng, augment
 from train.dataset import Dataset, Float32, power
 from train.logistic import balanced, regression
 from train.network import embedding_of, set_head
@@ -16,25 +16,37 @@ from train.recipe import Recipe
 from train.tracks import Track
 
 _BATCH = 64
+# Half of what is old has no treble; from 4 kHz up in the shipped front end.
+_LOW_PASS = Augmentation(
+    contrast=0.0,
+    eq_db=0.0,
+    shift_bands=0,
+    low_pass=1.0,
+    low_pass_from=0.62,
+    noise_floor=0.0,
+    mask_bands=0,
+    mask_frames=0,
+    mixup=0.0,
+)
 
 
 def first_head(model: keras.Model, data: Dataset, recipe: Recipe) -> None:
     """Fit a model's head to the consecutive clips of the train tracks and of their renditions.
 
-    Beside each clip stand `recipe.head_copies` changed ones. Genres weigh the same, as do the
-    tracks of one genre.
+    Some stand there a second time with their treble cut off (`recipe.head_low_pass`). Genres weigh
+    the same, tracks of one genre as `artists.shares` has it.
     """
     rng = np.random.default_rng(recipe.seed)
     hear = embedding_of(model)
     found, labels, weights = [], [], []
     tracks = data.of("train")
-    per_track = balanced(np.array([data.label(track) for track in tracks]))
+    per_track = balanced(np.array([data.label(track) for track in tracks]), shares(tracks))
     for track, weight in zip(tracks, per_track, strict=True):
-        mel_db = np.concatenate([*_sounds(data, track, recipe, rng)])
-        embedding = hear.predict(power(mel_db), batch_size=_BATCH, verbose=0)
-        found.append(embedding)
-        labels += [data.label(track)] * len(embedding)
-        weights += [weight / len(embedding)] * len(embedding)
+        kinds = [*_sounds(data, track, recipe, rng)]
+        mel_db = np.concatenate(kinds)
+        found.append(hear.predict(power(mel_db), batch_size=_BATCH, verbose=0))
+        labels += [data.label(track)] * len(mel_db)
+        weights += [weight / len(kinds) / len(clips) for clips in kinds for _ in clips]
     clips: Float32 = np.concatenate(found)
     targets = np.eye(len(data.genres), dtype=np.float32)[labels]
     smooth = (1.0 - recipe.label_smoothing) * targets + recipe.label_smoothing / len(data.genres)
@@ -43,11 +55,11 @@ def first_head(model: keras.Model, data: Dataset, recipe: Recipe) -> None:
 
 
 def _sounds(data: Dataset, track: Track, recipe: Recipe, rng: Rng) -> Iterator[Float32]:
-    """A track's clips (n, frames, mel bands) in dB, as they are and changed."""
-    how = replace(recipe.augmentation, mixup=0.0)
+    """A track's clips (n, frames, mel bands) in dB, as they are and with their treble cut off."""
     others = data.renditions.get(track.track, ()) if recipe.renditions else ()
     for of in (track, *others):
         clips = data.clips(of)
         yield clips
-        for _ in range(recipe.head_copies):
-            yield augment(rng, clips, np.empty((len(clips), 1), np.float32), how)[0]
+        if recipe.head_low_pass > 0.0:
+            some = clips[:: max(1, round(1.0 / recipe.head_low_pass))]
+            yield augment(rng, some, np.empty((len(some), 1), np.float32), _LOW_PASS)[0]
