@@ -20,6 +20,7 @@ again, the HTTP layer takes the status from it, the command line the exit code.
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar, Literal
 
 #: Whose trouble a failure is: who asked, YouTube, or this server.
@@ -212,6 +213,22 @@ class BotCheck(Unready):
 class Timeout(TopgenreError):
     code, status, retryable, exit_code = "timeout", 504, True, 5
     text = "It took too long."
+
+
+# What a process has run out of, for as long as others hold it.
+_EXHAUSTED = {
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
+    *(errno.ENOSPC, errno.EDQUOT, errno.ENOBUFS),
+}
+
+
+def unexpected(error: BaseException) -> TopgenreError:
+    """What is said of a failure that has no code: `Overloaded` where a resource has run out."""
+    if isinstance(error, TopgenreError):
+        return error
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _EXHAUSTED):
+        return Overloaded("The server is out of memory, files or disk space; try again later.")
+    return Internal()
 
 
 def _leaves(cls: type[TopgenreError]) -> list[type[TopgenreError]]:

@@ -1,7 +1,9 @@
+import errno
+
 import pytest
 
 from serve import errors
-from serve.errors import ERRORS, Internal, TopgenreError, from_code
+from serve.errors import ERRORS, Internal, Overloaded, TooBig, TopgenreError, from_code, unexpected
 
 # The contract: code, HTTP status, whether trying again may help.
 CONTRACT = {
@@ -68,3 +70,19 @@ def test_errors_are_errors():
     assert isinstance(error, TopgenreError)
     assert str(error) == error.message
     assert error.retry_after_s is None
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), Overloaded),
+        (OSError(errno.EMFILE, "Too many open files"), Overloaded),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), Overloaded),
+        (MemoryError(), Overloaded),
+        (FileNotFoundError(errno.ENOENT, "No such file"), Internal),
+        (ValueError(), Internal),
+        (TooBig(), TooBig),
+    ],
+)
+def test_what_has_run_out_may_be_there_again_later(error, kind):
+    assert type(unexpected(error)) is kind

@@ -12,9 +12,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 from serve.audio import messages
-from serve.audio.decoder import Decoder, Lost
+from serve.audio.decoder import Decoder, Lost, NotUnderstood
 from serve.audio.shared import SharedFeatures, SharedMedia
-from serve.errors import Internal, Silent, TopgenreError, from_code
+from serve.errors import Silent, TopgenreError, from_code
 
 # The server itself makes no spectrogram: it starts sooner without SciPy.
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Track:
         clips, duration_s = answers[-1].clips, answers[-1].duration_s
         # What comes from there has been near strangers' bytes.
         if not 0 < clips <= len(features):
-            raise Internal("The decoder could not be understood.")
+            raise NotUnderstood
         if all(answer.silent for answer in answers):
             raise Silent
         decode_s, mel_s = max(a.decode_s for a in answers), max(a.mel_s for a in answers)
@@ -248,7 +248,7 @@ class _Part:
             # It has been near strangers' bytes, and may be theirs by now.
             _LOG.error("a decoder says what it can't mean: %r", error)
             await self.decoder.kill()
-            raise Lost("The decoder could not be understood.") from error
+            raise NotUnderstood from error
         finally:
             if not self.joint.done():
                 self.joint.set_result(None)

@@ -1,6 +1,7 @@
 """Decoder processes: warm, bounded, killed and replaced, never lost."""
 
 import asyncio
+import errno
 import gc
 import os
 import signal
@@ -12,7 +13,9 @@ import numpy as np
 import psutil
 import pytest
 
+from serve.audio import messages
 from serve.audio.decode import decode
+from serve.audio.decoder import Lost
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import MelSpectrogram
 from serve.audio.pool import DecoderPool
@@ -201,9 +204,10 @@ async def test_a_decoder_killed_in_a_track_is_an_error_at_once(pool):
         os.kill(pid, signal.SIGKILL)
         await asyncio.Event().wait()
 
-    with pytest.raises(Internal, match="decoder stopped"):
+    with pytest.raises(Lost, match="decoder stopped") as failure:
         async with asyncio.timeout(10), pool.lease() as decoder:
             await decoder.decode(deadly(), lambda seconds: None)
+    assert failure.value.retryable
     assert len((await decode_in(pool, SONG))[0]) == 7
 
 
@@ -292,6 +296,48 @@ async def test_a_decoder_that_can_not_be_replaced_is_tried_again(pool, monkeypat
     features, _ = await waiting
     assert len(features) == 7
     assert pool.ready
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOSPC])
+@pytest.mark.parametrize("what", ["socket.socketpair", "asyncio.create_subprocess_exec"])
+async def test_a_keeper_outlives_whatever_there_is_none_of(pool, monkeypatch, caplog, what, number):
+    def none_left(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(what, none_left)
+        os.kill(decoder_pids()[0], signal.SIGKILL)
+        await eventually(lambda: "Trying again" in caplog.text)
+        assert not pool.ready
+    await eventually(lambda: pool.alive == 1)
+    assert pool.ready
+    assert len((await decode_in(pool, SONG))[0]) == 7
+
+
+@pytest.mark.parametrize("when", ["with its answer", "while it is idle"])
+async def test_a_decoder_that_speaks_out_of_turn_is_replaced(pool, when):
+    """The answer that it has ready for the next track does not become that track's."""
+    (decoder,) = pool._all
+    forged = {"clips": 1, "duration_s": 1.4, "decode_s": 0, "mel_s": 0}
+
+    def say_more():
+        answer = messages.pack(messages.DONE, lease=decoder._lease, silent=False, **forged)
+        decoder._reader.feed_data(answer)
+
+    async with pool.lease() as track:
+        give_back = track._when_decoded
+
+        async def when_decoded():
+            if when == "with its answer":
+                say_more()
+            await give_back()
+
+        track._when_decoded = when_decoded
+        await track.decode(blocks(SONG), lambda seconds: None)
+    if when == "while it is idle":
+        say_more()
+    assert len((await decode_in(pool, SONG))[0]) == 7, "another decoder did it"
+    assert decoder not in pool._all
 
 
 async def test_decoders_end_with_their_server(tmp_path):

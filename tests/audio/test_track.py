@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from serve.audio import messages, track
+from serve.audio.decoder import Lost
 from serve.audio.frontend import FrontEnd
 from serve.audio.pool import DecoderPool
-from serve.errors import Internal, Silent, TooLong, Undecodable
+from serve.errors import Silent, TooLong, Undecodable
 from tests.audio.test_pool import assert_same, blocks, decode_in, expected_features
 from tests.eventually import eventually
 from tests.media import by_name, encode, music
@@ -270,7 +271,7 @@ def killing(number, how):
 
 async def test_the_first_decoder_s_death_is_an_error_at_once(pool, at_once, at_joints, webm):
     at_joints(killing(0, signal.SIGKILL))
-    with pytest.raises(Internal, match="decoder stopped"):
+    with pytest.raises(Lost, match="decoder stopped"):
         await decode_at_once(pool, at_once, webm)
     await is_whole(pool, webm)
 
@@ -315,7 +316,7 @@ async def test_a_part_that_is_lost_again_is_an_error(pool, at_once, at_joints, w
         os.kill(parts[0].decoder._process.pid, signal.SIGKILL)
 
     monkeypatch.setattr(track, "_begin_again", begin_again)
-    with pytest.raises(Internal, match="decoder stopped"):
+    with pytest.raises(Lost, match="decoder stopped"):
         await decode_at_once(pool, at_once, webm)
     monkeypatch.undo()
     await is_whole(pool, webm)
@@ -333,23 +334,35 @@ async def test_a_crash_by_the_file_is_its_own_fault(
     await eventually(lambda: pool.alive == 2)
 
 
+LEASE = b"the lease at hand"
+DONE = {
+    "clips": 1,
+    "duration_s": 1,
+    "decode_s": 0,
+    "mel_s": 0,
+    "silent": False,
+    "joined": False,
+}
+
+
+def pack(kind, **values):
+    return messages.pack(kind, lease=LEASE.decode(), **values)
+
+
 NONSENSE = {
     "not a message": b"?" * 100,
     "deep JSON": b"p\0\0\x9c\x40" + b"[" * 40_000,
-    "seconds that are none": messages.pack(messages.PROGRESS, seconds=float("nan")),
-    "an error without a code": messages.pack(messages.FAILED),
-    "too many clips": messages.pack(
-        messages.DONE, clips=10**9, duration_s=1, decode_s=0, mel_s=0, silent=False, joined=False
-    ),
-    "half a clip": messages.pack(
-        messages.DONE, clips=0.5, duration_s=1, decode_s=0, mel_s=0, silent=False, joined=False
-    ),
-    "endless audio": messages.pack(
-        messages.DONE, clips=1, duration_s=1e999, decode_s=0, mel_s=0, silent=False, joined=False
-    ),
-    "a joint of words": messages.pack(messages.JOINT, sample="", time=0, digest=[]),
-    "parted twice": messages.pack(messages.PARTED) * 2,
-    "unknown kind": messages.pack(b"!"),
+    "a list": b"p\0\0\0\2[]",
+    "seconds that are none": pack(messages.PROGRESS, seconds=float("nan")),
+    "an error without a code": pack(messages.FAILED),
+    "too many clips": pack(messages.DONE, **DONE | {"clips": 10**9}),
+    "half a clip": pack(messages.DONE, **DONE | {"clips": 0.5}),
+    "endless audio": pack(messages.DONE, **DONE | {"duration_s": 1e999}),
+    "a joint of words": pack(messages.JOINT, sample="", time=0, digest=[]),
+    "parted twice": pack(messages.PARTED) * 2,
+    "unknown kind": pack(b"!"),
+    "the answer of another track": messages.pack(messages.DONE, lease="0" * 16, **DONE),
+    "an answer of no track": messages.pack(messages.DONE, **DONE),
 }
 
 
@@ -359,12 +372,13 @@ async def test_a_decoder_that_talks_nonsense_is_replaced(pool, webm, said):
         (first,) = (decoder for decoder in pool._all if not decoder.idle)
         os.kill(first._process.pid, signal.SIGSTOP)
         yield content[:1000]
+        first._lease = LEASE.decode()
         first._reader.feed_data(NONSENSE[said])
         if said != "too many clips":  # which is a word, and ends what it is said of
             await asyncio.Event().wait()
 
     before = pids(pool)
-    with pytest.raises(Internal):
+    with pytest.raises(Lost):
         async with asyncio.timeout(20), pool.lease() as leased:
             await leased.decode(and_says(webm), lambda seconds: None)
     if said != "too many clips":
