@@ -21,6 +21,8 @@ from serve.process import ROOT, child_environment, kill_group
 _LOG = logging.getLogger(__name__)
 _START_S = 30.0
 _STOP_S = 2.0
+# Bytes of a process's standard error that are logged.
+_MAX_HEARD = 1 << 13
 _ANSWERS = (messages.DONE, messages.FAILED, messages.UNSEEKABLE)
 # How a process ends by what it was given, as far as a signal tells; SIGPROF is its time being up.
 _OWN_FAULTS = {
@@ -65,6 +67,7 @@ class Decoder:
         self._fed = False
         # Of the track at hand: what is said without it is of another, or of none.
         self._lease = ""
+        self._hearing = asyncio.create_task(_heard(process.stderr))
 
     @property
     def alive(self) -> bool:
@@ -180,6 +183,7 @@ class Decoder:
         if self.alive:  # otherwise its number may be somebody else's by now
             kill_group(self._process.pid)
         await self._process.wait()
+        await self._hearing
         with suppress(ConnectionError):
             await self._writer.wait_closed()
 
@@ -192,6 +196,15 @@ def _pair(undone: ExitStack, given: ExitStack) -> tuple[socket.socket, socket.so
     return ours, theirs
 
 
+async def _heard(stderr: asyncio.StreamReader | None) -> None:
+    """Log what a process says on its standard error, quoted, up to a bound; then only take it."""
+    left = _MAX_HEARD
+    while stderr is not None and (said := await stderr.read(_MAX_HEARD)):
+        if left:
+            _LOG.warning("a decoder says: %r", said[:left].decode("utf-8", "replace"))
+        left = max(0, left - len(said))
+
+
 async def _spawned(*arguments: str, descriptors: tuple[int, ...]) -> asyncio.subprocess.Process:
     """A decoder process. Whoever is cancelled meanwhile leaves none behind."""
     spawning = asyncio.ensure_future(
@@ -199,6 +212,8 @@ async def _spawned(*arguments: str, descriptors: tuple[int, ...]) -> asyncio.sub
             *(sys.executable, "-m", "serve.audio.worker", *arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
+            # Never our own: what is written to a terminal may be read back from it as if typed.
+            stderr=asyncio.subprocess.PIPE,
             pass_fds=descriptors,
             start_new_session=True,
             cwd=ROOT,

@@ -20,6 +20,7 @@ from serve.audio.frontend import FrontEnd
 from serve.audio.mel import MelSpectrogram
 from serve.audio.pool import DecoderPool
 from serve.errors import Internal, TooBig, TooLong, TooShort, Undecodable
+from serve.sandbox.measure import ATTEMPTS
 from tests.eventually import eventually
 from tests.media import Bytes, by_name, encode, music
 
@@ -271,7 +272,7 @@ async def test_a_decoder_that_runs_in_circles_is_ended(caplog):
 
 async def test_decoders_tell_what_they_are_refused(pool):
     assert pool.confinement is not None
-    assert set(pool.confinement["refused"]) == {"connect", "read", "write", "start", "signal"}
+    assert set(pool.confinement["refused"]) == set(ATTEMPTS)
     assert pool.confinement["limits"]["address_space"] == 1 << 30
 
 
@@ -338,6 +339,24 @@ async def test_a_decoder_that_speaks_out_of_turn_is_replaced(pool, when):
         say_more()
     assert len((await decode_in(pool, SONG))[0]) == 7, "another decoder did it"
     assert decoder not in pool._all
+
+
+async def test_what_a_decoder_writes_to_standard_error_is_quoted_and_bounded(monkeypatch, caplog):
+    program = "import sys; sys.stderr.write('\\x1b[2Jforged\\n' * 10_000)"
+    real = asyncio.create_subprocess_exec
+
+    async def writing(executable, *_, **options):
+        return await real(executable, "-c", program, **options)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", writing)
+    pool = DecoderPool(FRONT_END, size=1, max_duration_s=20, memory_bytes=1 << 30)
+    with pytest.raises(Internal):
+        await pool.start()
+    said = [record.getMessage() for record in caplog.records if "says" in record.getMessage()]
+    assert said
+    assert "\x1b" not in "".join(said)
+    assert "\n" not in "".join(said)
+    assert sum(map(len, said)) < 3 * (1 << 13)
 
 
 async def test_decoders_end_with_their_server(tmp_path):
