@@ -16,6 +16,8 @@ from train.recipe import Recipe
 from train.tracks import Track
 
 _BATCH = 64
+# Of a rendition every so many clips are enough, and it weighs half as much as the track itself.
+_EVERY, _RENDITION = 3, 0.5
 # Half of what is old has no treble; from 4 kHz up in the shipped front end.
 _LOW_PASS = Augmentation(
     contrast=0.0,
@@ -43,10 +45,11 @@ def first_head(model: keras.Model, data: Dataset, recipe: Recipe) -> None:
     per_track = balanced(np.array([data.label(track) for track in tracks]), shares(tracks))
     for track, weight in zip(tracks, per_track, strict=True):
         kinds = [*_sounds(data, track, recipe, rng)]
-        mel_db = np.concatenate(kinds)
+        mel_db = np.concatenate([clips for clips, _ in kinds])
         found.append(hear.predict(power(mel_db), batch_size=_BATCH, verbose=0))
         labels += [data.label(track)] * len(mel_db)
-        weights += [weight / len(kinds) / len(clips) for clips in kinds for _ in clips]
+        total = sum(share for _, share in kinds)
+        weights += [weight * of / total / len(clips) for clips, of in kinds for _ in clips]
     clips: Float32 = np.concatenate(found)
     targets = np.eye(len(data.genres), dtype=np.float32)[labels]
     smooth = (1.0 - recipe.label_smoothing) * targets + recipe.label_smoothing / len(data.genres)
@@ -54,12 +57,17 @@ def first_head(model: keras.Model, data: Dataset, recipe: Recipe) -> None:
     set_head(model, clips, *head)
 
 
-def _sounds(data: Dataset, track: Track, recipe: Recipe, rng: Rng) -> Iterator[Float32]:
-    """A track's clips (n, frames, mel bands) in dB, as they are and with their treble cut off."""
-    others = data.renditions.get(track.track, ()) if recipe.renditions else ()
-    for of in (track, *others):
-        clips = data.clips(of)
-        yield clips
-        if recipe.head_low_pass > 0.0:
-            some = clips[:: max(1, round(1.0 / recipe.head_low_pass))]
-            yield augment(rng, some, np.empty((len(some), 1), np.float32), _LOW_PASS)[0]
+def _sounds(
+    data: Dataset, track: Track, recipe: Recipe, rng: Rng
+) -> Iterator[tuple[Float32, float]]:
+    """A track's clips (n, frames, mel bands) in dB and what they weigh together.
+
+    As they are, with their treble cut off, and of each rendition.
+    """
+    clips = data.clips(track)
+    yield clips, 1.0
+    if recipe.head_low_pass > 0.0:
+        some = clips[:: max(1, round(1.0 / recipe.head_low_pass))]
+        yield augment(rng, some, np.empty((len(some), 1), np.float32), _LOW_PASS)[0], 1.0
+    for of in data.renditions.get(track.track, ()) if recipe.renditions else ():
+        yield data.clips(of)[::_EVERY], _RENDITION

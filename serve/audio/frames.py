@@ -15,6 +15,8 @@ from av import AudioCodecContext, AudioFrame, Packet
 from av.codec.context import Flags2
 from av.container import InputContainer
 
+# What a broken file makes FFmpeg raise, or PyAV: streams that come on the way are beyond its count.
+_FAULTS = (av.error.FFmpegError, LookupError, ValueError, ArithmeticError, NotImplementedError)
 # Packets in a row that may be broken before the rest is given up.
 _MAX_BROKEN = 1000
 # These decoders carry a random number generator on from frame to frame (AAC for substituted noise,
@@ -67,6 +69,8 @@ class Frames:
         self.time: Fraction | None = None
         #: after `seek`, the sample from which on samples are the same as always
         self.settled = 0
+        #: whether the demuxer stumbled, and audio may be missing
+        self.interrupted = False
         self._renewal: float = float("inf")
         self._recent: deque[Packet[av.AudioStream]] = deque(maxlen=_RENEWED_PACKETS)
 
@@ -136,14 +140,19 @@ class Frames:
     def _run(self) -> Iterator[AudioFrame]:
         # A long track has tens of thousands of frames: a line in here costs it a millisecond.
         broken = 0
-        packets = self._container.demux(self._stream)
         while broken < _MAX_BROKEN:
             try:
-                for packet in packets:
+                for packet in self._container.demux(self._stream):
                     if self.end >= self._renewal:
                         self._renew()
                     self._recent.append(packet)
-                    frames = self._decoder.decode(packet)
+                    try:
+                        frames = self._decoder.decode(packet)
+                    except _FAULTS:
+                        broken += 1
+                        if broken < _MAX_BROKEN:
+                            continue
+                        return
                     broken = 0
                     for frame in frames:
                         self._samples = samples = frame.samples
@@ -154,7 +163,8 @@ class Frames:
                             self._renew_after(0, frame.sample_rate)
                         yield frame
                 return
-            except av.error.FFmpegError:
+            except _FAULTS:  # of the demuxer, which may find its way again
+                self.interrupted = True
                 broken += 1
 
     def _note(self, frame: AudioFrame) -> None:

@@ -16,6 +16,7 @@ from typing import Self
 
 import numpy as np
 from av import AudioFrame
+from av.error import FFmpegError
 
 from serve.audio.frames import Frames, Unseekable
 from serve.audio.mel import Float32
@@ -43,15 +44,16 @@ class Joint:
 class Part:
     """Iterates over the mono samples of a part, full scale 1.0, in blocks, once."""
 
-    def __init__(self, frames: Frames, sample_rate: int) -> None:
+    def __init__(self, frames: Frames, sample_rate: int, begin: int = 0, passed: int = 0) -> None:
+        """Of frames that begin at sample `begin` of the track, without those before `passed`."""
         self._frames = frames
         self._sample_rate = sample_rate
-        self._resampled = self._resample(iter(frames))
+        self._resampled = self._after(passed, self._resample(iter(frames)))
         self._rate = 0
         self._changed = False
         self._joint: Joint | None = None
         #: the place in the track, in samples, of what comes next
-        self.position = 0
+        self.position = begin
         #: whether it ended at a joint
         self.joined = False
         #: whether it came to a joint that does not fit, and so goes on to the track's end
@@ -87,6 +89,13 @@ class Part:
             self._joint, self.parted = None, True
             self.position += len(rest)
             yield rest
+
+    def _after(self, passed: int, blocks: Iterator[Float32]) -> Iterator[Float32]:
+        for samples in blocks:
+            known = min(max(0, passed - self.position), len(samples))
+            self.position += known
+            if known < len(samples):
+                yield samples[known:] if known else samples
 
     def _gathered(self, samples: Float32, least: int) -> Float32:
         """The samples, and those that follow, up to at least that many."""
@@ -137,12 +146,17 @@ class Part:
         for frame in frames:
             # A stream may change its format on the way, as chained Ogg and AAC with SBR do.
             if (found := (frame.format.name, frame.layout.name, frame.sample_rate)) != setup:
+                try:
+                    following = Resampler(frame, self._sample_rate, skipped, begin)
+                except FFmpegError:  # no such format: the decoder was given another codec's bytes
+                    self._frames.interrupted = True
+                    continue
                 if resampler:
                     self._changed = True
                     yield from resampler.end()
                 setup = found
                 self._rate = frame.sample_rate
-                resampler = Resampler(frame, self._sample_rate, skipped, begin)
+                resampler = following
                 skipped = begin = 0
             assert resampler
             if resampler.push(frame):
