@@ -7,6 +7,7 @@ TopgenreError
 ├── Refused           403 YouTube won't give it to us: private, age_restricted, members_only,
 │                         paid, geo_blocked, drm
 ├── NotFound          404 unavailable, not_found · 405 method_not_allowed
+├── SlowClient        408 slow_client
 ├── BadMedia          413 too_big · 415 unsupported_media · 422 undecodable, too_short, silent
 ├── Busy              429 overloaded, rate_limited, too_many_requests
 ├── Internal          500 internal
@@ -128,6 +129,12 @@ class MethodNotAllowed(NotFound):
 class Unavailable(NotFound):
     code, repeats, text = "unavailable", True, "The video does not exist or was removed."
     origin: Origin = "youtube"
+
+
+class SlowClient(TopgenreError):
+    code, status, exit_code, retryable = "slow_client", 408, 4, True
+    origin: Origin = "client"
+    text = "The upload is too slow; try again on a faster connection."
 
 
 class BadMedia(TopgenreError):

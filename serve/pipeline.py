@@ -185,8 +185,9 @@ class Pipeline:
         unless somebody else waits for it.
         """
         if not isinstance(source, YouTubeSource):
-            with self._slot():
-                return await self._file(source, _followed(on_progress, "client"))
+            if self._active >= self.settings.max_requests:  # before anything of it is read
+                raise Overloaded(retry_after_s=1.0)
+            return await self._file(source, _followed(on_progress, "client"))
         key = self._cache.key("youtube", source.video_id)
         if (known := await self._cache.get(key)) is not None:
             if isinstance(known, TopgenreError):
@@ -201,7 +202,7 @@ class Pipeline:
             return self._cache.key("sha256", digest)
 
         lookup = (lambda digest: self._cache.get(key(digest))) if self._cache.active else None
-        run = Run(self._works, on_progress, lookup)
+        run = Run(self._works, on_progress, lookup, self._slot)
         try:
             answer = await run.classify(source)
         except TopgenreError as error:

@@ -200,7 +200,17 @@ class Settings(BaseSettings):
     client_timeout_s: float = Field(
         10.0,
         gt=0,
-        description="most seconds until a client's next request, or until it takes what it is sent",
+        description="most seconds until a client's next request, until more of its body comes, or "
+        "until it takes what it is sent",
+    )
+    client_rate_bytes: int = Field(
+        2048, ge=0, description="least bytes a second of an upload over client_timeout_s; 0 for any"
+    )
+    client_connections: int = Field(
+        128,
+        ge=1,
+        le=100_000,
+        description="connections of one address at once, but for proxies that are trusted",
     )
 
     cache: Annotated[str, AfterValidator(_cache)] = Field(

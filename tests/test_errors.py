@@ -24,6 +24,7 @@ CONTRACT = {
     "not_found": (404, False),
     "method_not_allowed": (405, False),
     "unavailable": (404, False),
+    "slow_client": (408, True),
     "too_big": (413, False),
     "unsupported_media": (415, False),
     "undecodable": (422, False),

@@ -11,6 +11,7 @@ from typing import Any
 from serve.audio.decoder import Decoder
 from serve.audio.features import FeatureStream
 from serve.audio.frontend import FrontEnd
+from serve.audio.inflow import Inflow
 from serve.audio.shared import SharedFeatures
 from serve.audio.track import Track
 from serve.errors import unexpected
@@ -100,6 +101,10 @@ class DecoderPool:
         self._all.clear()
         self._idle = asyncio.Queue()
 
+    def inflow(self, blocks: AsyncIterator[bytes]) -> Inflow:
+        """Where a track's encoded bytes are gathered, as many as a decoder could take."""
+        return Inflow(blocks, self._memory_bytes)
+
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Track]:
         """Wait for a free decoder and have it until it is done with the track, or left.
@@ -115,7 +120,7 @@ class DecoderPool:
             async with AsyncExitStack() as held:
                 held.push_async_callback(self._give_back, decoder)
                 with SharedFeatures(self._features_shape) as features:
-                    yield Track(decoder, features, self._borrowed, held.aclose, self._memory_bytes)
+                    yield Track(decoder, features, self._borrowed, held.aclose)
 
     @asynccontextmanager
     async def _borrowed(self, most: int) -> AsyncIterator[list[Decoder]]:

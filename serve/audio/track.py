@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from serve.audio import messages
 from serve.audio.decoder import Decoder, Lost, NotUnderstood
+from serve.audio.inflow import Inflow
 from serve.audio.shared import SharedFeatures, SharedMedia
 from serve.errors import Silent, TopgenreError, from_code
 
@@ -25,6 +26,11 @@ _LOG = logging.getLogger(__name__)
 _PART_BYTES = 1 << 18
 # Longer than any track that is taken: as many decoders as there are may help.
 _UNKNOWN_S = 1e6
+
+
+class Stalled(Exception):
+    """No more bytes have come for a while: the decoder is wanted by others."""
+
 
 Borrowed = Callable[[int], AbstractAsyncContextManager[list[Decoder]]]
 
@@ -81,51 +87,56 @@ class Track:
         features: SharedFeatures,
         borrowed: Borrowed,
         decoded: Callable[[], Awaitable[None]],
-        max_bytes: int,
     ) -> None:
         self._first = first
         self._features = features
         self._borrowed = borrowed
         self._when_decoded = decoded
-        self._max_bytes = max_bytes
 
     async def decode(
-        self, blocks: AsyncIterator[bytes], on_seconds: Callable[[float], None]
+        self,
+        inflow: Inflow,
+        on_seconds: Callable[[float], None],
+        idle_s: float = math.inf,
     ) -> Decoded:
-        """Take in a track's encoded bytes and wait for its features.
+        """Wait for the features of a track whose encoded bytes arrive.
 
         What is left when all bytes are there is shared among the free decoders. `on_seconds` hears
-        of the seconds decoded so far. Raises what `blocks` raises, and the decoder's typed error
-        (undecodable, too_long, too_short, silent, …).
+        of the seconds decoded so far. Raises what the inflow raises, Stalled where no byte comes
+        for `idle_s` seconds, and the decoder's typed error (undecodable, too_long, too_short,
+        silent, …).
         """
-        with SharedMedia(self._max_bytes) as media:
-            first = _Part(
-                self._first,
-                media,
-                self._features,
-                lambda: on_seconds(first.seconds),
-                number=0,
-                parts=1,
-                done_s=0.0,
-            )
-            feeding = asyncio.ensure_future(self._feed(blocks, media))
-            try:
-                await asyncio.wait((feeding, first.answer), return_when=asyncio.FIRST_COMPLETED)
-                if first.answer.done():
-                    answers = [await first.answer]
-                    await feeding
-                else:
-                    await feeding
-                    answers = await self._share(media, first, on_seconds)
-            finally:
-                await _cancel(feeding, first.answer)
+        media = inflow.media
+        first = _Part(
+            self._first,
+            media,
+            self._features,
+            lambda: on_seconds(first.seconds),
+            number=0,
+            parts=1,
+            done_s=0.0,
+        )
+        feeding = asyncio.ensure_future(self._feed(inflow, idle_s))
+        try:
+            await asyncio.wait((feeding, first.answer), return_when=asyncio.FIRST_COMPLETED)
+            if first.answer.done():
+                answers = [await first.answer]
+                await feeding
+            else:
+                await feeding
+                answers = await self._share(media, first, on_seconds)
+        finally:
+            await _cancel(feeding, first.answer)
         await self._when_decoded()
         return self._decoded(answers)
 
-    async def _feed(self, blocks: AsyncIterator[bytes], media: SharedMedia) -> None:
-        async for block in blocks:
-            media.write(block)
-            self._first.send(messages.GROWN, size=media.size)
+    async def _feed(self, inflow: Inflow, idle_s: float) -> None:
+        fed = 0
+        while not (inflow.ended and fed == inflow.size):
+            if not await inflow.more_than(fed, idle_s):
+                raise Stalled
+            fed = inflow.size
+            self._first.send(messages.GROWN, size=fed)
         self._first.send(messages.END)
 
     async def _share(

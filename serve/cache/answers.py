@@ -136,7 +136,8 @@ class AnswerCache:
             return None
         value, age_s = found
         try:
-            answer = _adapter().validate_json(value)
+            # A long one would hold up everybody else's.
+            answer = await asyncio.to_thread(_adapter().validate_json, value)
         except ValidationError:
             return None
         self._remember(key, answer, self._age_s - age_s)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import sqlite3
 import time
-import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from serve.cache.packing import pack, unpack
 from serve.cache.store import StoreError
 
 T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 
 _FILE = "answers.sqlite"
 # Longest wait for another server that writes, in seconds.
@@ -27,7 +30,9 @@ _USE_S = 600.0
 _FULL = 0.9
 # Of what is too much, so much is let go of at once besides.
 _SPARE = 0.05
-_COMPRESSION = 1
+# A clock may be set back by so much, in seconds; what is from later is of no known age.
+_FUTURE_S = 300.0
+_OURS_ALONE = 0o700
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
@@ -102,7 +107,8 @@ class DiskStore:
             return work(self._database)
 
     def _connect(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=_OURS_ALONE, parents=True, exist_ok=True)
+        self._keep_private()
         database = sqlite3.connect(self._path, timeout=_BUSY_S, check_same_thread=False)
         try:
             for pragma in (
@@ -127,6 +133,22 @@ class DiskStore:
             raise
         return database
 
+    def _keep_private(self) -> None:
+        """See to it that nobody else reads what was asked for, or writes what is answered."""
+        # SQLite gives the files beside it the same rights.
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        self._path.chmod(0o600)
+        folder = self._path.parent
+        status = folder.stat()
+        if not status.st_mode & 0o077:
+            return
+        alone = all(of.name.startswith(_FILE) for of in folder.iterdir())
+        if alone and status.st_uid == os.geteuid():
+            folder.chmod(_OURS_ALONE)
+            _LOG.warning("%s could be read by others; its rights are 0700 now", folder)
+        else:
+            _LOG.warning("%s can be entered by others: the cache has a better place alone", folder)
+
     def _disconnect(self) -> None:
         if self._database is not None:
             database, self._database = self._database, None
@@ -143,9 +165,8 @@ class DiskStore:
         ).fetchone()
         if row is None or (age_s := now - row[1]) > self._max_age_s:
             return None
-        try:
-            value = zlib.decompress(row[0])
-        except (zlib.error, TypeError):
+        value = unpack(row[0])
+        if value is None or age_s < -_FUTURE_S:
             database.execute("DELETE FROM answers WHERE key = ?", (key,))
             return None
         if now - row[2] >= _USE_S:
@@ -153,7 +174,7 @@ class DiskStore:
         return value, max(0.0, age_s)
 
     def _put(self, database: sqlite3.Connection, key: str, value: bytes) -> None:
-        compressed = zlib.compress(value, _COMPRESSION)
+        compressed = pack(value)
         # In whole pages, and one for its place in the tables.
         size = (len(compressed) // _PAGE + 2) * _PAGE
         if size > self._max_bytes * _FULL:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
+import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from serve.cache.packing import pack, unpack
 from serve.cache.store import StoreError
 
 T = TypeVar("T")
@@ -17,7 +18,6 @@ _PREFIX = "topgenre:"
 # An answer is not worth a longer wait: it can be made again.
 _TIMEOUT_S = 0.25
 _CONNECTIONS = 16
-_COMPRESSION = 1
 
 
 class RedisStore:
@@ -50,15 +50,14 @@ class RedisStore:
             value, left_ms = await _told(asked.execute())
         if value is None:
             return None
-        try:
-            return zlib.decompress(value), max(0.0, (self._max_age_ms - left_ms) / 1000)
-        except zlib.error:
+        unpacked = await asyncio.to_thread(unpack, value)
+        if unpacked is None:
             return None
+        return unpacked, max(0.0, (self._max_age_ms - left_ms) / 1000)
 
     async def put(self, key: str, value: bytes) -> None:
         """Keep a value."""
-        compressed = zlib.compress(value, _COMPRESSION)
-        await _told(self._redis.set(_PREFIX + key, compressed, px=self._max_age_ms))
+        await _told(self._redis.set(_PREFIX + key, pack(value), px=self._max_age_ms))
 
     async def close(self) -> None:
         """Close the connections."""

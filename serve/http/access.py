@@ -20,6 +20,7 @@ from serve.settings import Settings
 OPEN = {"/", "/docs", "/info", "/openapi.json", "/health/live", "/health/ready"}
 OPEN_UNDER = ("/web/",)
 _TRACKS = "/predict"
+_CHECK = "/check"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -30,6 +31,7 @@ class Access:
         self.app = app
         self._keys = Keys(settings.api_keys)
         self._hosts = frozenset(map(str.lower, allowed_hosts(settings)))
+        self._origins = frozenset(settings.cors_origins)
         self._rates = rates
         self._metrics = metrics
 
@@ -42,6 +44,8 @@ class Access:
         tracks = path == _TRACKS or path.startswith(_TRACKS + "/")
         try:
             self._admit(path, headers, record)
+            if tracks or path == _CHECK:
+                self._admit_page(headers)
         except TopgenreError as error:
             response = self._refusal(scope, record, error, counted=tracks)
             if isinstance(error, Unauthorized):
@@ -73,6 +77,14 @@ class Access:
                 record.key = self._keys.name_of(given.encode("latin-1"))
             if record.key is None and not (path in OPEN or path.startswith(OPEN_UNDER)):
                 raise Unauthorized("This API key is not known." if given else None)
+
+    def _admit_page(self, headers: Headers) -> None:
+        """Refuse other pages' requests where origins are named; a browser would send them all."""
+        origin = headers.get("origin")
+        if origin is None or "*" in self._origins or origin in self._origins:
+            return
+        if origin.partition("://")[2] != headers.get("host"):
+            raise BadRequest("Pages of this origin may not use the server.")
 
     def _refusal(
         self, scope: Scope, record: Record, error: TopgenreError, *, counted: bool

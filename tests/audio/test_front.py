@@ -108,7 +108,11 @@ def test_chunks_in_another_order() -> None:
 
 
 def test_a_chain_whose_links_differ() -> None:
-    kinds = [("vorbis", 44_100, "stereo"), ("vorbis", 32_000, "stereo"), ("libopus", 48_000, "mono")]
+    kinds = [
+        ("vorbis", 44_100, "stereo"),
+        ("vorbis", 32_000, "stereo"),
+        ("libopus", 48_000, "mono"),
+    ]
     links = []
     for number, (codec, rate, layout) in enumerate(kinds):
         encoding = Encoding(codec, "ogg", codec, rate, layout)

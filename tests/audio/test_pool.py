@@ -17,6 +17,7 @@ from serve.audio import messages
 from serve.audio.decode import decode
 from serve.audio.decoder import Lost
 from serve.audio.frontend import FrontEnd
+from serve.audio.inflow import Inflow
 from serve.audio.mel import MelSpectrogram
 from serve.audio.pool import DecoderPool
 from serve.errors import Internal, TooBig, TooLong, TooShort, Undecodable
@@ -67,9 +68,14 @@ async def endless(content):
     await asyncio.Event().wait()
 
 
+async def decoded_by(track, blocks, on_seconds, **how):
+    async with Inflow(blocks, 768 << 20) as inflow:
+        return await track.decode(inflow, on_seconds, **how)
+
+
 async def decode_in(pool, content, on_seconds=lambda seconds: None, size=5000):
     async with pool.lease() as decoder:
-        decoded = await decoder.decode(blocks(content, size), on_seconds)
+        decoded = await decoded_by(decoder, blocks(content, size), on_seconds)
         return decoded.features[: decoded.clips].copy(), decoded
 
 
@@ -106,7 +112,7 @@ async def test_one_track_leaves_nothing_to_the_next(pool):
 async def test_no_track_gets_the_memory_of_another(pool):
     # A decoder that strangers have taken over may keep a track's memory for as long as it runs.
     async with pool.lease() as track:
-        kept = (await track.decode(blocks(SONG), lambda seconds: None)).features
+        kept = (await decoded_by(track, blocks(SONG), lambda seconds: None)).features
     before = kept.copy()
     for seed in range(3):
         await decode_in(pool, encode(music(10.0, seed=seed), by_name("flac")))
@@ -136,7 +142,7 @@ async def test_a_long_track_is_refused_before_it_has_arrived(pool):
     content = encode(music(22.0), by_name("wav-s16"))
     with pytest.raises(TooLong):
         async with asyncio.timeout(10), pool.lease() as decoder:
-            await decoder.decode(endless(content), lambda seconds: None)
+            await decoded_by(decoder, endless(content), lambda seconds: None)
     assert len((await decode_in(pool, SONG))[0]) == 7
 
 
@@ -149,7 +155,7 @@ async def test_progress_is_told(pool):
             await asyncio.sleep(0.12)
 
     async with pool.lease() as decoder:
-        await decoder.decode(slow(), heard.append)
+        await decoded_by(decoder, slow(), heard.append)
     assert heard == sorted(heard)
     assert 0 < heard[0] < heard[-1] <= 10.1
 
@@ -164,7 +170,7 @@ async def test_a_decoder_is_busy_while_it_has_all_that_it_works_on(pool):
         os.kill(pid, signal.SIGSTOP)
 
     async with pool.lease() as decoder:
-        working = asyncio.create_task(decoder.decode(slow(), lambda seconds: None))
+        working = asyncio.create_task(decoded_by(decoder, slow(), lambda seconds: None))
         await eventually(lambda: pool.idle == 0)
         assert pool.busy == 0
         ended.set()
@@ -180,7 +186,7 @@ async def test_a_cancelled_track_kills_and_replaces_its_decoder(pool):
     (before,) = decoder_pids()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2), pool.lease() as decoder:
-            await decoder.decode(endless(SONG), lambda seconds: None)
+            await decoded_by(decoder, endless(SONG), lambda seconds: None)
     assert len((await decode_in(pool, SONG))[0]) == 7
     assert before not in decoder_pids()
     assert pool.alive == 1
@@ -193,7 +199,7 @@ async def test_a_source_that_fails_is_the_error(pool):
 
     with pytest.raises(TooLong, match="by the source"):
         async with pool.lease() as decoder:
-            await decoder.decode(failing(), lambda seconds: None)
+            await decoded_by(decoder, failing(), lambda seconds: None)
     assert len((await decode_in(pool, SONG))[0]) == 7
 
 
@@ -207,7 +213,7 @@ async def test_a_decoder_killed_in_a_track_is_an_error_at_once(pool):
 
     with pytest.raises(Lost, match="decoder stopped") as failure:
         async with asyncio.timeout(10), pool.lease() as decoder:
-            await decoder.decode(deadly(), lambda seconds: None)
+            await decoded_by(decoder, deadly(), lambda seconds: None)
     assert failure.value.retryable
     assert len((await decode_in(pool, SONG))[0]) == 7
 
@@ -250,7 +256,7 @@ async def test_memory_is_bounded():
     try:
         with pytest.raises(TooBig, match="memory"):
             async with pool.lease() as decoder:
-                await decoder.decode(more_than_fits(), lambda seconds: None)
+                await decoded_by(decoder, more_than_fits(), lambda seconds: None)
         assert len((await decode_in(pool, SONG))[0]) == 7
     finally:
         await pool.stop()
@@ -334,7 +340,7 @@ async def test_a_decoder_that_speaks_out_of_turn_is_replaced(pool, when):
             await give_back()
 
         track._when_decoded = when_decoded
-        await track.decode(blocks(SONG), lambda seconds: None)
+        await decoded_by(track, blocks(SONG), lambda seconds: None)
     if when == "while it is idle":
         say_more()
     assert len((await decode_in(pool, SONG))[0]) == 7, "another decoder did it"

@@ -13,7 +13,7 @@ from serve.audio.decoder import Lost
 from serve.audio.frontend import FrontEnd
 from serve.audio.pool import DecoderPool
 from serve.errors import Silent, TooLong, Undecodable
-from tests.audio.test_pool import assert_same, blocks, decode_in, expected_features
+from tests.audio.test_pool import assert_same, blocks, decode_in, decoded_by, expected_features
 from tests.eventually import eventually
 from tests.media import by_name, encode, music
 
@@ -59,7 +59,7 @@ def at_once(pool, monkeypatch):
 
 async def decode_at_once(pool, at_once, content):
     async with pool.lease() as leased:
-        decoded = await leased.decode(at_once(content), lambda seconds: None)
+        decoded = await decoded_by(leased, at_once(content), lambda seconds: None)
         return decoded.features[: decoded.clips].copy(), decoded
 
 
@@ -83,7 +83,7 @@ async def test_features_are_those_of_one_decoder(pool, at_once, name):
     before = pids(pool)
     heard: list[float] = []
     async with pool.lease() as leased:
-        decoded = await leased.decode(at_once(content), heard.append)
+        decoded = await decoded_by(leased, at_once(content), heard.append)
         features = decoded.features[: decoded.clips].copy()
     assert decoded.parts == 2
     assert_same(features, expected_features(content))
@@ -99,7 +99,7 @@ async def test_only_what_is_left_is_shared(pool, webm):
             await asyncio.sleep(0.03)
 
     async with pool.lease() as leased:
-        decoded = await leased.decode(slowly(), lambda seconds: None)
+        decoded = await decoded_by(leased, slowly(), lambda seconds: None)
         assert_same(decoded.features[: decoded.clips], expected_features(webm))
 
 
@@ -114,7 +114,7 @@ async def test_what_has_just_begun_is_shared(pool, at_once, webm):
             yield rest
 
     async with pool.lease() as leased:
-        decoded = await leased.decode(in_two(), lambda seconds: begun.set())
+        decoded = await decoded_by(leased, in_two(), lambda seconds: begun.set())
         assert_same(decoded.features[: decoded.clips], expected_features(webm))
     assert decoded.parts == 2
 
@@ -143,7 +143,7 @@ async def test_what_has_kept_pace_is_left_to_one_decoder(pool, webm):
         (other,) = (decoder for decoder in pool._all if decoder is not leased._first)
         # Who is lent now does nothing, and is killed for it in the end.
         os.kill(other._process.pid, signal.SIGSTOP)
-        decoded = await leased.decode(no_faster_than_it_is_decoded(), tell)
+        decoded = await decoded_by(leased, no_faster_than_it_is_decoded(), tell)
         os.kill(other._process.pid, signal.SIGCONT)
         assert_same(decoded.features[: decoded.clips], expected_features(webm))
     assert decoded.parts == 1
@@ -156,7 +156,7 @@ async def test_decoders_go_on_while_tracks_are_not_done_with(pool):
         tracks = []
         for content in contents:
             leased = await held.enter_async_context(pool.lease())
-            tracks.append(await leased.decode(blocks(content), lambda seconds: None))
+            tracks.append(await decoded_by(leased, blocks(content), lambda seconds: None))
             assert pool.idle == 2
         for decoded, content in zip(tracks, contents, strict=True):
             assert_same(decoded.features[: decoded.clips], expected_features(content))
@@ -225,7 +225,7 @@ async def test_a_decoder_that_hangs_is_not_waited_for(pool, webm):
         yield webm
 
     async with pool.lease() as leased:
-        decoded = await leased.decode(stopping(), lambda seconds: None)
+        decoded = await decoded_by(leased, stopping(), lambda seconds: None)
         assert decoded.parts == 1
         assert_same(decoded.features[: decoded.clips], expected_features(webm))
     await is_whole(pool, webm)
@@ -238,7 +238,7 @@ async def test_a_decoder_that_dies_before_its_part_is_missed_by_nobody(pool, web
         yield webm
 
     async with pool.lease() as leased:
-        decoded = await leased.decode(killing(), lambda seconds: None)
+        decoded = await decoded_by(leased, killing(), lambda seconds: None)
         assert decoded.parts == 1
         assert_same(decoded.features[: decoded.clips], expected_features(webm))
     await is_whole(pool, webm)
@@ -300,7 +300,7 @@ async def test_a_middle_part_is_decoded_again_up_to_the_next_joint(at_joints, mo
 
     try:
         async with pool.lease() as leased:
-            decoded = await leased.decode(at_once(), lambda seconds: None)
+            decoded = await decoded_by(leased, at_once(), lambda seconds: None)
             assert decoded.parts == 3
             assert_same(decoded.features[: decoded.clips], expected_features(content))
     finally:
@@ -380,7 +380,7 @@ async def test_a_decoder_that_talks_nonsense_is_replaced(pool, webm, said):
     before = pids(pool)
     with pytest.raises(Lost):
         async with asyncio.timeout(20), pool.lease() as leased:
-            await leased.decode(and_says(webm), lambda seconds: None)
+            await decoded_by(leased, and_says(webm), lambda seconds: None)
     if said != "too many clips":
         await eventually(lambda: before != pids(pool) and pool.alive == 2, 30)
 

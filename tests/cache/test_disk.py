@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import sqlite3
 import time
+import zlib
 
 import pytest
 
@@ -208,4 +209,46 @@ async def test_killed_in_the_middle_it_is_whole(tmp_path):
     assert sum(value is not None and len(value[0]) == 20_000 for value in found) == store.entries
     check = await store._do(lambda database: database.execute("PRAGMA integrity_check").fetchone())
     assert check == ("ok",)
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    "value", [zlib.compress(bytes(64 << 20)), zlib.compress(b"half")[:-5], b"", 7]
+)
+async def test_what_is_broken_or_inflates_is_passed_over(tmp_path, store, value):
+    await store.put("a", b"one")
+    with sqlite3.connect(tmp_path / "cache" / FILE) as database:
+        database.execute("UPDATE answers SET value = ?", (value,))
+    database.close()
+    assert await store.get("a") is None
+
+
+async def test_what_is_from_the_future_is_of_no_known_age(tmp_path, store):
+    await store.put("a", b"one")
+    with sqlite3.connect(tmp_path / "cache" / FILE) as database:
+        database.execute("UPDATE answers SET made = made + 86400")
+    database.close()
+    assert await store.get("a") is None
+
+
+async def test_only_its_user_may_read_it(tmp_path, caplog):
+    folder = tmp_path / "cache"
+    folder.mkdir(mode=0o755)
+    (folder / FILE).touch(0o644)
+    store = DiskStore(folder, **LIMITS)
+    await store.put("a", b"one")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {of.stat().st_mode & 0o777 for of in folder.iterdir()} == {0o600}
+    assert "0700 now" in caplog.text
+    await store.close()
+
+
+async def test_a_folder_of_others_is_left_as_it_is(tmp_path, caplog):
+    (tmp_path / "theirs").touch()
+    tmp_path.chmod(0o755)
+    store = DiskStore(tmp_path, **LIMITS)
+    await store.put("a", b"one")
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+    assert "a better place alone" in caplog.text
     await store.close()

@@ -271,3 +271,33 @@ def test_only_trusted_proxies_tell_addresses(tiny_model, caplog, trusted, sent, 
         client.get("/info", headers={"X-Forwarded-For": sent})
     (record,) = [r.fields for r in caplog.records if getattr(r, "fields", {}).get("path")]
     assert record["client"] == seen
+
+
+@pytest.fixture(scope="module")
+def named(tiny_model):
+    origins = ("http://localhost:3000",)
+    with running_server(model=tiny_model, decoders=1, cors_origins=origins) as running:
+        yield running
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/check?url=https://youtu.be/x"])
+@pytest.mark.parametrize("origin", ["http://elsewhere.test", "null", "http://localhost:3000.test"])
+def test_where_origins_are_named_others_get_nothing_done(named, path, origin):
+    with named.client() as client:
+        method = "GET" if path.startswith("/check") else "POST"
+        answer = client.request(method, path, headers={"Origin": origin}, **sent(method))
+    assert answer.status_code == 400
+    assert "origin" in answer.json()["error"]
+
+
+def sent(method):
+    return multipart() if method == "POST" else {}
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "the server's own", None])
+def test_where_origins_are_named_these_are_served(named, origin):
+    own = named.url if origin == "the server's own" else origin
+    with named.client() as client:
+        headers = {"Origin": own} if own else {}
+        assert client.post("/predict", headers=headers, **multipart()).status_code == 200
+        assert client.get("/info", headers={"Origin": "http://elsewhere.test"}).status_code == 200
