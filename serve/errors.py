@@ -22,6 +22,7 @@ again, the HTTP layer takes the status from it, the command line the exit code.
 from __future__ import annotations
 
 import errno
+from collections.abc import Collection
 from typing import ClassVar, Literal
 
 #: Whose trouble a failure is: who asked, YouTube, or this server.
@@ -250,3 +251,18 @@ ERRORS: dict[str, type[TopgenreError]] = {cls.code: cls for cls in _leaves(Topge
 def from_code(code: str, text: str | None = None) -> TopgenreError:
     """The error with this code (as sent by a child process); `Internal` for an unknown one."""
     return ERRORS.get(code, Internal)(text)
+
+
+# Characters of what a child process may say to a person.
+_MAX_WORDS = 200
+
+
+def from_child(code: object, words: object, allowed: Collection[str]) -> TopgenreError:
+    """The error that a child process tells of, as far as it is to be believed.
+
+    Internal where the code is not one of its role's; of its words what can be printed.
+    """
+    if not isinstance(code, str) or code not in allowed:
+        return Internal()
+    printable = "".join(c for c in str(words)[:_MAX_WORDS] if c.isprintable())
+    return from_code(code, printable or None)

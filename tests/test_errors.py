@@ -3,7 +3,16 @@ import errno
 import pytest
 
 from serve import errors
-from serve.errors import ERRORS, Internal, Overloaded, TooBig, TopgenreError, from_code, unexpected
+from serve.errors import (
+    ERRORS,
+    Internal,
+    Overloaded,
+    TooBig,
+    TopgenreError,
+    from_child,
+    from_code,
+    unexpected,
+)
 
 # The contract: code, HTTP status, whether trying again may help.
 CONTRACT = {
@@ -87,3 +96,19 @@ def test_errors_are_errors():
 )
 def test_what_has_run_out_may_be_there_again_later(error, kind):
     assert type(unexpected(error)) is kind
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "kind", "said"),
+    [
+        ("too_big", "Too big.", TooBig, "Too big."),
+        ("too_big", "", TooBig, TooBig.text),
+        ("too_big", "\x1b[2J\nforged\u202e", TooBig, "[2Jforged"),
+        ("too_big", "x" * 10_000, TooBig, "x" * 200),
+        ("unauthorized", "Not yours to say.", Internal, Internal.text),
+        (["too_big"], None, Internal, Internal.text),
+    ],
+)
+def test_a_child_is_believed_within_its_role(code, words, kind, said):
+    error = from_child(code, words, ("too_big", "silent"))
+    assert (type(error), error.message) == (kind, said)

@@ -15,7 +15,7 @@ from serve.audio import messages
 from serve.audio.decoder import Decoder, Lost, NotUnderstood
 from serve.audio.inflow import Inflow
 from serve.audio.shared import SharedFeatures, SharedMedia
-from serve.errors import Silent, TopgenreError, from_code
+from serve.errors import Silent, TopgenreError, from_child
 
 # The server itself makes no spectrogram: it starts sooner without SciPy.
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 # Media of less than two of these is left to one decoder: most often that is short, too.
 _PART_BYTES = 1 << 18
+# What a decoder may say of a track.
+_CODES = {
+    *("undecodable", "too_long", "too_short", "too_big", "silent", "overloaded", "internal"),
+}
 # Longer than any track that is taken: as many decoders as there are may help.
 _UNKNOWN_S = 1e6
 
@@ -318,7 +322,7 @@ def _joint(*, sample: int, time: str, digest: str) -> dict[str, Any]:
 def _failure(*, code: str, text: str, detail: str) -> TopgenreError:
     if detail:
         _LOG.warning("a decoder failed: %s", detail)
-    return from_code(str(code), str(text))
+    return from_child(code, text, _CODES)
 
 
 async def _cancel(*futures: asyncio.Future[Any]) -> None:
