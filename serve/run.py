@@ -35,6 +35,8 @@ _MAX_HELD_BYTES = 64 << 20
 # more.
 _ENOUGH_BYTES = 128 << 10
 _IDLE_S = 1.0
+# As much is taken in while it waits for a decoder.
+_AHEAD_BYTES = 4 << 20
 
 
 class Heads:
@@ -143,6 +145,7 @@ class Run:
 
     async def _listen(self, blocks: AsyncIterator[bytes], info: SourceInfo) -> Answer:
         async with self._works.pool.inflow(blocks) as inflow:
+            self._tell_download(0.0 if info.size_bytes else None)
             enough: float = _ENOUGH_BYTES
             while True:
                 # Who is slow keeps neither a decoder nor a place from anybody: whoever stalls on
@@ -169,8 +172,8 @@ class Run:
         # Known by now or not at all, but for what is held back only in part: then the decoder is
         # stopped in the middle, and has to be replaced.
         with self._place():
+            inflow.want(_AHEAD_BYTES)
             async with self._works.pool.lease() as track:
-                self._tell_download(0.0 if info.size_bytes else None)
                 decoded = await track.decode(inflow, self._listened(info), _IDLE_S)
                 return decoded, *await asyncio.gather(self._predict(decoded), _picture(decoded))
 

@@ -44,14 +44,19 @@ class Inflow:
         await asyncio.gather(self._taking, return_exceptions=True)
         self.media.__exit__()
 
+    def want(self, size: float) -> None:
+        """Take in so many bytes at least, without waiting for them."""
+        self._wanted = max(self._wanted, size)
+        self._wants.set()
+
     async def until(self, size: float) -> None:
         """Wait for so many bytes, or for all that there are."""
-        self._want(size)
+        self.want(size)
         await self._when(lambda: self.size >= size)
 
     async def more_than(self, size: int, within_s: float) -> bool:
         """Whether there are more bytes, or the end, within so many seconds."""
-        self._want(math.inf)
+        self.want(math.inf)
         try:
             async with asyncio.timeout(within_s):
                 await self._when(lambda: self.size > size)
@@ -66,10 +71,6 @@ class Inflow:
                 self._taking.result()
             self._changed.clear()
             await self._changed.wait()
-
-    def _want(self, size: float) -> None:
-        self._wanted = max(self._wanted, size)
-        self._wants.set()
 
     async def _take(self) -> None:
         try:

@@ -27,7 +27,7 @@ _STEP_BYTES = 512
 # Connections beyond the most, for those who look after the server.
 _RESERVE = 16
 _RESERVED = (b"/health/", b"/metrics")
-_BODYLESS = {b"GET", b"HEAD", b"OPTIONS", b"DELETE", b"TRACE"}
+_BODYLESS = {b"GET", b"HEAD"}
 _UPGRADE = {b"upgrade", b"http2-settings"}
 
 
