@@ -136,7 +136,6 @@ class AnswerCache:
             return None
         value, age_s = found
         try:
-            # A long one would hold up everybody else's.
             answer = await asyncio.to_thread(_adapter().validate_json, value)
         except ValidationError:
             return None
@@ -145,7 +144,8 @@ class AnswerCache:
 
     async def _save(self, key: str, answer: Answer, store: Store) -> None:
         if time.monotonic() >= self._rests_until:
-            await self._attempt(store.put(key, _adapter().dump_json(answer)))
+            value = await asyncio.to_thread(_adapter().dump_json, answer)
+            await self._attempt(store.put(key, value))
 
     async def _attempt(self, work: Any) -> Any:
         try:

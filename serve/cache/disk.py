@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -12,16 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from serve.cache.packing import pack, unpack
-from serve.cache.store import StoreError
+from serve.cache.private import make_private
+from serve.cache.store import MAX_VALUE_BYTES, StoreError, packed, unpacked
 
 T = TypeVar("T")
-_LOG = logging.getLogger(__name__)
 
 _FILE = "answers.sqlite"
+# It, and what SQLite has beside it.
+_FILES = tuple(_FILE + suffix for suffix in ("", "-wal", "-shm", "-journal"))
 # Longest wait for another server that writes, in seconds.
 _BUSY_S = 1.0
 _LOOK_S = 0.01
+# What others have written since we looked at the clock is not from the future, in seconds.
+_AHEAD_S = 60.0
 _PAGE = 4096
 _JOURNAL_BYTES = 4 << 20
 # Reading is writing, and may have to wait, only so often for each value, in seconds.
@@ -30,9 +31,6 @@ _USE_S = 600.0
 _FULL = 0.9
 # Of what is too much, so much is let go of at once besides.
 _SPARE = 0.05
-# A clock may be set back by so much, in seconds; what is from later is of no known age.
-_FUTURE_S = 300.0
-_OURS_ALONE = 0o700
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
@@ -48,7 +46,8 @@ class DiskStore:
     """Compressed values in a folder: at most so many, bytes, and seconds old.
 
     What was used longest ago goes first. Everything happens in one thread. A file that turns out
-    to be broken is thrown away; a value that does is passed over.
+    to be broken is thrown away; a value that does is passed over. Folder and file are open to
+    their owner alone (modes 0700 and 0600).
     """
 
     def __init__(self, folder: Path, *, max_bytes: int, max_entries: int, max_age_s: float) -> None:
@@ -92,8 +91,8 @@ class DiskStore:
                 raise
             except sqlite3.DatabaseError:  # not, or no longer, a database
                 self._disconnect()
-                for suffix in ("", "-wal", "-shm"):
-                    self._path.with_name(_FILE + suffix).unlink(missing_ok=True)
+                for name in _FILES:
+                    self._path.with_name(name).unlink(missing_ok=True)
                 return self._within(work)
         except (sqlite3.Error, OSError) as error:
             # Anew next time: another server may have thrown the file away.
@@ -107,8 +106,7 @@ class DiskStore:
             return work(self._database)
 
     def _connect(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(mode=_OURS_ALONE, parents=True, exist_ok=True)
-        self._keep_private()
+        make_private(self._path, _FILES)
         database = sqlite3.connect(self._path, timeout=_BUSY_S, check_same_thread=False)
         try:
             for pragma in (
@@ -133,22 +131,6 @@ class DiskStore:
             raise
         return database
 
-    def _keep_private(self) -> None:
-        """See to it that nobody else reads what was asked for, or writes what is answered."""
-        # SQLite gives the files beside it the same rights.
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        self._path.chmod(0o600)
-        folder = self._path.parent
-        status = folder.stat()
-        if not status.st_mode & 0o077:
-            return
-        alone = all(of.name.startswith(_FILE) for of in folder.iterdir())
-        if alone and status.st_uid == os.geteuid():
-            folder.chmod(_OURS_ALONE)
-            _LOG.warning("%s could be read by others; its rights are 0700 now", folder)
-        else:
-            _LOG.warning("%s can be entered by others: the cache has a better place alone", folder)
-
     def _disconnect(self) -> None:
         if self._database is not None:
             database, self._database = self._database, None
@@ -161,20 +143,20 @@ class DiskStore:
     def _get(self, database: sqlite3.Connection, key: str) -> tuple[bytes, float] | None:
         now = time.time()
         row = database.execute(
-            "SELECT value, made, used FROM answers WHERE key = ?", (key,)
+            "SELECT value, ? - made, used NOT BETWEEN ? AND ? FROM answers "
+            "WHERE key = ? AND length(value) <= ? AND made BETWEEN ? AND ?",
+            (now, now - _USE_S, now, key, MAX_VALUE_BYTES, now - self._max_age_s, now + _AHEAD_S),
         ).fetchone()
-        if row is None or (age_s := now - row[1]) > self._max_age_s:
+        value = unpacked(row[0]) if row else None
+        if value is None:
             return None
-        value = unpack(row[0])
-        if value is None or age_s < -_FUTURE_S:
-            database.execute("DELETE FROM answers WHERE key = ?", (key,))
-            return None
-        if now - row[2] >= _USE_S:
+        if row[2]:
             database.execute("UPDATE answers SET used = ? WHERE key = ?", (now, key))
-        return value, max(0.0, age_s)
+        return value, max(0.0, row[1])
 
     def _put(self, database: sqlite3.Connection, key: str, value: bytes) -> None:
-        compressed = pack(value)
+        if (compressed := packed(value)) is None:
+            return
         # In whole pages, and one for its place in the tables.
         size = (len(compressed) // _PAGE + 2) * _PAGE
         if size > self._max_bytes * _FULL:
@@ -188,8 +170,15 @@ class DiskStore:
         self._count(database)
 
     def _evict(self, database: sqlite3.Connection, coming: int) -> None:
-        """Let go of what is too old, and of so much that this many bytes more can be taken."""
-        database.execute("DELETE FROM answers WHERE made < ?", (time.time() - self._max_age_s,))
+        """Let go of what is too old, and of so much that this many bytes more can be taken.
+
+        What comes from the future, as after a clock was set back, is of no age that can be told.
+        """
+        now = time.time()
+        database.execute(
+            "DELETE FROM answers WHERE made NOT BETWEEN ? AND ?",
+            (now - self._max_age_s, now + _AHEAD_S),
+        )
         self._count(database)
         surplus_bytes = self.size_bytes + coming - int(self._max_bytes * _FULL)
         surplus = self.entries + bool(coming) - self._max_entries
