@@ -103,7 +103,8 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(5000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     cors_origins: Words = Field(
-        ("*",), description="origins that may call from a browser, between commas; * is any"
+        ("*",),
+        description="origins of pages that may use the server, between commas; * is any page",
     )
     hosts: Words = Field(
         (),

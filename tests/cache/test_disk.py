@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import time
 import zlib
+from typing import Any
 
 import pytest
 
@@ -169,7 +170,7 @@ async def test_a_file_that_breaks_on_the_way_is_replaced(tmp_path, store):
     await again.close()
 
 
-BROKEN = {
+BROKEN: dict[str, dict[str, Any]] = {
     "nothing": {"value": b"nothing"},
     "text": {"value": "text"},
     "larger than any": {"value": zlib.compress(bytes(MAX_VALUE_BYTES + 1))},
