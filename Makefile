@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve classify tune test lint data train folds search evaluate report export bench bench-compare bench-gate profile chaos audit image docs targets-check clean
+.PHONY: serve classify tune test lint data train folds search evaluate report export bench bench-compare bench-gate profile chaos fuzz audit image docs targets-check clean
 
 serve: $(VENV)/.serve ## start the server with the shipped model
 	exec $(BIN)/python -m serve
@@ -60,6 +60,9 @@ profile: $(VENV)/.bench ## a flame graph of the server and its decoders under lo
 
 chaos: $(VENV)/.dev ## ten minutes of load, faults and kills, and the account of it: DURATION=600, SEED=…
 	$(BIN)/python -m tests.chaos $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
+
+fuzz: $(VENV)/.dev ## mutated files and requests, each of which has to get a code: COUNT=1000, SEED=…
+	$(BIN)/python -m tests.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
 
 audit: $(VENV)/.dev ## what the server consists of (build/sbom.json), its licences, and known advisories
 	$(BIN)/python -m deploy.audit $(OPTIONS)
