@@ -25,12 +25,16 @@ export function certainty({ results, top_prediction: top, music }) {
 export function showAnswer(answer, source, onAgain) {
   const kind = certainty(answer);
   const player = source.sound && make("audio", { controls: true, src: source.sound, "aria-label": say("answer.player") });
+  player?.addEventListener("error", () => {
+    show(player, false);
+    player.after(make("p", { class: "note", role: "status" }, say("answer.unplayable")));
+  });
   const chart = timeline(answer, source.id, player);
   $("answer").replaceChildren(
     make(
       "div",
       { class: `verdict ${colour(answer.clips.genres, answer.top_prediction)}` },
-      make("p", { class: "track" }, answer.video_title),
+      make("p", { class: "track", dir: "auto" }, answer.video_title),
       make("h2", { id: "answer-title", tabindex: "-1", class: kind }, kind === "other" ? say("answer.other.title") : answer.top_prediction),
       make("p", { class: "sentence" }, sentence(answer, kind)),
       ...(kind === "other" ? [] : soundsLike(answer)),
@@ -101,8 +105,14 @@ function tools(answer, { id }, onAgain) {
   const title = answer.video_title;
   const copied = make("span", { class: "says", role: "status" });
   const link = new URL(`?v=${id}`, document.baseURI).href;
-  const copy = () =>
-    navigator.clipboard.writeText(link).then(() => { copied.textContent = say("answer.copied"); });
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(link);
+      copied.textContent = say("answer.copied");
+    } catch {
+      copied.textContent = say("answer.uncopied", { link });
+    }
+  };
   return make(
     "div",
     { class: "buttons" },

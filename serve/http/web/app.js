@@ -1,7 +1,7 @@
 // The page: from a link, a file or a recording to its answer.
-import { check, info, predict, Problem, useKey, watchPage } from "./api.js";
+import { check, info, predict, Problem, readable, useKey, watchPage } from "./api.js";
 import { $, make, show, spot, visit } from "./dom.js";
-import { forget, remember, showHistory } from "./history.js";
+import { forget, remember, showHistory, watchHistory } from "./history.js";
 import { isMusic } from "./music.js";
 import { lock, setLink, watchFiles, watchLink } from "./inputs.js";
 import { hideProblem, showProblem } from "./problem.js";
@@ -11,6 +11,8 @@ import { Work } from "./work.js";
 
 const AWAY = ["unreachable", "not_ready", "shutting_down"];
 const MIB = 2 ** 20;
+// What a browser calls the reasons why there is no microphone.
+const MICROPHONE = { NotFoundError: "missing", NotReadableError: "busy", AbortError: "busy", SecurityError: "insecure" };
 
 let limits = {};
 let running = null;
@@ -26,6 +28,7 @@ async function run(track) {
   running = new AbortController();
   lock(true);
   try {
+    if (file) await readable(file);
     // Typed while the server was away: only now can it be told which video it is.
     if (!file && !track.id) track = await check(track.url, running.signal);
     const asked = predict(track, { signal: running.signal, onProgress: (event) => work.tell(event) });
@@ -47,8 +50,8 @@ async function answered(answer, id) {
   const [{ showAnswer }, { keepTimings }] = await Promise.all([import("./answer.js"), import("./about.js")]);
   keepTimings(answer.timings_ms);
   const what = isMusic(answer) ? answer.top_prediction : say("answer.other.title");
-  document.title = `${what} · ${answer.video_title} · topgenre`;
   address(id);
+  document.title = `${what} · ${answer.video_title} · topgenre`;
   $("work").hidden = true;
   showAnswer(answer, { id, sound }, again);
 }
@@ -117,10 +120,13 @@ function list() {
 function askForKey(onKey) {
   const dialog = $("key");
   $("key-value").value = "";
-  $("key-form").onsubmit = () => {
-    useKey($("key-value").value.trim());
+  // A dialog that closes gives the keyboard back to where it was: only then go on.
+  dialog.onclose = () => {
+    if (dialog.returnValue !== "use") return;
+    useKey($("key-value").value);
     onKey();
   };
+  dialog.returnValue = "";
   dialog.showModal();
 }
 
@@ -131,12 +137,14 @@ async function record() {
   let file = null;
   try {
     file = await recorder.record();
-  } catch {
-    showProblem({ message: say("mic.denied"), code: "microphone" });
+  } catch (error) {
+    const why = MICROPHONE[error.name] ?? "denied";
+    showProblem({ message: say(`mic.${why}`), code: why === "denied" ? "microphone" : `microphone_${why}` });
   } finally {
     lock(false);
   }
   if (file) await run({ file });
+  else if (document.activeElement === $("main")) $("record").focus(); // where the recorder took it from
 }
 
 async function ask() {
@@ -160,6 +168,7 @@ $("key-cancel").addEventListener("click", () => $("key").close());
 $("history-clear").addEventListener("click", () => { forget(); list(); $("link").focus(); });
 $("about-open").addEventListener("click", async () => (await import("./about.js")).openAbout());
 addEventListener("popstate", fromAddress);
+watchHistory(list);
 list();
 ask();
 if (location.search) fromAddress();

@@ -1,5 +1,5 @@
 // What went wrong, in the server's words, and what to do about it in ours.
-import { $, make, show } from "./dom.js";
+import { $, make, show, visit } from "./dom.js";
 import { known, say } from "./text.js";
 
 /** Show a failure; `retry`, if given, is what its button does. */
@@ -8,7 +8,7 @@ export function showProblem({ code, message, id }, retry) {
   const next = known(`next.${code}`) ? say(`next.${code}`) : say("next.other");
   const button = retry && make("button", { type: "button", class: "main", id: "retry", onclick: retry }, say("problem.retry"));
   $("problem").replaceChildren(
-    make("h2", {}, say("problem.title")),
+    make("h2", { tabindex: "-1" }, say("problem.title")),
     make("p", { class: "words" }, words),
     make("p", {}, next),
     ...(button ? [make("div", { class: "buttons" }, button)] : []),
@@ -16,7 +16,7 @@ export function showProblem({ code, message, id }, retry) {
   );
   $("problem").dataset.code = code;
   show($("problem"));
-  button?.focus();
+  visit(button ?? $("problem").firstChild);
 }
 
 /** Take it away. */

@@ -1,7 +1,7 @@
 // Genre over time: the charts, and the one place in the track that pointer and keyboard share.
 import { watchPage } from "./api.js";
 import { drawCharts } from "./charts.js";
-import { colour, make, spot } from "./dom.js";
+import { colour, make, show, spot } from "./dom.js";
 import { silentPieces } from "./mel.js";
 import { otherPieces } from "./music.js";
 import { clock, percent, say } from "./text.js";
@@ -26,6 +26,8 @@ export function timeline(answer, id, player) {
     "aria-valuemin": "0", "aria-valuemax": String(pieces.length - 1), onkeydown: steer,
   });
 
+  const hint = make("p", { class: "fine" }, say("time.hint"));
+
   function shares(n) {
     return clips.percent[n]
       .map((share, g) => [clips.genres[g], share])
@@ -37,7 +39,7 @@ export function timeline(answer, id, player) {
     return { from: clock(n * clip), to: clock(Math.min((n + 1) * clip, answer.duration_s)) };
   }
 
-  function show(n) {
+  function tell(n) {
     at = n;
     const told = shares(n);
     const words = unnamed[n] ?? told.map(([g, s]) => `${g} ${percent(s)}`).join(", ");
@@ -55,10 +57,15 @@ export function timeline(answer, id, player) {
 
   function play() {
     if (id) hear.click();
-    else if (player) {
+    else if (player && !player.error) {
       player.currentTime = at * clip;
-      player.play().catch(() => {}); // what it can't play it says itself
+      player.play().catch(() => {}); // its `error` event tells what it can't play
     }
+  }
+  function mute() {
+    show(hear, false);
+    hint.textContent = say("time.hint.mute");
+    stage.setAttribute("aria-label", say("time.label.mute"));
   }
 
   function steer(event) {
@@ -67,14 +74,15 @@ export function timeline(answer, id, player) {
       ArrowRight: at + 1, ArrowUp: at + 1, ArrowLeft: at - 1, ArrowDown: at - 1,
       PageUp: at + PAGE, PageDown: at - PAGE, Home: 0, End: last,
     };
-    if (event.key in moves) show(Math.min(last, Math.max(0, moves[event.key])));
+    if (event.key in moves) tell(Math.min(last, Math.max(0, moves[event.key])));
     else if (event.key === "Enter" || event.key === " ") play();
     else return;
     event.preventDefault();
   }
 
+  player?.addEventListener("error", mute);
   player?.addEventListener("timeupdate", () => {
-    if (!player.paused) show(Math.min(pieces.length - 1, Math.floor(player.currentTime / clip)));
+    if (!player.paused) tell(Math.min(pieces.length - 1, Math.floor(player.currentTime / clip)));
   });
 
   const element = make(
@@ -86,16 +94,17 @@ export function timeline(answer, id, player) {
       make("h3", { id: "time-title" }, say("time.title")),
       make("label", { class: "switch", for: "smooth" }, smooth, say("time.smooth")),
     ),
-    make("div", { class: "now" }, readout, id || player ? hear : null),
+    make("div", { class: "now" }, readout, hear),
     stage,
-    make("p", { class: "fine" }, say("time.hint")),
+    hint,
     list(answer, unnamed),
   );
-  show(0);
+  if (!id && !player) mute();
+  tell(0);
   return {
     element,
     async draw() {
-      charts = await drawCharts(stage, answer, { onPoint: show, onChoose: (n) => { show(n); play(); } });
+      charts = await drawCharts(stage, answer, { onPoint: tell, onChoose: (n) => { tell(n); play(); } });
       charts.mark(at);
     },
   };
