@@ -4,7 +4,7 @@ import { asCsv, asJson, save } from "./downloads.js";
 import { $, colour, make, show, visit } from "./dom.js";
 import { isMusic, otherPieces } from "./music.js";
 import { silentPieces } from "./mel.js";
-import { clock, exactly, percent, say, waited } from "./text.js";
+import { clock, exactly, lasting, percent, say } from "./text.js";
 import { timeline } from "./timeline.js";
 
 const SURE = 55;
@@ -131,5 +131,5 @@ function tools(answer, { id }, onAgain) {
 
 function took({ duration_s: duration, timings_ms: timings, cached }) {
   if (cached) return say("answer.cached");
-  return say("answer.took", { duration: clock(duration), seconds: waited(timings.total / 1000) });
+  return say("answer.took", { duration: clock(duration), time: lasting(timings.total / 1000) });
 }

@@ -55,7 +55,7 @@ export function showHistory(onOpen) {
   const list = $("history-list");
   const at = [...list.children].findIndex((item) => item.contains(document.activeElement));
   show($("history"), entries.length > 0);
-  list.replaceChildren(...entries.map((entry) => make("li", {}, button(entry, () => onOpen(entry)))));
+  list.replaceChildren(...entries.map((entry) => make("li", {}, entryButton(entry, () => onOpen(entry)))));
   // The keyboard stays where it was in the list.
   if (at >= 0) list.children[Math.min(at, entries.length - 1)]?.firstChild.focus();
 }
@@ -65,7 +65,8 @@ export function watchHistory(onChange) {
   addEventListener("storage", ({ key }) => (key === STORE || key === null) && onChange());
 }
 
-function button({ id, answer }, open) {
+/** A button that tells of an answer in a line, and opens it; `id` is the video's, if it is one. */
+export function entryButton({ id, answer }, open) {
   const { top_prediction: top, results, clips } = answer;
   return make(
     "button",
