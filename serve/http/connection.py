@@ -102,7 +102,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = False
         # What is to be said when the requests before are answered.
         self._refusal: TopgenreError | None = None
-        self._unparsed = b""
+        self._unparsed, self._parsed = b"", 0
         self._body_left = 0
         self._upgrading = False
         self._version = b"1.1"
@@ -148,17 +148,18 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on, but not for ever in a head or in trailers."""
         self._unset_keepalive_if_required()
-        self._unparsed += data
+        self._unparsed, self._parsed = self._unparsed[self._parsed :] + data, 0
         self._parse_on()
 
     def _parse_on(self) -> None:
         """Parse what there is, until enough requests wait."""
-        at, data = 0, self._unparsed
-        while at < len(data) and not (self._deaf or len(self.pipeline) >= _MAX_WAITING):
-            end = at + max(self._body_left, _STEP_BYTES)
-            self._parse(data[at:end])
-            at = end
-        self._unparsed = b"" if self._deaf else data[at:]
+        size = len(self._unparsed)
+        while self._parsed < size and not (self._deaf or len(self.pipeline) >= _MAX_WAITING):
+            begin = self._parsed
+            self._parsed += max(self._body_left, _STEP_BYTES)
+            self._parse(self._unparsed[begin : self._parsed])
+        if self._deaf or self._parsed >= size:
+            self._unparsed, self._parsed = b"", 0
         self.flow.held = bool(self._unparsed)
         if self.flow.held:
             self.flow.pause_reading()
