@@ -173,6 +173,7 @@ export const strings = {
   "next.not_found": "Reload the page.",
   "next.unavailable": "See whether the link opens on YouTube, and take another upload.",
   "next.method_not_allowed": "Reload the page.",
+  "next.slow_client": "Try again on a faster connection, or with a smaller file.",
   "next.too_big": "Save it in a smaller format (MP3, Opus), or cut a piece out.",
   "next.unsupported_media": "Choose an audio or video file.",
   "next.undecodable": "See whether a player plays it. Audio and video files of all usual kinds are read.",
