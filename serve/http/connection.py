@@ -102,6 +102,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = False
         # What is to be said when the requests before are answered.
         self._refusal: TopgenreError | None = None
+        # What is refused is a HEAD, whose answer ends with its own head.
+        self._bodiless = False
         self._unparsed, self._parsed = b"", 0
         self._body_left = 0
         self._upgrading = False
@@ -207,6 +209,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._version = self.parser.get_http_version().encode()
             return
         if wrong := self._wrong_with(method):
+            if not self._deaf:
+                self._bodiless = method == b"HEAD"
             self._refuse(wrong)
             return
         self._end_asking()
@@ -310,7 +314,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if error.retry_after_s is not None:
             headers.append(b"retry-after: %d" % math.ceil(error.retry_after_s))
         head = STATUS_LINE[error.status] + b"\r\n".join(headers) + b"\r\n\r\n"
-        self.transport.write(head + body)
+        self.transport.write(head if self._bodiless else head + body)
         # Closed by us, with something of the client's unread, it would lose what is written.
         self._refused = True
         self.transport.write_eof()

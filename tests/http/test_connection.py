@@ -209,6 +209,13 @@ def test_what_is_wrong_is_refused_after_what_is_right(connect, wrong, before):
     assert got.endswith(b"}")
 
 
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_head_that_is_refused_has_no_body(connect, before):
+    got = heard(connect(before * (GET + b"\r\n") + b"HEAD /info HTTP/1.1\r\n\r\n"))
+    assert got.count(b"HTTP/1.1 400") == 1
+    assert got.endswith(b"\r\n\r\n")
+
+
 def test_one_address_has_so_many_connections(tiny_model):
     with running_server(model=tiny_model, decoders=1, client_connections=3) as server:
         port = httpx.URL(server.url).port
