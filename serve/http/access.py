@@ -20,6 +20,8 @@ from serve.settings import Settings
 OPEN = {"/", "/docs", "/info", "/openapi.json", "/health/live", "/health/ready"}
 OPEN_UNDER = ("/web/",)
 _TRACKS = "/predict"
+# Asked by machines, which call the server by its address.
+_PROBES = "/health/"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -68,7 +70,8 @@ class Access:
 
     def _admit(self, path: str, headers: Headers, record: Record) -> None:
         host, is_open = headers.get("host", ""), path in OPEN or path.startswith(OPEN_UNDER)
-        if self._hosts and _host_name(host) not in self._hosts:
+        named = not self._hosts or _host_name(host) in self._hosts
+        if not (named or path.startswith(_PROBES)):
             raise BadRequest("This server does not go by that name.")
         if not (is_open or all(self._admits(o, host) for o in headers.getlist("origin"))):
             raise BadRequest("Pages of that origin may not use this server.")

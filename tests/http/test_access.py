@@ -183,6 +183,8 @@ def test_a_site_that_takes_the_servers_address_gets_nothing(tiny_model, settings
             response = client.get("/info", headers={"Host": host})
             assert response.status_code == 400, host
             assert response.json()["code"] == "bad_request"
+            # Probes call it by its address.
+            assert client.get("/health/ready", headers={"Host": host}).status_code == 200, host
 
 
 # Origins of pages.
