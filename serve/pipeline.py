@@ -20,6 +20,7 @@ from typing import Any, Self
 from serve.answer import Answer, OnProgress, Progress
 from serve.audio.features import FeatureStream
 from serve.audio.frontend import FrontEnd
+from serve.durations import spoken
 from serve.audio.pool import DecoderPool
 from serve.breaker import Breaker, through
 from serve.cache import cache_for
@@ -238,7 +239,7 @@ class Pipeline:
             async with asyncio.timeout(limit_s):
                 yield
         except TimeoutError:
-            late = Timeout(f"It took longer than the limit of {limit_s:g} s.")
+            late = Timeout(f"It took longer than the limit of {spoken(limit_s)}.")
             late.origin = waiting.origin
             raise late from None
         finally:

@@ -149,8 +149,10 @@ SCHEMAS: Json = {
                 "type": "boolean",
                 "description": "whether the same request may succeed later",
             },
+            "retry_after_s": integer("seconds until then, where they are known", minimum=1),
             "request_id": _REQUEST_ID,
-        }
+        },
+        optional=("retry_after_s",),
     ),
     "Line": {
         "description": "a line of a batch's answer: which track, and its answer or its error",

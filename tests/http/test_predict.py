@@ -280,6 +280,9 @@ def test_too_many_requests_are_refused_at_once(strict):
             assert refused.json()["code"] == "overloaded"
             assert refused.json()["retryable"] is True
             assert refused.headers["retry-after"] == "1"
+            assert refused.json()["retry_after_s"] == 1
+            streamed = client.post("/predict", **raw(b"x", accept="text/event-stream"))
+            assert '"retry_after_s":1' in streamed.text
             assert client.get("/health/live").status_code == 200
     finally:
         stop.set()

@@ -12,6 +12,8 @@ from tests.server import Running, running_server
 
 #: Where a look at the page is kept, for people.
 SHOTS = Path(__file__).parent / "screenshots"
+#: A name of this machine that browsers trust no more than any other host's.
+PLAIN = "topgenre.test"
 _CHROMIUM = shutil.which("chromium")
 _FLAGS = [
     "--disable-gpu",
@@ -24,7 +26,8 @@ _FLAGS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
     # Whatever the page or the browser may want: nothing but this machine can be found.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    # PLAIN stands for any host that is reached without HTTPS.
+    "--host-resolver-rules=MAP topgenre.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 
 
@@ -66,7 +69,7 @@ def page(context: BrowserContext, site: Running) -> Iterator[Page]:
     others: list[str] = []
 
     def asked(url: str) -> None:
-        if not url.startswith(("http://127.0.0.1:", "blob:", "data:")):
+        if not url.startswith(("http://127.0.0.1:", f"http://{PLAIN}:", "blob:", "data:")):
             others.append(url)
 
     page.on("pageerror", lambda error: errors.append(str(error)))

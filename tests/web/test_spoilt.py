@@ -1,4 +1,4 @@
-"""What spoils a page: keys as they are pasted, files that are gone, histories of other hands."""
+"""What spoils a page: keys as pasted, files that are gone, odd histories, hosts without HTTPS."""
 
 import json
 import re
@@ -9,8 +9,9 @@ from playwright.sync_api import expect
 from serve.keys import new_key
 from tests.media import by_name, encode, music
 from tests.server import running_server
-from tests.web.conftest import wait
-from tests.web.test_ways import SONG, answered
+from tests.standin import Video
+from tests.web.conftest import PLAIN, wait
+from tests.web.test_ways import ID, M4A, SONG, answered, listen
 
 
 @pytest.fixture(scope="package")
@@ -116,3 +117,30 @@ def test_a_file_that_the_browser_can_not_play_says_so(page):
     expect(page.get_by_role("button", name=re.compile("^Hear 0"))).to_have_count(0)
     page.get_by_role("slider", name=re.compile("piece to piece.$")).press("Enter")
     assert "hear" not in page.locator(".time").text_content()
+
+
+def test_without_https_the_page_says_what_browsers_refuse(page, tiny_model, youtube):
+    youtube.add(Video(ID, {140: M4A}, title="T", length=60))
+    with running_server(model=tiny_model, decoders=1, hosts=[PLAIN]) as plain:
+        page.goto(plain.url.replace("127.0.0.1", PLAIN))
+        assert not page.evaluate("isSecureContext")
+        page.click("#record")
+        expect(page.get_by_role("alert")).to_have_attribute("data-code", "microphone_insecure")
+        expect(page.get_by_role("alert")).to_contain_text("https://")
+        listen(page)
+        expect(page.locator("#answer .track")).to_have_text("T")
+        page.get_by_role("button", name="Copy link").click()
+        expect(page.locator("#answer .says")).to_contain_text(f"The link: {page.url}")
+        page.goto("about:blank")
+
+
+def test_there_may_be_no_microphone(page):
+    for reason, code in [("NotFoundError", "_missing"), ("NotReadableError", "_busy"), ("NotAllowedError", "")]:
+        page.evaluate(
+            """reason => {
+              navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", reason));
+            }""",
+            reason,
+        )
+        page.click("#record")
+        expect(page.get_by_role("alert")).to_have_attribute("data-code", f"microphone{code}")
