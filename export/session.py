@@ -7,8 +7,8 @@ import time
 import onnx
 import onnxruntime
 
+from serve.inference.feed import feed
 from serve.inference.outputs import Outputs
-from serve.inference.session import feed
 from train.dataset import Float32
 from train.evaluate import Predict
 

@@ -20,10 +20,10 @@ from typing import Any, Self
 from serve.answer import Answer, OnProgress, Progress
 from serve.audio.features import FeatureStream
 from serve.audio.frontend import FrontEnd
-from serve.durations import spoken
 from serve.audio.pool import DecoderPool
 from serve.breaker import Breaker, through
 from serve.cache import cache_for
+from serve.durations import spoken
 from serve.errors import BotCheck, Origin, Overloaded, RateLimited, Timeout, TopgenreError
 from serve.flight import Flights
 from serve.inference.card import ModelFileError

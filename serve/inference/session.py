@@ -10,21 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnxruntime as ort
 
 from serve.inference.card import CLIPS_AT_ONCE, INPUT, ON_CPU, ModelCard, ModelFileError
+from serve.inference.feed import feed
 from serve.inference.outputs import Float32, Outputs
 from serve.inference.providers import Calls, Device, DeviceError, Provider, Providers, choose
 from serve.inference.providers import running as running_on
 from serve.settings import cores
 
 _LOG = logging.getLogger(__name__)
-# What a thread's own cache holds the activations of.
-_CLIPS_PER_THREAD = 8
-_LEAST_CLIPS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +112,6 @@ def _on_cpu(session: ort.InferenceSession) -> bytes | None:
         return base64.b64decode(carried, validate=True) if carried else None
     except binascii.Error:
         raise ModelFileError(f"its metadata {ON_CPU} is not base64") from None
-
-
-def feed(session: ort.InferenceSession, mel: Float32) -> dict[str, Any]:
-    """The inputs of a call: mel power, and for a loop over clips how many it takes at a time."""
-    if CLIPS_AT_ONCE not in (of.name for of in session.get_inputs()):
-        return {INPUT: mel}
-    threads = session.get_session_options().intra_op_num_threads or cores()
-    clips = max(_LEAST_CLIPS_AT_ONCE, _CLIPS_PER_THREAD * threads)
-    return {INPUT: mel, CLIPS_AT_ONCE: np.array(clips, np.int64)}
 
 
 @cache

@@ -50,7 +50,7 @@ def proxy_name(request):
 
 @pytest.fixture(scope="module")
 def proxy(proxy_name, server):
-    port = httpx.URL(server.url).port
+    port = httpx.URL(server.url).port or 0
     with PROXIES[proxy_name](port, port, change=sooner) as url:
         yield url
 
@@ -127,7 +127,7 @@ def test_one_address_may_not_take_all(connect):
 
 
 def test_what_is_larger_than_any_batch_is_refused(server):
-    port = httpx.URL(server.url).port
+    port = httpx.URL(server.url).port or 0
     with nginx(port, port) as url, httpx.Client(trust_env=False) as client:
         where = ("127.0.0.1", httpx.URL(url).port)
         with closing(socket.create_connection(where, timeout=30)) as connection:

@@ -1,4 +1,4 @@
-"""Several tracks at once: a queue with a result each, Esc, downloads of all, and what is in the way."""
+"""Several tracks at once: a queue with a result each, Esc, downloads of all, and failures."""
 
 import csv
 import io

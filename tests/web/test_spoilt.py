@@ -69,13 +69,13 @@ def test_a_file_that_vanishes_on_its_way_says_so(page, tmp_path):
 
 
 ANSWER = {
-    "video_title": "x", "top_prediction": "a", "results": {"a": 100.0}, "timeline": [{"genre": "a"}],
-    "clips": {"genres": ["a"], "percent": [[100.0]]}, "duration_s": 1.4, "clip_s": 1.4,
-    "timings_ms": {"total": 1.0},
+    "video_title": "x", "top_prediction": "a", "results": {"a": 100.0},
+    "timeline": [{"genre": "a"}], "clips": {"genres": ["a"], "percent": [[100.0]]}, "duration_s": 1.4,
+    "clip_s": 1.4, "timings_ms": {"total": 1.0},
 }  # fmt: skip
 
 
-BAD = [
+BAD: list[object] = [
     None, 7, "text", [], {}, {"answer": None}, {"answer": {}},
     *({"answer": {k: v for k, v in ANSWER.items() if k != lacking}} for lacking in ANSWER),
     *({"answer": ANSWER | {name: "?"}} for name in ANSWER if name != "video_title"),
@@ -135,10 +135,15 @@ def test_without_https_the_page_says_what_browsers_refuse(page, tiny_model, yout
 
 
 def test_there_may_be_no_microphone(page):
-    for reason, code in [("NotFoundError", "_missing"), ("NotReadableError", "_busy"), ("NotAllowedError", "")]:
+    for reason, code in [
+        ("NotFoundError", "_missing"),
+        ("NotReadableError", "_busy"),
+        ("NotAllowedError", ""),
+    ]:
         page.evaluate(
             """reason => {
-              navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", reason));
+              const refused = () => Promise.reject(new DOMException("", reason));
+              navigator.mediaDevices.getUserMedia = refused;
             }""",
             reason,
         )
