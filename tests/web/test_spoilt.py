@@ -70,7 +70,8 @@ def test_a_file_that_vanishes_on_its_way_says_so(page, tmp_path):
 
 ANSWER = {
     "video_title": "x", "top_prediction": "a", "results": {"a": 100.0},
-    "timeline": [{"genre": "a"}], "clips": {"genres": ["a"], "percent": [[100.0]]}, "duration_s": 1.4,
+    "timeline": [{"genre": "a"}],
+    "clips": {"genres": ["a"], "percent": [[100.0]]}, "duration_s": 1.4,
     "clip_s": 1.4, "timings_ms": {"total": 1.0},
 }  # fmt: skip
 
