@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.eventually import until
 from tests.server import Running, running_server
@@ -36,6 +36,7 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium. It must be gone before other tests: Playwright occupies the event loop."""
     if _CHROMIUM is None:
         pytest.skip("the page's tests need Chromium: apt-get install chromium")
+    expect.set_options(timeout=15_000)  # a busy machine is no failure
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=_CHROMIUM, args=_FLAGS, chromium_sandbox=False

@@ -86,8 +86,8 @@ def test_what_is_dropped_while_a_track_is_under_way_comes_next_and_escape_stops(
     expect(page.locator("#queue-title")).to_be_focused()
     youtube.add(Video(ID, {140: M4A}, title="T", length=60))
     page.get_by_role("button", name="Try the others again").click()
-    expect(page.locator("#queue-title")).to_have_text("2 of 3 answered")
-    assert page.evaluate("document.activeElement.id") == "queue-title"
+    expect(rows).to_have_class(["done", "done", "failed"])
+    expect(page.locator("#queue-title")).to_be_focused()
 
 
 @pytest.mark.parametrize(
