@@ -94,7 +94,7 @@ def progress_body(progress: Progress) -> dict[str, Any]:
 
 
 def error_body(error: TopgenreError) -> dict[str, Any]:
-    """The body of every failure, but for its request id; `retry_after_s` where there is one."""
+    """The body of every failure, but for its request id; `retry_after_s` only where known."""
     body = {
         "error": error.message,
         "code": error.code,

@@ -1,4 +1,4 @@
-"""Several tracks at once: a queue with a result each, Esc, downloads of all, and failures."""
+"""Several tracks at once: a queue with a result each, Esc, all as a file; and where the page is."""
 
 import csv
 import io

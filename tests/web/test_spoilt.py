@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -71,12 +72,12 @@ def test_a_file_that_vanishes_on_its_way_says_so(page, tmp_path):
 ANSWER = {
     "video_title": "x", "top_prediction": "a", "results": {"a": 100.0},
     "timeline": [{"genre": "a"}],
-    "clips": {"genres": ["a"], "percent": [[100.0]]}, "duration_s": 1.4,
-    "clip_s": 1.4, "timings_ms": {"total": 1.0},
+    "clips": {"genres": ["a"], "percent": [[100.0]]}, "duration_s": 1.4, "clip_s": 1.4,
+    "timings_ms": {"total": 1.0},
 }  # fmt: skip
 
 
-BAD: list[object] = [
+BAD: list[Any] = [
     None, 7, "text", [], {}, {"answer": None}, {"answer": {}},
     *({"answer": {k: v for k, v in ANSWER.items() if k != lacking}} for lacking in ANSWER),
     *({"answer": ANSWER | {name: "?"}} for name in ANSWER if name != "video_title"),
@@ -143,8 +144,8 @@ def test_there_may_be_no_microphone(page):
     ]:
         page.evaluate(
             """reason => {
-              const refused = () => Promise.reject(new DOMException("", reason));
-              navigator.mediaDevices.getUserMedia = refused;
+              const refused = new DOMException("", reason);
+              navigator.mediaDevices.getUserMedia = () => Promise.reject(refused);
             }""",
             reason,
         )

@@ -2,8 +2,8 @@
 import { info, Problem, useKey, watchPage } from "./api.js";
 import { $, make, show, spot, visit } from "./dom.js";
 import { forget, showHistory, watchHistory } from "./history.js";
-import { isMusic } from "./music.js";
 import { lock, setLink, watchFiles, watchLink } from "./inputs.js";
+import { headline } from "./parts.js";
 import { at, place, watchPlace } from "./place.js";
 import { hideProblem, showProblem } from "./problem.js";
 import { Round } from "./round.js";
@@ -67,8 +67,7 @@ async function open({ answer, id, file }) {
     const [{ showAnswer }, { keepTimings }] = await Promise.all([import("./answer.js"), import("./about.js")]);
     if (file) sound = URL.createObjectURL(file);
     keepTimings(answer.timings_ms);
-    const what = isMusic(answer) ? answer.top_prediction : say("answer.other.title");
-    place(id, { title: say("page.title", { what, track: answer.video_title }) });
+    place(id, { title: say("page.title", { what: headline(answer), track: answer.video_title }) });
     showAnswer(answer, { id, sound }, again);
   } catch (error) {
     console.error(error);

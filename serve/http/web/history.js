@@ -2,6 +2,7 @@
 import { $, make, show, spot } from "./dom.js";
 import { silentPieces } from "./mel.js";
 import { isMusic } from "./music.js";
+import { headline, parts } from "./parts.js";
 import { percent, say } from "./text.js";
 
 const STORE = "topgenre.history";
@@ -68,12 +69,13 @@ export function watchHistory(onChange) {
 /** A button that tells of an answer in a line, and opens it; `id` is the video's, if it is one. */
 export function entryButton({ id, answer }, open) {
   const { top_prediction: top, results, clips } = answer;
+  const simple = isMusic(answer) && !parts(answer).length;
   return make(
     "button",
     { type: "button", onclick: open },
     spot(clips.genres, top),
     make("span", { class: "name", dir: "auto" }, answer.video_title),
-    make("span", { class: "fine" }, isMusic(answer) ? say("history.open", { genre: top, share: percent(results[top]) }) : say("time.other")),
+    make("span", { class: "fine" }, simple ? say("history.open", { genre: top, share: percent(results[top]) }) : headline(answer)),
     make("span", { class: "fine" }, say(id ? "history.video" : "history.file")),
   );
 }

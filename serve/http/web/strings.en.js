@@ -63,10 +63,18 @@ export const strings = {
   "queue.csv": "Download all as CSV",
   "queue.name": "genres",
 
+  "mix.title": "a mix",
+  "mix.title.two": "{first}, then {second}",
+  "mix.until": "{genre} until {time}",
+  "mix.then": ", then ",
+  "mix.sentence": "It changes: {until}, then {last}.",
+  "mix.often": "It changes genre {count} times: {genres}. The list below says when.",
+
   "answer.sure": "The whole track sounds like {genre}: {share}.",
   "answer.leaning": "More {genre} than anything else ({share}), with some {second} ({other}).",
   "answer.unsure": "Not sure: {genre} is only the best guess ({share}).",
   "answer.unsure.why": "Nothing stands out. Music unlike these {count} genres ends up like this: the network has no answer for it.",
+  "answer.unsure.pieces": "Its pieces are sure, but of different genres. The timeline shows which.",
   "answer.tags": "Sounds like",
   "answer.other.title": "not music",
   "answer.other": "This does not sound like music.",

@@ -4,6 +4,7 @@ import { drawCharts } from "./charts.js";
 import { colour, make, show, spot } from "./dom.js";
 import { silentPieces } from "./mel.js";
 import { otherPieces } from "./music.js";
+import { parts } from "./parts.js";
 import { clock, percent, say } from "./text.js";
 
 const TOLD = 3;
@@ -116,15 +117,11 @@ function unnamedPieces(answer) {
   return silentPieces(answer).map((silent, n) => (silent && say("time.silent")) || (others[n] && say("time.other")) || null);
 }
 
-// The same in words: neighbours of one genre together.
-function list({ timeline: pieces, clip_s: clip, duration_s: duration, clips }, unnamed) {
-  const stretches = [];
-  pieces.forEach(({ genre }, n) => {
-    const name = unnamed[n] ?? genre;
-    if (stretches.at(-1)?.name === name) stretches.at(-1).to = n + 1;
-    else stretches.push({ name, from: n, to: n + 1, genre: unnamed[n] ? null : genre });
-  });
-  const rows = stretches.map(({ name, from, to, genre }) =>
+// The same in words: the parts where it changes, else neighbours of one genre together.
+function list(answer, unnamed) {
+  const { clip_s: clip, duration_s: duration, clips } = answer;
+  const found = parts(answer);
+  const rows = (found.length ? found : neighbours(answer, unnamed)).map(({ genre, name = genre, from, to }) =>
     make(
       "li",
       { class: genre ? colour(clips.genres, genre) : "" },
@@ -134,4 +131,14 @@ function list({ timeline: pieces, clip_s: clip, duration_s: duration, clips }, u
     ),
   );
   return make("details", {}, make("summary", {}, say("time.list")), make("ol", { class: "stretches" }, ...rows));
+}
+
+function neighbours({ timeline: pieces }, unnamed) {
+  const stretches = [];
+  pieces.forEach(({ genre }, n) => {
+    const name = unnamed[n] ?? genre;
+    if (stretches.at(-1)?.name === name) stretches.at(-1).to = n + 1;
+    else stretches.push({ name, from: n, to: n + 1, genre: unnamed[n] ? null : genre });
+  });
+  return stretches;
 }
