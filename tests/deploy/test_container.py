@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 import httpx
@@ -25,8 +29,10 @@ from tests.media import by_name, encode, music
 from tests.standin import Video
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = [ROOT / "deploy" / name for name in ("install", "system-packages")]
+SCRIPTS = [ROOT / "deploy" / name for name in ("install", "lock", "system-packages")]
 COMPOSE = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
+RELEASE = ROOT / ".github" / "workflows" / "release.yml"
+OURS = ("topgenre", version("topgenre"))
 SONG = (ROOT / "tests" / "data" / "song.mp3").read_bytes()
 # Where the image has what the test has in folders of its own.
 PREFIX_IN_IMAGE, CACHE_IN_IMAGE = "/opt/topgenre", "/var/cache/topgenre"
@@ -131,21 +137,30 @@ def _checkout() -> set[Path]:
     return {path for path in ROOT.iterdir() if not path.name.startswith(".coverage")}
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """What `deploy/install` makes, from wheels of what is installed here instead of an index."""
-    folder = tmp_path_factory.mktemp("image")
-    wheels = folder / "wheels"
+def install(folder, names):
+    """Prepare `deploy/install` to take these from wheels of what is installed here, not an index.
+
+    The environment that it needs for that, with a lock of their digests.
+    """
+    wheels, locked = folder / "wheels", folder / "locked.txt"
     wheels.mkdir()
-    for name in needed("topgenre", EXTRAS):
-        if name != "topgenre":
-            wheel(name, wheels)
-    wheel("setuptools", wheels)
-    environment = {
+    for name in names:
+        digest = hashlib.sha256(wheel(name, wheels).read_bytes()).hexdigest()
+        with locked.open("a") as lines:
+            print(f"{name}=={version(name)} --hash=sha256:{digest}", file=lines)
+    return {
         **{name: value for name, value in os.environ.items() if not name.startswith("PIP_")},
         **{"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels), "PIP_CONFIG_FILE": os.devnull},
-        "PYTHON": sys.executable,
+        **{"PYTHON": sys.executable, "LOCKED": str(locked)},
     }
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """What `deploy/install` makes."""
+    folder = tmp_path_factory.mktemp("image")
+    names = {"setuptools", *needed("topgenre", EXTRAS)} - {"topgenre"}
+    environment = install(folder, sorted(names))
     before = _checkout()
     target = folder / "topgenre"
     subprocess.run((SCRIPTS[0], target, "cpu"), env=environment, check=True, cwd=folder)
@@ -153,6 +168,17 @@ def installed(tmp_path_factory):
     (target / "healthcheck.py").write_bytes((ROOT / "deploy" / "healthcheck.py").read_bytes())
     yield Installed(target)
     shutil.rmtree(folder)  # more than a gigabyte
+
+
+def test_a_file_of_another_digest_is_not_installed(tmp_path):
+    environment = install(tmp_path, ["h11"])
+    locked = Path(environment["LOCKED"])
+    locked.write_text(re.sub("sha256:.*", f"sha256:{64 * '0'}", locked.read_text()))
+    command = (SCRIPTS[0], tmp_path / "x", "cpu")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in done.stderr
+    assert not list((tmp_path / "x").glob("lib/python*/site-packages/h11*"))
 
 
 def test_nothing_is_there_that_only_the_making_needs(installed):
@@ -163,8 +189,27 @@ def test_nothing_is_there_that_only_the_making_needs(installed):
     assert not list(packages.glob("onnxruntime/capi/*providers_cuda*"))
 
 
+def test_its_bill_of_materials_is_of_what_is_there(installed, tmp_path):
+    steps = yaml.safe_load(RELEASE.read_text())["jobs"]["image"]["steps"]
+    (run,) = (step["run"] for step in steps if step.get("name") == "Bill of materials")
+    command = run.splitlines()[-1]
+    for place, here in (
+        ("build/tools/bin/python", sys.executable),
+        ("build/image", installed.folder),
+        ("build/sbom.json", tmp_path / "sbom.json"),
+    ):
+        command = command.replace(place, str(here))
+    subprocess.run(shlex.split(command), check=True, cwd=ROOT)
+    bill = json.loads((tmp_path / "sbom.json").read_text())
+    named = {(part["name"].lower(), part["version"]) for part in bill["components"]}
+    (packages,) = installed.folder.glob("lib/python*/site-packages")
+    there = distributions(path=[str(packages)])
+    assert named == {(part.name.lower(), part.version) for part in there} - {OURS}
+
+
 def test_another_variant_is_refused(tmp_path):
-    done = subprocess.run((SCRIPTS[0], tmp_path / "x", "amd"), capture_output=True, text=True)
+    command = (SCRIPTS[0], tmp_path / "x", "amd")
+    done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, "amd" in done.stderr) == (2, True)
     assert list(tmp_path.iterdir()) == []
 

@@ -36,6 +36,10 @@ def server(tiny_model):
         yield running
 
 
+def port_of(url):
+    return int(url.rpartition(":")[2])
+
+
 def sooner(text):
     """Whoever waits for a client waits less."""
     changed = re.sub(r"\b(http-request|client_\w+_timeout) 10s", r"\1 300ms", text)
@@ -50,7 +54,7 @@ def proxy_name(request):
 
 @pytest.fixture(scope="module")
 def proxy(proxy_name, server):
-    port = httpx.URL(server.url).port or 0
+    port = port_of(server.url)
     with PROXIES[proxy_name](port, port, change=sooner) as url:
         yield url
 
@@ -67,7 +71,7 @@ def connect(proxy):
     with ExitStack() as stack:
 
         def connect(content):
-            where = ("127.0.0.1", httpx.URL(proxy).port)
+            where = ("127.0.0.1", port_of(proxy))
             connection = stack.enter_context(closing(socket.create_connection(where, timeout=30)))
             connection.sendall(content)
             return connection
@@ -127,9 +131,9 @@ def test_one_address_may_not_take_all(connect):
 
 
 def test_what_is_larger_than_any_batch_is_refused(server):
-    port = httpx.URL(server.url).port or 0
+    port = port_of(server.url)
     with nginx(port, port) as url, httpx.Client(trust_env=False) as client:
-        where = ("127.0.0.1", httpx.URL(url).port)
+        where = ("127.0.0.1", port_of(url))
         with closing(socket.create_connection(where, timeout=30)) as connection:
             connection.sendall(HEAD + b"Content-Length: 600000000\r\nConnection: close\r\n\r\n")
             assert code_of(connection) == "too_big"
@@ -140,7 +144,7 @@ def test_what_is_larger_than_any_batch_is_refused(server):
 def test_where_no_server_is_there_it_is_said(name):
     with (
         PROXIES[name](free_port(), free_port()) as url,
-        closing(socket.create_connection(("127.0.0.1", httpx.URL(url).port), timeout=30)) as asked,
+        closing(socket.create_connection(("127.0.0.1", port_of(url)), timeout=30)) as asked,
     ):
         asked.sendall(b"GET /info HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert code_of(asked) == "not_ready"
