@@ -13,7 +13,7 @@ import av
 from av.container import InputContainer
 
 from serve.audio import front, ogg
-from serve.audio.frames import Frames, audio_stream
+from serve.audio.frames import FAULTS, Frames, audio_stream
 from serve.audio.mel import Float32
 from serve.audio.parts import Part
 from serve.errors import Undecodable
@@ -127,7 +127,7 @@ def opened(file: IO[bytes] | _Forward) -> Iterator[InputContainer | None]:
             metadata_errors="replace",
             buffer_size=_READ_BYTES,
         )
-    except av.error.FFmpegError:
+    except FAULTS:
         yield None
         return
     with container:

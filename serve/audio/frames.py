@@ -16,7 +16,10 @@ from av.codec.context import Flags2
 from av.container import InputContainer
 
 # What a broken file makes FFmpeg raise, or PyAV: streams that come on the way are beyond its count.
-_FAULTS = (av.error.FFmpegError, LookupError, ValueError, ArithmeticError, NotImplementedError)
+FAULTS = (
+    *(av.error.FFmpegError, LookupError, ValueError, ArithmeticError, RuntimeError),
+    *(TypeError, AssertionError),
+)
 # Packets in a row that may be broken before the rest is given up.
 _MAX_BROKEN = 1000
 # These decoders carry a random number generator on from frame to frame (AAC for substituted noise,
@@ -148,7 +151,7 @@ class Frames:
                     self._recent.append(packet)
                     try:
                         frames = self._decoder.decode(packet)
-                    except _FAULTS:
+                    except FAULTS:
                         broken += 1
                         if broken < _MAX_BROKEN:
                             continue
@@ -163,7 +166,7 @@ class Frames:
                             self._renew_after(0, frame.sample_rate)
                         yield frame
                 return
-            except _FAULTS:  # of the demuxer, which may find its way again
+            except FAULTS:  # of the demuxer, which may find its way again
                 self.interrupted = True
                 broken += 1
 

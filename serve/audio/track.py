@@ -321,7 +321,7 @@ def _joint(*, sample: int, time: str, digest: str) -> dict[str, Any]:
 
 def _failure(*, code: str, text: str, detail: str) -> TopgenreError:
     if detail:
-        _LOG.warning("a decoder failed: %s", detail)
+        _LOG.warning("a decoder failed: %.1000r", detail)
     return from_child(code, text, _CODES)
 
 

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from serve.errors import Internal, TooLong, TopgenreError
+from serve.errors import Internal, NotReady, TooLong, TopgenreError
 from serve.sources.youtube import YouTubeSource, lifeline, process, work
 from serve.sources.youtube.frames import MAX_PAYLOAD, Kind, write_frame, write_json
 from serve.sources.youtube.job import Job, YouTubeOptions
@@ -36,9 +36,9 @@ def said(kind: Kind, **payload: object) -> bytes:
 
 INFO = said(Kind.INFO, title="T", duration_s=1.0, size_bytes=None)
 SENT: dict[str, tuple[bytes, type[TopgenreError]]] = {
-    "nothing": (b"", Internal),
-    "half a header": (b"I\0\0", Internal),
-    "half a payload": (INFO[:-1], Internal),
+    "nothing": (b"", NotReady),
+    "half a header": (b"I\0\0", NotReady),
+    "half a payload": (INFO[:-1], NotReady),
     "no frame": (b"WARNING: something printed", Internal),
     "too long": (b"I" + (MAX_PAYLOAD + 1).to_bytes(4, "big"), Internal),
     "confinement that is a list": (frame(Kind.HELD, b"[]"), Internal),
@@ -46,12 +46,17 @@ SENT: dict[str, tuple[bytes, type[TopgenreError]]] = {
     "confinement alone": (said(Kind.HELD), Internal),
     "unknown kind": (b"?\0\0\0\0", Internal),
     "info without its members": (said(Kind.INFO, title="T"), Internal),
+    "info of no length": (said(Kind.INFO, title="T", duration_s="x", size_bytes=None), Internal),
+    "info of less than nothing": (
+        said(Kind.INFO, title="T", duration_s=1, size_bytes=-5),
+        Internal,
+    ),
     "info that is a list": (frame(Kind.INFO, b"[]"), Internal),
     "info that is no JSON": (frame(Kind.INFO, b"{"), Internal),
     "audio before info": (frame(Kind.DATA, b"x"), Internal),
     "unknown error": (said(Kind.ERROR, code="?", text="?", detail=""), Internal),
     "error": (said(Kind.ERROR, code="too_long", text="601 s", detail=""), TooLong),
-    "info, then nothing": (INFO, Internal),
+    "info, then nothing": (INFO, NotReady),
     "info twice": (INFO + INFO, Internal),
     "info, then an error": (
         INFO + said(Kind.ERROR, code="too_long", text="601 s", detail=""),
@@ -61,7 +66,7 @@ SENT: dict[str, tuple[bytes, type[TopgenreError]]] = {
         INFO + frame(Kind.DATA, b"abc") + said(Kind.END, size_bytes=4),
         Internal,
     ),
-    "nothing after the audio": (INFO + frame(Kind.DATA, b"abc"), Internal),
+    "nothing after the audio": (INFO + frame(Kind.DATA, b"abc"), NotReady),
 }
 
 

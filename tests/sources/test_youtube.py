@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from serve.errors import Internal, Private, Timeout, TooLong, YouTubeError
+from serve.errors import NotReady, Private, Timeout, TooLong, YouTubeError
 from serve.process import ROOT
 from serve.sources.stream import AudioSource, AudioStream, SourceInfo
 from serve.sources.youtube import Launcher, YouTubeOptions, YouTubeSource
@@ -184,7 +184,7 @@ async def test_a_downloader_that_is_killed_is_an_error_at_once(
     await eventually(lambda: youtube.audio() if when == "downloading" else youtube.log)
     (group,) = downloaders()
     os.kill(group, signal.SIGKILL)
-    with pytest.raises(Internal, match="without a word"):
+    with pytest.raises(NotReady, match="stopped"):
         await task
     assert zombies() == []
 

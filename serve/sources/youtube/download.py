@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Self
 
 from serve.errors import ERRORS, Extractor, Internal, TopgenreError, YouTubeError, from_child
@@ -15,6 +16,9 @@ from serve.sources.youtube.job import Job, YouTubeOptions
 from serve.sources.youtube.process import Running, Start, running, spawn
 
 logger = logging.getLogger(__name__)
+_MAX_TITLE = 500
+# Within words of many languages, and within emoji.
+_JOINERS = "\u200c\u200d"
 # What a downloader may say: YouTube's failures, and what it is told to look out for.
 _CODES = {code for code, of in ERRORS.items() if of.origin == "youtube"} | {
     *("too_long", "too_big", "live", "upcoming", "timeout", "internal", "overloaded"),
@@ -50,8 +54,7 @@ class YouTubeSource:
                 raise _error(self.video_id, payload)
             if kind is not Kind.INFO:
                 raise Internal("The downloader could not be understood.")
-            title, duration_s, size_bytes = parse_json(payload, "title", "duration_s", "size_bytes")
-            yield YouTubeStream(self.video_id, SourceInfo(title, duration_s, size_bytes), child)
+            yield YouTubeStream(self.video_id, _info(payload), child)
 
 
 class YouTubeStream:
@@ -95,10 +98,20 @@ class YouTubeStream:
             raise Internal("The downloader could not be understood.")
 
 
+def _info(payload: bytes) -> SourceInfo:
+    """What an INFO frame says of a video, as far as it can be meant."""
+    title, duration_s, size_bytes = parse_json(payload, "title", "duration_s", "size_bytes")
+    numbers = (duration_s, size_bytes)
+    if not all(of is None or (isinstance(of, int | float) and 0 <= of < inf) for of in numbers):
+        raise Internal("The downloader could not be understood.")
+    printable = "".join(c for c in str(title)[:_MAX_TITLE] if c.isprintable() or c in _JOINERS)
+    return SourceInfo(printable, duration_s, size_bytes)
+
+
 def _error(video_id: str, payload: bytes) -> TopgenreError:
     """The error in an ERROR frame; of those that need an operator the log gets the detail."""
     code, text, detail = parse_json(payload, "code", "text", "detail")
     error = from_child(code, text, _CODES)
     if isinstance(error, Internal | Extractor | YouTubeError):
-        logger.warning("video %s: %s: %s", video_id, error.code, detail)
+        logger.warning("video %s: %s: %.1000r", video_id, error.code, detail)
     return error

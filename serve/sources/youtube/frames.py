@@ -18,7 +18,7 @@ import struct
 from enum import Enum
 from typing import Any, BinaryIO
 
-from serve.errors import Internal
+from serve.errors import Internal, NotReady
 
 _HEADER = struct.Struct(">cI")
 
@@ -50,14 +50,14 @@ def write_json(pipe: BinaryIO, kind: Kind, **payload: Any) -> None:
 
 
 async def read_frame(reader: asyncio.StreamReader) -> tuple[Kind, bytes]:
-    """The next frame; Internal where the child is gone or sends something else."""
+    """The next frame; NotReady where the child is gone, Internal where it sends something else."""
     try:
         kind, length = _HEADER.unpack(await reader.readexactly(_HEADER.size))
         if length > MAX_PAYLOAD:
             raise ValueError(f"payload of {length} bytes")
         return Kind(kind), await reader.readexactly(length)
     except asyncio.IncompleteReadError:
-        raise Internal("The downloader stopped without a word.") from None
+        raise NotReady("The downloader stopped; try again in a moment.") from None
     except ValueError as error:
         raise Internal("The downloader could not be understood.") from error
 
