@@ -5,10 +5,6 @@ export const strings = {
   title: "What genre is this?",
   "page.title": "{what} · {track} · topgenre",
   "lasting.s": "{s} s",
-  "lasting.m": "{m} min",
-  "lasting.ms": "{m} min {s} s",
-  "lasting.h": "{h} h",
-  "lasting.hm": "{h} h {m} min",
   lead: "A small neural network listens to the track in pieces of 1.4 seconds and says what it hears in each.",
 
   "link.label": "YouTube link",

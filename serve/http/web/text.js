@@ -42,13 +42,15 @@ export const exactly = (value) => `${exact.format(value)} %`;
 /** A number with at most one decimal. */
 export const number = (value) => plain.format(value);
 
+const spelt = (value, unit) => new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(value);
+
 /** How long something takes, in hours, minutes and seconds; below a minute to two digits. */
 export function lasting(seconds) {
   if (seconds < 59.5) return say("lasting.s", { s: short.format(seconds) });
   const whole = Math.round(seconds);
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  if (h) return say(m ? "lasting.hm" : "lasting.h", { h, m });
-  return say(s ? "lasting.ms" : "lasting.m", { m, s });
+  const parts = [[h, "hour"], [m, "minute"], [h ? 0 : s, "second"]].filter(([value]) => value);
+  return parts.map(([value, unit]) => spelt(value, unit)).join(" ");
 }
 
 /** A place in a track, like a player shows it: hours only where there are any. */
