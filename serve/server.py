@@ -18,7 +18,7 @@ from serve import logs
 from serve.errors import BadRequest
 from serve.http.access import is_loopback
 from serve.http.app import create_app
-from serve.http.connection import BoundedProtocol
+from serve.http.connection import BoundedProtocol, Turns
 from serve.http.drain import Drain
 from serve.pipeline import Pipeline
 from serve.settings import Settings, SettingsError
@@ -40,7 +40,7 @@ class Server(uvicorn.Server):
                 app,
                 host=settings.host,
                 port=settings.port,
-                http=partial(BoundedProtocol, settings),  # type: ignore[arg-type]
+                http=partial(BoundedProtocol, settings, Turns()),  # type: ignore[arg-type]
                 lifespan="on",
                 ws="none",
                 log_config=None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 # Media of less than two of these is left to one decoder: most often that is short, too.
 _PART_BYTES = 1 << 18
+# Bytes a second that a decoder is worth while a track arrives: what comes more slowly is decoded
+# in no time when all of it is there.
+_WORTH_BYTES = 8192
 # What a decoder may say of a track.
 _CODES = {
     *("undecodable", "too_long", "too_short", "too_big", "silent", "overloaded", "internal"),
@@ -107,8 +111,8 @@ class Track:
 
         What is left when all bytes are there is shared among the free decoders. `on_seconds` hears
         of the seconds decoded so far. Raises what the inflow raises, Stalled where no byte comes
-        for `idle_s` seconds, and the decoder's typed error (undecodable, too_long, too_short,
-        silent, …).
+        for `idle_s` seconds or few come in the long run, and the decoder's typed error
+        (undecodable, too_long, too_short, silent, …).
         """
         media = inflow.media
         first = _Part(
@@ -135,10 +139,14 @@ class Track:
         return self._decoded(answers)
 
     async def _feed(self, inflow: Inflow, idle_s: float) -> None:
-        fed = 0
+        # A few bytes now and then are no reason to keep a decoder: each is worth its time alone.
+        fed, left_s = 0, idle_s
         while not (inflow.ended and fed == inflow.size):
-            if not await inflow.more_than(fed, idle_s):
+            start = time.monotonic()
+            if not await inflow.more_than(fed, left_s):
                 raise Stalled
+            left_s = max(0.0, left_s - (time.monotonic() - start))
+            left_s = min(idle_s, left_s + (inflow.size - fed) / _WORTH_BYTES)
             fed = inflow.size
             self._first.send(messages.GROWN, size=fed)
         self._first.send(messages.END)

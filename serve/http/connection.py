@@ -7,16 +7,25 @@ import ipaddress
 import json
 import math
 import uuid
-from functools import cached_property
-from typing import Any
+from collections import deque
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from serve.errors import BadRequest, Overloaded, TopgenreError
 from serve.http.replies import error_body
 from serve.settings import Settings
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 # What a client that is refused has to read that, in seconds.
 _LINGER_S = 1.0
@@ -80,6 +89,25 @@ class Flow(FlowControl):
             super().resume_reading()
 
 
+class Turns:
+    """Begins one thing in each turn of the event loop, so that everybody else is heard between."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], object]] = deque()
+
+    def wait(self, begin: Callable[[], object]) -> None:
+        """Call `begin` when it is its turn."""
+        self._waiting.append(begin)
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_soon(self._next)
+
+    def _next(self) -> None:
+        self._waiting[0]()
+        self._waiting.popleft()
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._next)
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """HTTP/1.1 for clients that may be slow, greedy or many.
 
@@ -90,11 +118,14 @@ class BoundedProtocol(HttpToolsProtocol):
     be headers or anything else that is no body. How long a body may take is the application's to
     say.
     Of requests sent ahead (pipelining) a few wait; no more is read until they are answered.
+    Connections that send ahead take turns.
     """
 
-    def __init__(self, settings: Settings, **given: Any) -> None:
+    def __init__(self, settings: Settings, turns: Turns, **given: Any) -> None:
         super().__init__(**given)
         self._settings = settings
+        self._turns = turns
+        self._sends_ahead = False
         self._asking: asyncio.TimerHandle | None = None
         self._taking: asyncio.TimerHandle | None = None
         self._no_body_bytes = 0
@@ -260,6 +291,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self.loop.call_soon(self._parse_on)
         if self.cycle.response_complete and self._asking is None:
             self._asking = self._time_limit()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._sends_ahead |= bool(self.pipeline)
+        begin = partial(super()._start_asgi_task, cycle, app)
+        if self._sends_ahead:
+            self._turns.wait(lambda: self.transport.is_closing() or begin())
+        else:
+            begin()
 
     def pause_writing(self) -> None:
         """The client does not take what is sent to it."""

@@ -20,6 +20,7 @@ from serve.audio.frontend import FrontEnd
 from serve.audio.inflow import Inflow
 from serve.audio.mel import MelSpectrogram
 from serve.audio.pool import DecoderPool
+from serve.audio.track import Stalled
 from serve.errors import Internal, TooBig, TooLong, TooShort, Undecodable
 from serve.sandbox.measure import ATTEMPTS
 from tests.eventually import eventually
@@ -158,6 +159,19 @@ async def test_progress_is_told(pool):
         await decoded_by(decoder, slow(), heard.append)
     assert heard == sorted(heard)
     assert 0 < heard[0] < heard[-1] <= 10.1
+
+
+async def test_a_few_bytes_now_and_then_keep_no_decoder(pool):
+    async def dripping():
+        yield SONG[:-1000]
+        while True:
+            await asyncio.sleep(0.05)
+            yield b"x"
+
+    async with asyncio.timeout(10), pool.lease() as track, Inflow(dripping(), 1 << 20) as inflow:
+        with pytest.raises(Stalled):
+            await track.decode(inflow, lambda seconds: None, idle_s=0.3)
+    assert len((await decode_in(pool, SONG))[0]) == 7
 
 
 async def test_a_decoder_is_busy_while_it_has_all_that_it_works_on(pool):

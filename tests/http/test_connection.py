@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import httpx
 import pytest
 
-from serve.http.connection import BoundedProtocol, HeldHead
+from serve.http.connection import BoundedProtocol, HeldHead, Turns
 from tests.eventually import until
 from tests.http.test_predict import SONG, raw
 from tests.http.test_shared import heard
@@ -132,6 +132,36 @@ def test_an_upload_that_is_too_slow_is_told_so(connect, drip):
 def test_several_requests_on_one_connection(connect):
     connection = connect(3 * (GET + b"\r\n"))
     assert heard(connection).count(b'{"status":"live"}') == 3
+
+
+def test_connections_that_send_ahead_take_turns(connect, monkeypatch):
+    waited = []
+    wait = Turns.wait
+
+    def seen(self, begin):
+        waited.append(begin)
+        wait(self, begin)
+
+    monkeypatch.setattr(Turns, "wait", seen)
+    ahead, plain = connect(20 * (GET + b"\r\n")), connect(GET + b"\r\n")
+    assert heard(ahead).count(b'{"status":"live"}') == 20
+    assert heard(plain).count(b'{"status":"live"}') == 1
+    assert 10 < len(waited) < 20
+
+
+def test_one_thing_is_begun_in_a_turn():
+    async def main():
+        turns, begun = Turns(), []
+        for number in range(5):
+            turns.wait(lambda number=number: begun.append(number))
+        for count in range(1, 6):
+            await asyncio.sleep(0)
+            assert begun == list(range(count))
+        turns.wait(lambda: begun.append(5))
+        await asyncio.sleep(0)
+        assert len(begun) == 6
+
+    asyncio.run(main())
 
 
 def test_of_requests_sent_ahead_few_wait(connect, monkeypatch):
