@@ -61,7 +61,8 @@ def test_names_shapes_and_metadata(model: onnx.ModelProto, card: ModelCard) -> N
 
 
 def test_it_is_small_and_as_good_as_its_card_says(card: ModelCard) -> None:
-    assert MODEL.stat().st_size < 5_000_000
+    # Its weights are in it twice: for CPUs also in the loop over a few clips.
+    assert MODEL.stat().st_size < 8_000_000
     assert card.scores["valid"]["tracks"] == 120
     assert card.scores["valid"]["track_accuracy"] >= 0.80
     page = MODEL.with_suffix(".md").read_text()

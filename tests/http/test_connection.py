@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from contextlib import ExitStack, closing, suppress
+from functools import partial
 from unittest.mock import Mock
 
 import httpx
@@ -153,7 +154,7 @@ def test_one_thing_is_begun_in_a_turn():
     async def main():
         turns, begun = Turns(), []
         for number in range(5):
-            turns.wait(lambda number=number: begun.append(number))
+            turns.wait(partial(begun.append, number))
         for count in range(1, 6):
             await asyncio.sleep(0)
             assert begun == list(range(count))
