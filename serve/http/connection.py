@@ -137,6 +137,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._bodiless = False
         self._unparsed, self._parsed = b"", 0
         self._body_left = 0
+        # Whether what is read is the body of a request that has none to be kept.
+        self._ignored = False
         self._upgrading = False
         self._version = b"1.1"
         self._reserved = False
@@ -245,6 +247,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(wrong)
             return
         self._end_asking()
+        self._ignored = method in _BODYLESS
         super().on_headers_complete()
         self.cycle.transport = HeldHead(self.transport, self.loop)  # type: ignore[assignment]
 
@@ -260,8 +263,6 @@ class BoundedProtocol(HttpToolsProtocol):
             return BadRequest("A request names one host.")
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")
         self._body_left = int(length) if length.isdigit() else 0
-        if method in _BODYLESS and (self._body_left or b"transfer-encoding" in names):
-            return BadRequest(f"{method.decode()} takes no body.")
         return BadRequest() if method == b"CONNECT" else None
 
     def on_body(self, body: bytes) -> None:
@@ -270,7 +271,8 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._moved_on = True
         self._body_left = max(0, self._body_left - len(body))
-        super().on_body(body)
+        if not self._ignored:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Take note that the request is whole."""

@@ -98,7 +98,7 @@ def test_an_answer_has_what_it_reads(client, youtube, site):
         ("https://vimeo.com/1", None, "Only YouTube links are accepted."),
         ("", None, "That is not a link to a video."),
         (f"https://youtu.be/{ID}", None, "Video unavailable"),
-        (f"https://youtu.be/{ID}", Video(ID, length=601), "The video is 601 s long"),
+        (f"https://youtu.be/{ID}", Video(ID, length=601), "The video is 10 min 1 s long"),
     ],
 )
 def test_a_failure_is_a_text_under_error(client, youtube, url, video, text):
