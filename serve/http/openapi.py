@@ -41,12 +41,13 @@ def _server() -> Json:
     found = {
         "/health/live": operation(
             *("live", "server", "The process answers"),
-            {"200": json_response("Status", "it does", examples.LIVE)} | error_responses(*ANYWHERE),
+            {"200": json_response("Status", "it does", examples.LIVE)}
+            | error_responses("internal"),
         ),
         "/health/ready": operation(
             *("ready", "server", "Tracks are taken"),
             {"200": json_response("Status", "they are", examples.READY)}
-            | error_responses(*ANYWHERE, "not_ready", "shutting_down"),
+            | error_responses("internal", "not_ready", "shutting_down"),
         ),
         "/info": operation(
             *("info", "server", "The model, the limits and the versions"),
