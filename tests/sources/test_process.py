@@ -43,7 +43,7 @@ SENT: dict[str, tuple[bytes, type[TopgenreError]]] = {
     "too long": (b"I" + (MAX_PAYLOAD + 1).to_bytes(4, "big"), Internal),
     "confinement that is a list": (frame(Kind.HELD, b"[]"), Internal),
     "confinement twice": (said(Kind.HELD) + said(Kind.HELD) + INFO, Internal),
-    "confinement alone": (said(Kind.HELD), Internal),
+    "confinement alone": (said(Kind.HELD), NotReady),
     "unknown kind": (b"?\0\0\0\0", Internal),
     "info without its members": (said(Kind.INFO, title="T"), Internal),
     "info of no length": (said(Kind.INFO, title="T", duration_s="x", size_bytes=None), Internal),
