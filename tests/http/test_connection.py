@@ -153,7 +153,8 @@ def test_connections_that_send_ahead_take_turns(connect, monkeypatch):
 
 def test_one_thing_is_begun_in_a_turn():
     async def main():
-        turns, begun = Turns(), []
+        turns = Turns()
+        begun: list[int] = []
         for number in range(5):
             turns.wait(partial(begun.append, number))
         for count in range(1, 6):
