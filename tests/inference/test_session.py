@@ -9,6 +9,7 @@ from onnx import TensorProto, helper
 from serve.audio.frontend import FrontEnd
 from serve.inference import providers, session
 from serve.inference.card import ModelFileError
+from serve.inference.feed import feed
 from serve.inference.outputs import Outputs
 from serve.inference.providers import DeviceError
 from serve.inference.session import load_model
@@ -200,5 +201,5 @@ def test_the_numbers_do_not_hang_on_the_threads():
     once = model.run(mel)
     for one in model.sessions.values():
         names = list(model.card.outputs)
-        again = Outputs.of(dict(zip(names, one.run(names, {"mel": mel}), strict=True)))
+        again = Outputs.of(dict(zip(names, one.run(names, feed(one, mel)), strict=True)))
         assert_equal(again, once)
