@@ -13,7 +13,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from serve.inference.card import CLIPS_AT_ONCE, INPUT, ON_CPU
@@ -33,7 +32,7 @@ def in_steps(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same model over as many clips at a time as its other input, `CLIPS_AT_ONCE`, says."""
     graph = model.graph
     outputs = list(graph.output)
-    constants = {"one": _int(1), "first_axis": _ints(0)}
+    constants = {"one": np.array(1), "first_axis": np.array([0])}
     before = [
         helper.make_node("Shape", [INPUT], ["shape"], start=0, end=1),
         helper.make_node("Squeeze", ["shape", "first_axis"], ["clips"]),
@@ -99,11 +98,3 @@ def _none_of(name: str) -> str:
 
 def _of_none(output: onnx.ValueInfoProto) -> tuple[int, ...]:
     return (0, *(dim.dim_value for dim in output.type.tensor_type.shape.dim[1:]))
-
-
-def _int(value: int) -> NDArray[np.int64]:
-    return np.array(value, np.int64)
-
-
-def _ints(*values: int) -> NDArray[np.int64]:
-    return np.array(values, np.int64)

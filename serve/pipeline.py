@@ -186,8 +186,7 @@ class Pipeline:
         unless somebody else waits for it.
         """
         if not isinstance(source, YouTubeSource):
-            if self._active >= self.settings.max_requests:  # before anything of it is read
-                raise Overloaded(retry_after_s=1.0)
+            self._check_places()  # before anything of it is read
             return await self._file(source, _followed(on_progress, "client"))
         key = self._cache.key("youtube", source.video_id)
         if (known := await self._cache.get(key)) is not None:
@@ -245,10 +244,14 @@ class Pipeline:
         finally:
             _WAITING.reset(token)
 
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
+    def _check_places(self) -> None:
+        """Raise Overloaded where there is no place for one more track."""
         if self._active >= self.settings.max_requests:
             raise Overloaded(retry_after_s=1.0)
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        self._check_places()
         self._active += 1
         try:
             yield

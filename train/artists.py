@@ -18,6 +18,7 @@ from train.tracks import Track
 
 Artists = Mapping[str, str]
 """Track to artist."""
+Rows = Sequence[tuple[str, Mapping[str, str]]]
 
 
 def read(path: Path) -> Artists:
@@ -25,8 +26,7 @@ def read(path: Path) -> Artists:
 
     An artist is the same in any case and spacing; a list of several is an artist of its own.
     """
-    normal = {name: " ".join(row["artist"].casefold().split()) for name, row in _rows(path)}
-    return {track: artist for track, artist in normal.items() if artist}
+    return _artists(_rows(path))
 
 
 def named(tracks: Iterable[Track], path: Path) -> tuple[Track, ...]:
@@ -34,8 +34,9 @@ def named(tracks: Iterable[Track], path: Path) -> tuple[Track, ...]:
 
     Raises DataError where a weight is no number above 0.
     """
-    known = read(path)
-    weights = {name: _weight(path, name, row.get("weight") or "1") for name, row in _rows(path)}
+    rows = _rows(path)
+    known = _artists(rows)
+    weights = {name: _weight(path, name, row.get("weight") or "1") for name, row in rows}
     return tuple(
         replace(of, artist=known.get(of.track, ""), weight=weights.get(of.track, 1.0))
         for of in tracks
@@ -80,7 +81,12 @@ def folds(
     return of_track
 
 
-def _rows(path: Path) -> list[tuple[str, dict[str, str]]]:
+def _artists(rows: Rows) -> Artists:
+    normal = {name: " ".join(row["artist"].casefold().split()) for name, row in rows}
+    return {track: artist for track, artist in normal.items() if artist}
+
+
+def _rows(path: Path) -> Rows:
     """The rows of a table by their tracks."""
     try:
         with path.open(newline="", encoding="utf-8") as file:

@@ -241,9 +241,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self.scope["method"], self._upgrading = method.decode("ascii"), True
             self._version = self.parser.get_http_version().encode()
             return
+        if self._deaf:
+            return
         if wrong := self._wrong_with(method):
-            if not self._deaf:
-                self._bodiless = method == b"HEAD"
+            self._bodiless = method == b"HEAD"
             self._refuse(wrong)
             return
         self._end_asking()
@@ -253,8 +254,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _wrong_with(self, method: bytes) -> TopgenreError | None:
         """What a head can't be answered for, if anything."""
-        if self._deaf:
-            return self._refusal or BadRequest()
         if self._reserved and not self.url.startswith(_RESERVED):
             return _too_many()
         names = [name for name, _ in self.headers]
@@ -311,10 +310,6 @@ class BoundedProtocol(HttpToolsProtocol):
         """It does."""
         self._end_taking()
         super().resume_writing()
-
-    def send_400_response(self, msg: str) -> None:
-        """What is no HTTP is refused in the form of all our errors."""
-        self._refuse(BadRequest())
 
     def _time_limit(self) -> asyncio.TimerHandle:
         return self.loop.call_later(self._settings.client_timeout_s, self.transport.abort)
