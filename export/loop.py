@@ -28,6 +28,15 @@ def carry(model: onnx.ModelProto) -> onnx.ModelProto:
     return loop
 
 
+def plain(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of a model without the loop it may carry."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for entry in [of for of in copy.metadata_props if of.key == ON_CPU]:
+        copy.metadata_props.remove(entry)
+    return copy
+
+
 def in_steps(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same model over as many clips at a time as its other input, `CLIPS_AT_ONCE`, says."""
     graph = model.graph

@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from export.errors import ExportError
+from export.loop import plain
 from export.parity import BATCHES, probe
 from export.session import onnx_predictor, seconds_for
 from serve.inference.card import INPUT
@@ -69,7 +70,7 @@ def half(model: onnx.ModelProto) -> onnx.ModelProto:
     For GPUs; on a CPU it is slower. ONNX Runtime's own converter gives two nodes one name where an
     input is used twice, as ours is.
     """
-    changed = _copy(model)
+    changed = plain(model)
     graph = changed.graph
     parts = _parts(model)
     halves = {}
@@ -108,7 +109,7 @@ def quantised(model: onnx.ModelProto, calibration: Float32) -> onnx.ModelProto:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "int8.onnx")
             quantize_static(
-                _copy(model),  # it moves the weights of what it is given to a file
+                plain(model),  # it moves the weights of what it is given to a file
                 str(path),
                 _Clips(calibration),
                 quant_format=QuantFormat.QDQ,
@@ -162,12 +163,6 @@ def _parts(model: onnx.ModelProto) -> _Parts:
         raise ExportError("the graph is not features, convolutions and softmax or sigmoids")
     body = {node.name for node in nodes[first:]} - heads - after
     return _Parts(nodes[first].name, frozenset(body), frozenset(heads))
-
-
-def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    return copy
 
 
 def _cast(name: str, kind: int) -> onnx.NodeProto:

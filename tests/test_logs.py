@@ -165,6 +165,7 @@ def test_one_line_a_request_and_no_secrets_in_any(tiny_model, youtube, tmp_path)
     assert wrong["path"] == "/no%0Awhere"
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_client_that_left_is_noted(server, caplog):
     caplog.set_level(logging.INFO, "serve.requests")
     connection = http.client.HTTPConnection(server.url.removeprefix("http://"))

@@ -19,7 +19,7 @@ FOREVER_S = 3600
 class Upload:
     """A track of which the first half has been sent."""
 
-    def __init__(self, server, active=1, **headers):
+    def __init__(self, server, number=1, **headers):
         self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         self.connection.putrequest("POST", "/predict")
         headers |= {"Content-Type": "audio/mpeg", "Content-Length": str(len(SONG))}
@@ -27,7 +27,7 @@ class Upload:
             self.connection.putheader(name, value)
         self.connection.endheaders(SONG[:10_000])
         with server.client() as client:
-            until(lambda: f"topgenre_requests_active {active}.0" in client.get("/metrics").text)
+            until(lambda: f"topgenre_requests_open {number}.0" in client.get("/metrics").text)
 
     def finish(self):
         self.connection.send(SONG[10_000:])

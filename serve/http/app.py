@@ -37,6 +37,11 @@ def create_app(pipeline: Pipeline) -> Starlette:
         async with pipeline, pipeline.remembering(), pipeline.preloading():
             yield
 
+    pipeline.metrics.watch(
+        "requests_open",
+        "Tracks that a stop would wait for, those that are still arriving too",
+        lambda: drain.under_way,
+    )
     app = Starlette(
         routes=[*ROUTES, *DOCS_ROUTES, *PAGE_ROUTES],
         lifespan=lifespan,

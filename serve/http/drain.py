@@ -23,6 +23,11 @@ class Drain:
         self._changed = asyncio.Event()
         self._hurried = False
 
+    @property
+    def under_way(self) -> int:
+        """How much work a stop would wait for."""
+        return len(self._work)
+
     @asynccontextmanager
     async def work(self) -> AsyncIterator[None]:
         """Within it is work to wait for; raises ShuttingDown where no more is begun or waited for.

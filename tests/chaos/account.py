@@ -16,7 +16,7 @@ from tests.chaos.verdict import UNANSWERED
 #: Codes that in a crowd any track may get: there are more than the server takes.
 CROWDED = frozenset({"overloaded", "timeout"})
 #: Codes that a killed child may cost the track that it was at work on.
-KILLED = frozenset({"internal", "youtube_error"})
+KILLED = frozenset({"not_ready", "youtube_error"})
 # What a kill may be late to show in, in seconds: until then it looks alive.
 _LATE_S = 2.0
 #: Words in a server's log that tell of something nobody has thought of.
@@ -178,7 +178,7 @@ def counts_disagree(before: str, after: str, outcomes: Iterable[Outcome]) -> Ite
 def busy(metrics: str) -> Iterator[str]:
     """Gauges of work under way that are not at 0."""
     for family in text_string_to_metric_families(metrics):
-        if family.type == "gauge" and family.name.endswith(("_active", "_waiting")):
+        if family.type == "gauge" and family.name.endswith(("_active", "_open", "_waiting")):
             yield from (f"{family.name}: {s.value:g}" for s in family.samples if s.value)
 
 

@@ -75,6 +75,7 @@ def test_an_answer_that_never_came_or_came_twice():
         (UPLOAD, "rate_limited", False, False),
         (LINK, "rate_limited", False, True),
         (LINK, "internal", False, False),
+        (LINK, "not_ready", False, False),
         (LINK, "undecodable", False, False),
     ],
 )
@@ -88,7 +89,7 @@ def test_an_outcome_needs_an_explanation(ask, code, calm, crowd):
     ("moment", "explained"), [(7.0, False), (9.0, True), (10.5, True), (11.5, False)]
 )
 def test_a_kill_explains_what_was_under_way(moment, explained):
-    odd = account.odd([outcome(LINK, "internal")], [(moment, "decoder")])
+    odd = account.odd([outcome(LINK, "not_ready")], [(moment, "decoder")])
     assert (odd == []) == explained
 
 

@@ -19,6 +19,7 @@ from tests.train import synthetic
 #: What no test can do, and why: all of it.
 NOT_RUN = {
     "it asks the package index": 2,
+    "it asks the registry": 1,
     "it installs system packages": 2,
     "it needs a GPU": 1,
     "it needs a container engine; they run the image's steps without one": 1,

@@ -11,6 +11,7 @@ from onnx import TensorProto, numpy_helper
 from export import variants
 from export.convert import convert
 from export.errors import ExportError
+from export.loop import carry, plain
 from export.parity import probe
 from export.session import onnx_predictor
 from serve.audio.frontend import FrontEnd
@@ -55,6 +56,13 @@ def test_quantised_nearly_keeps_the_answers(model: onnx.ModelProto) -> None:
     now, before = onnx_predictor(quantised)(MEL), onnx_predictor(model)(MEL)
     assert np.abs(now.probabilities - before.probabilities).mean() < 0.05
     assert np.abs(now.music - before.music).mean() < 0.05
+
+
+def test_a_loop_in_full_precision_is_not_taken_along(model: onnx.ModelProto) -> None:
+    carrying = plain(model)
+    carry(carrying)
+    assert len(carrying.metadata_props) == len(model.metadata_props) + 1
+    assert variants.half(carrying) == variants.half(model)
 
 
 def test_another_kind_of_graph_is_refused() -> None:
