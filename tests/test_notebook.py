@@ -58,8 +58,11 @@ def test_every_kind_of_track(environment, youtube, tmp_path, monkeypatch):
             "file": serve.classify(file),
             "buffer": serve.classify(io.BytesIO(SONG)),
             "link": serve.classify(f"https://youtu.be/{ID}"),
+            "short link": serve.classify(f"youtu.be/{ID}"),
+            "long link": serve.classify(f"www.youtube.com/watch?v={ID}"),
         }
-    titles = dict.fromkeys(found, "song.mp3") | {"home": "at home.mp3", "link": "T"}
+    titles = dict.fromkeys(found, "song.mp3") | {"home": "at home.mp3"}
+    titles |= dict.fromkeys(("link", "short link", "long link"), "T")
     titles |= dict.fromkeys(("bytes", "bytearray", "view", "buffer"), "audio")
     assert {kind: one.title for kind, one in found.items()} == titles
     assert len({tuple(one.results.items()) for one in found.values()}) == 1
@@ -92,7 +95,12 @@ def test_what_it_gives(environment):
 @pytest.mark.parametrize(
     ("track", "error", "text"),
     [
-        ("nowhere.mp3", serve.errors.BadRequest, "No such file"),
+        ("nowhere.mp3", FileNotFoundError, "No such file"),
+        ("nowhere", FileNotFoundError, "'nowhere'"),
+        (Path("no/where"), FileNotFoundError, "'no/where'"),
+        ("~nobody at all.mp3", FileNotFoundError, "No such file"),
+        ("tests", IsADirectoryError, "'tests'"),
+        ("/dev/zero", serve.errors.BadRequest, "not a regular file"),
         (b"words", Undecodable, "No audio"),
         ("https://vimeo.com/1", serve.errors.NotYouTube, "Only YouTube"),
         ("https://www.youtube.com/watch?v=x", BadUrl, ""),

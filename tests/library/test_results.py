@@ -1,5 +1,7 @@
 import csv
+import io
 import json
+import re
 
 import pytest
 
@@ -164,3 +166,69 @@ def test_a_table_is_for_others_to_read():
     }
     assert (failed["track"], failed["code"], failed["rock"]) == ("c.mp3", "undecodable", "")
     assert json.loads(LINES["json"].format(OK)) == OK
+
+
+ODD = [
+    *("a\rb.mp3", "a\nb", "a\vb", "a\x1cb", "a\x85b", "a\u2028b", "a\r\nb", "\tb", "a\x1b[31mb"),
+    *("=1+1", "+1", "-1", "@sum", "'=1", "''=1", "'round", " =1", "\n=1", "＝1", "a,b;c", 'a"b'),
+]
+
+
+@pytest.mark.parametrize("track", ODD)
+def test_every_name_is_one_line_and_known_again(path, lines, track):
+    record = OK | {"track": track, "video_title": track}
+    write(path, lines, record)
+    kept = path.read_text()
+    assert len(kept.splitlines()) == 1 + bool(lines.head)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", kept)
+    for _ in range(2):
+        with ResultsFile(path, lines, MODEL) as results:
+            assert results.has(record["id"], track)
+        assert path.read_text() == kept
+    if lines.head:
+        row = next(csv.DictReader(kept.splitlines()))
+        assert not re.match(r"\s*[=+\-@＝＋－＠]", row["track"] + row["video_title"])
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_table_that_a_spreadsheet_has_saved_is_gone_on_with(path, delimiter):
+    lines = CsvLines(["jazz", "=rock"])
+    records = [OK | {"results": {"=rock": 60.25, "jazz": 39.75}, "track": track} for track in ODD]
+    write(path, lines, *records)
+    kept = path.read_text()
+    rows = [row[:-2] if row[-1] == "" else row for row in csv.reader(kept.splitlines())]
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows([*rows, [""] * 12])
+    saved = text.getvalue()
+    if delimiter == ";":
+        saved = re.sub(r'"([0-9]+)\.([0-9]+)"', r'"\1,\2"', saved)
+    path.write_bytes(saved.encode("utf-8-sig"))
+    with ResultsFile(path, lines, MODEL) as results:
+        assert all(results.has(of["id"], of["track"]) for of in records)
+        assert results.get("sha256:1")["results"] == {"=rock": 60.25, "jazz": 39.75}
+    assert path.read_text() == kept
+
+
+def test_no_genre_takes_another_columns_place():
+    genres = ["track", "error", "track_percent", "music", "id"]
+    lines = CsvLines(genres)
+    record = OK | {"results": dict(zip(genres, (40.0, 30.0, 15.0, 10.0, 5.0), strict=True))}
+    text = lines.head + lines.format(record)
+    (row,) = csv.DictReader(text.splitlines())
+    assert len(row) == len(next(csv.reader([lines.head])))
+    assert (row["track"], row["error"], row["music"], row["id"]) == (
+        OK["track"],
+        "",
+        "0.93",
+        OK["id"],
+    )
+    assert (row["track_percent"], row["error_percent"]) == ("40.0", "30.0")
+    assert lines.parse(lines.format(record))["results"] == record["results"]
+
+
+@pytest.mark.parametrize("content", [b"my notes", b"\xff\xfb\x90", b"a;b"])
+def test_one_line_of_anything_else_is_left_alone(path, lines, content):
+    path.write_bytes(content)
+    with pytest.raises(BadRequest, match="Line 1 is no result"):
+        write(path, lines, OK)
+    assert path.read_bytes() == content
