@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from IPython.lib.pretty import pretty
 
 import serve
 import serve.errors
@@ -236,6 +237,28 @@ def test_what_is_not_music_is_said_to_be_none(tags, words):
     one = Classification.from_body(BODY | {"music": 0.1, "tags": tags})
     assert ET.fromstring(one._repr_html_().replace("&nbsp;", " ")).find("div").text == words
     assert str(one).endswith(words)
+
+
+def test_a_list_of_answers_is_a_line_each():
+    one = Classification.from_body(BODY | {"video_title": "a\nb"})
+    line = "Classification(title='a\\nb', top='r&b', confidence=0.75)"
+    assert pretty([one, one]) == f"[{line},\n {line}]"
+
+
+def test_the_colours_are_the_pages_and_nothing_shines_through():
+    css = (ROOT / "serve" / "http" / "web" / "style.css").read_text()
+    page = re.findall(r"--g\d: (#[0-9a-f]{6})", css)
+    genres = {f"genre {n:02}": 100.0 * (n == 0) for n in range(11)}
+    clip = BODY["timeline"][0] | {"genre": "genre 00"}
+    body = BODY | {"results": genres, "top_prediction": "genre 00", "timeline": [clip, clip]}
+    html = Classification.from_body(body)._repr_html_()
+    root = ET.fromstring(html.replace("&nbsp;", " "))
+    bars = [row.find(".//rect") for row in root.iter("tr")]
+    assert [bar.get("fill") for bar in bars] == [*page[:10], page[0]]
+    dark = re.findall(r"data-jp-theme-light=false.*\.(g\d){fill:(#\w+)}", html)
+    assert dark == list(zip([bar.get("class") for bar in bars[:10]], page[10:], strict=True))
+    assert root.find("svg").get("shape-rendering") == "crispEdges"
+    assert [clip.get("width") for clip in root.find("svg")] == ["1", "1"]
 
 
 def test_in_a_real_kernel(environment, tmp_path):
