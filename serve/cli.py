@@ -22,11 +22,11 @@ from serve.errors import BadRequest, Internal, TopgenreError
 from serve.library.bars import Bars
 from serve.library.results import CsvLines, JsonLines, Lines, Record, ResultsFile
 from serve.library.run import Run, workers_for
-from serve.library.text import one_line
 from serve.library.tracks import Job, jobs_of, read_list
 from serve.parts import changes
 from serve.pipeline import Pipeline
 from serve.settings import Settings, cores
+from serve.text import one_line
 
 # Added to a signal's number this is the exit code after it, as shells have it.
 _SIGNALLED = 128
