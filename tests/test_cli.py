@@ -263,7 +263,7 @@ def test_a_second_run_does_only_what_is_new(counted, tmp_path, name, capsys):
     ("sign", "hangs"), [(signal.SIGINT, "reading"), (signal.SIGTERM, "writing")]
 )
 def test_a_stop_waits_for_nothing_that_hangs(environment, tmp_path, sign, hangs):
-    program = [sys.executable, "-c", HANGING[hangs], SONG]
+    program = [sys.executable, "-c", HANGING[hangs], str(SONG)]
     stopping = subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with stopping:
         assert stopping.stderr.readline() == b"hangs\n"

@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.text import Text
 
 from serve.text import one_line
+from train import artists, splits
 from train.adaptation import Adaptation
 from train.data import Advance, Source, make, prepare
 from train.dataset import ABOUT, NO_SPLIT, Dataset
-from train.doubts import doubts
+from train.doubts import doubts, unmatched
 from train.errors import DataError
 from train.options import default_recipe, front_end_of, given_of, hardware_of, recipe_of, source_of
 from train.pinned import Pinned
@@ -295,7 +296,7 @@ def _prepare(options: argparse.Namespace, console: Console, quiet: bool = False)
     with _reading(console) as advance:
         prepared = prepare(source, advance)
     if not quiet:
-        _tell(prepared.data, console, prepared.warning)
+        _tell(prepared.data, console, prepared.warning, *_unmatched(prepared.data, source))
     return prepared
 
 
@@ -319,6 +320,13 @@ def _tell(dataset: Dataset, console: Console, *warnings: str) -> None:
             _say(console, "skipped", f"{more} more: {reason}; {ABOUT} of the dataset has all")
     for text in (*filter(None, warnings), *doubts(dataset)):
         _say(console, "warning:", text)
+
+
+def _unmatched(dataset: Dataset, source: Source) -> Iterator[str]:
+    if source.splits:
+        yield from unmatched(dataset, source.splits, splits.read(source.splits))
+    if source.plan.artists:
+        yield from unmatched(dataset, source.plan.artists, artists.read(source.plan.artists))
 
 
 def _by_reason(dataset: Dataset) -> dict[str, list[str]]:

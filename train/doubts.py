@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from pathlib import Path
 
 from train.dataset import NO_SPLIT, Dataset
 
@@ -14,6 +15,14 @@ def doubts(data: Dataset) -> Iterator[str]:
         yield f"There is only one genre, {data.genres[0]!r}: nothing to tell it from."
     yield from _alike(data)
     yield from _few(data)
+
+
+def unmatched(data: Dataset, path: Path, named: Collection[str]) -> Iterator[str]:
+    """A sentence about tracks that a table or list names, but that are not there."""
+    tracks = {track.track for track in data.tracks}
+    if lost := [name for name in named if name not in tracks]:
+        number = f"{len(lost)} of {len(named)} tracks that {path} names"
+        yield f"{number} are not among the data, as {lost[0]!r}."
 
 
 def _alike(data: Dataset) -> Iterator[str]:

@@ -15,7 +15,7 @@ from tests.train import synthetic
 from train import audio_files
 from train.data import Source, make
 from train.dataset import Dataset
-from train.doubts import doubts
+from train.doubts import doubts, unmatched
 from train.errors import DataError
 from train.spectrogram import read_mono
 from train.tracks import Track
@@ -130,3 +130,10 @@ def test_what_is_probably_not_meant_is_said(
 def test_no_split_is_no_lack_of_one(tmp_path: Path) -> None:
     data = dataset(tmp_path, "a none", "a none", "b none", split_by="none")
     assert list(doubts(data)) == ["The genre 'b' has only one track."]
+
+
+def test_names_in_no_folder_are_told(tmp_path: Path) -> None:
+    data = dataset(tmp_path, "a train", "a valid")
+    (said,) = unmatched(data, Path("table.csv"), ["a/0", "0", "1"])
+    assert said == "2 of 3 tracks that table.csv names are not among the data, as '0'."
+    assert not list(unmatched(data, Path("table.csv"), ["a/0"]))
