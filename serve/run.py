@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from serve.answer import Answer, OnProgress, Outcome, Progress, Stage
+from serve.answer import Answer, OnProgress, Outcome, Progress, Stage, warnings_of
 from serve.audio.picture import MelPicture, mel_picture
 from serve.audio.pool import DecoderPool
 from serve.audio.track import Decoded
@@ -139,6 +139,7 @@ class Run:
             duration_s=decoded.duration_s,
             clip_s=self._works.clip_s,
             timings_ms=self._timings_ms,
+            warnings=warnings_of(decoded.lost_s, decoded.duration_s, decoded.cancelled),
         )
 
     async def _download(self, stream: AudioStream, info: SourceInfo) -> AsyncIterator[bytes]:

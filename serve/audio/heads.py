@@ -1,0 +1,169 @@
+"""What a file begins with, put right where FFmpeg would not find the audio, or would misread it.
+
+Players pass over tags, zeros and HTTP heads before the audio. And FFmpeg takes the valid bits of a
+PCM sample for the size of its container, and big-endian WAV for little-endian: both become noise.
+Expected values are those of libsndfile.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+# As much of the audio is looked at. What is put right lies in the first few hundred bytes, unless
+# an editor has put its own notes before.
+_HEAD_BYTES = 4096
+_READ_BYTES = 1 << 16
+_ID3 = re.compile(rb"(?s)ID3[^\xff]{2}.[\0-\x7f]{4}")
+_HTTP = re.compile(rb"(?:HTTP/\d|ICY )[^\0]+?\n\r?\n")
+_ZEROS = re.compile(
+    rb"(?s)\0+(?=OggS|fLaC|RIF[FX]|FORM|ID3|wvpk|MAC |caff|\x1a\x45\xdf\xa3|....ftyp|HTTP/|ICY )"
+)
+_XING = re.compile(rb"(?s)(?:Xing|Info)\0\0\0[\x01\x03\x05\x07\x09\x0b\x0d\x0f](.{4})")
+_W64_FMT = re.compile(rb"(?s)riff\x2e\x91.*?fmt \xf3\xac\xd3\x11\x8c\xd1\0\xc0\x4f\x8e\xdb\x8a.{8}")
+_PCM, _FLOAT, _A_LAW, _MU_LAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
+# Sun's names for what big-endian WAV can hold, by kind and bytes of a sample.
+_AU_ENCODINGS = {
+    **{(_MU_LAW, 1): 1, (_PCM, 2): 3, (_PCM, 3): 4, (_PCM, 4): 5},
+    **{(_FLOAT, 4): 6, (_FLOAT, 8): 7, (_A_LAW, 1): 27},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """`content` is to be read in place of the first `length` bytes of a file."""
+
+    length: int
+    content: bytes
+
+    @property
+    def mp3_frames(self) -> int:
+        """Frames that an mp3's Xing header counts; 0 where there is none."""
+        found = _XING.search(self.content, 0, 256)
+        return int.from_bytes(found[1], "big") if found else 0
+
+
+def head_of(read: Callable[[int], bytes]) -> Head:
+    """The head of what `read` reads; it waits for a few kilobytes."""
+    passed, head = 0, _filled(b"", read)
+    while junk := _junk(head):
+        passed += junk
+        left = junk - len(head)
+        while left > 0 and (block := read(min(left, _READ_BYTES))):
+            left -= len(block)
+        head = _filled(head[junk:], read)
+    replaced, content = _put_right(head)
+    return Head(passed + len(head), content + head[replaced:])
+
+
+def _filled(head: bytes, read: Callable[[int], bytes]) -> bytes:
+    while len(head) < _HEAD_BYTES and (block := read(_HEAD_BYTES - len(head))):
+        head += block
+    return head
+
+
+def _junk(head: bytes) -> int:
+    """Bytes to be passed over; 0 where the audio begins."""
+    if found := _ID3.match(head):
+        size = 0
+        for byte in found[0][6:]:
+            size = size << 7 | byte
+        return 10 + size
+    if len(head) == _HEAD_BYTES and not head.strip(b"\0"):
+        return len(head) - 3  # an mp4 begins with zeros of its own
+    found = _HTTP.match(head) or _ZEROS.match(head)
+    return found.end() if found else 0
+
+
+def _put_right(head: bytes) -> tuple[int, bytes]:
+    """How many of the first bytes are replaced, and with what."""
+    if head.startswith((b"RIFF", b"RF64", b"BW64")) and head[8:12] == b"WAVE":
+        return _with_whole_samples(head, _chunks(head, "<").get(b"fmt ", (0, 0))[0])
+    if found := _W64_FMT.match(head):
+        return _with_whole_samples(head, found.end())
+    if head.startswith(b"caff") and head[8:12] == b"desc":
+        return _caf(head)
+    if head.startswith(b"RIFX") and head[8:12] == b"WAVE":
+        return _rifx(head)
+    if head.startswith(b"FORM") and head[8:12] == b"AIFC":
+        return _aifc(head)
+    return 0, b""
+
+
+def _chunks(head: bytes, order: str) -> dict[bytes, tuple[int, int]]:
+    """Where the chunks of a RIFF or IFF file begin, and their sizes."""
+    return dict(_walk(head, order))
+
+
+def _walk(head: bytes, order: str) -> Iterator[tuple[bytes, tuple[int, int]]]:
+    at = 12
+    while at + 8 <= len(head):
+        name, size = struct.unpack_from(f"{order}4sI", head, at)
+        yield name, (at + 8, size)
+        at += 8 + size + size % 2
+
+
+def _with_whole_samples(head: bytes, at: int) -> tuple[int, bytes]:
+    """With samples that are said to be as wide as their containers: the rest of these is zeros."""
+    if not at or len(head) < at + 40:
+        return 0, b""
+    tag, channels, _, _, align, bits = struct.unpack_from("<HHIIHH", head, at)
+    extended = tag == _EXTENSIBLE
+    valid, kind = struct.unpack_from("<H4xH", head, at + 18) if extended else (bits, tag)
+    width = align // channels if channels else 0
+    if kind not in (_PCM, _FLOAT) or width > 8 or not (_bytes(valid) < width >= _bytes(bits)):
+        return 0, b""
+    whole = struct.pack("<H", 8 * width)
+    middle = whole + head[at + 16 : at + 18] + whole if extended else whole
+    return at + 14 + len(middle), head[: at + 14] + middle
+
+
+def _bytes(bits: int) -> int:
+    return (bits + 7) // 8
+
+
+def _caf(head: bytes) -> tuple[int, bytes]:
+    if len(head) < 52:
+        return 0, b""
+    kind, _, size, frames, channels, bits = struct.unpack_from(">4s5I", head, 28)
+    width = size // channels if channels else 0
+    if (kind, frames) != (b"lpcm", 1) or width > 8 or _bytes(bits) >= width:
+        return 0, b""
+    return 52, head[:48] + struct.pack(">I", 8 * width)
+
+
+def _rifx(head: bytes) -> tuple[int, bytes]:
+    """Big-endian WAV with the head of an AU file."""
+    chunks = _chunks(head, ">")
+    at, data = chunks.get(b"fmt ", (0, 0))[0], chunks.get(b"data")
+    if not at or data is None or len(head) < at + 26:
+        return 0, b""
+    kind, channels, rate, _, align = struct.unpack_from(">HHIIH", head, at)
+    if kind == _EXTENSIBLE:
+        (kind,) = struct.unpack_from(">H", head, at + 24)
+    encoding = _AU_ENCODINGS.get((kind, align // channels if channels else 0))
+    if encoding is None:
+        return 0, b""
+    start, size = data
+    return start, struct.pack(">4s5I4x", b".snd", 28, size, encoding, rate, channels)
+
+
+def _aifc(head: bytes) -> tuple[int, bytes]:
+    """Little-endian AIFF-C of more than 16 bits with the head of a WAV file."""
+    chunks = _chunks(head, ">")
+    at, data = chunks.get(b"COMM", (0, 0))[0], chunks.get(b"SSND")
+    if not at or data is None or len(head) < at + 22:
+        return 0, b""
+    channels, _, bits, exponent, mantissa, kind = struct.unpack_from(">hIhHQ4s", head, at)
+    if kind != b"sowt" or bits <= 16:
+        return 0, b""
+    rate, width = (mantissa >> max(0, 16383 + 63 - exponent)) & 0xFFFFFFFF, _bytes(bits)
+    start, size = data[0] + 8, max(0, data[1] - 8)
+    align = channels * width & 0xFFFF
+    return start, struct.pack(
+        "<4sI8sIHHIIHH4sI",
+        *(b"RIFF", (36 + size) & 0xFFFFFFFF, b"WAVEfmt ", 16, _PCM, channels & 0xFFFF, rate),
+        *(rate * align & 0xFFFFFFFF, align, 8 * width, b"data", size),
+    )
