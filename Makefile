@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve classify tune test lint data train folds search evaluate report export bench bench-compare bench-gate profile chaos audit image docs targets-check clean
+.PHONY: serve classify tune test lint data train folds search evaluate report export bench bench-compare bench-gate profile chaos fuzz audit image docs targets-check clean
 
 serve: $(VENV)/.serve ## start the server with the shipped model
 	exec $(BIN)/python -m serve
@@ -15,9 +15,8 @@ classify: $(VENV)/.serve ## one answer on the terminal: FILE=song.mp3 or URL=htt
 tune: $(VENV)/.serve ## measure how the model runs best here, and have the server know it
 	$(BIN)/python -m serve tune
 
-test: $(VENV)/.dev ## the whole suite, with coverage
-	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest --cov --cov-report=term
+test: $(VENV)/.dev ## the whole suite; OPTIONS="--cov" for coverage, which takes half as long again
+	$(BIN)/python -m pytest $(OPTIONS)
 
 lint: $(VENV)/.dev ## style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -28,8 +27,8 @@ lint: $(VENV)/.dev ## style, types and the direction of imports
 data: $(VENV)/.train ## DATA=folder, SPLITS=lists: only the NumPy dataset, in data/
 	$(BIN)/python -m train data $(DATA) $(if $(SPLITS),--splits $(SPLITS)) $(OPTIONS)
 
-train: $(VENV)/.train ## DATA=folder: a GTZAN folder or a NumPy dataset to a checkpoint in runs/; RESUME=run
-	$(BIN)/python -m train fit $(DATA) $(if $(SPLITS),--splits $(SPLITS)) $(if $(RESUME),--resume $(RESUME)) $(OPTIONS)
+train: $(VENV)/.train ## DATA=folder, ARTISTS=table: a GTZAN folder or a NumPy dataset to a checkpoint in runs/; RESUME=run
+	$(BIN)/python -m train fit $(DATA) $(if $(SPLITS),--splits $(SPLITS)) $(if $(ARTISTS),--artists $(ARTISTS)) $(if $(RESUME),--resume $(RESUME)) $(OPTIONS)
 
 folds: $(VENV)/.train ## DATA=folder, ARTISTS=table: a run for each artist-grouped fold; RESUME=folds
 	$(BIN)/python -m train folds $(DATA) $(if $(ARTISTS),--artists $(ARTISTS)) $(if $(RESUME),--resume $(RESUME)) $(OPTIONS)
@@ -60,6 +59,9 @@ profile: $(VENV)/.bench ## a flame graph of the server and its decoders under lo
 
 chaos: $(VENV)/.dev ## ten minutes of load, faults and kills, and the account of it: DURATION=600, SEED=…
 	$(BIN)/python -m tests.chaos $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
+
+fuzz: $(VENV)/.dev ## mutated files and requests, each of which has to get a code: COUNT=1000, SEED=…
+	$(BIN)/python -m tests.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
 
 audit: $(VENV)/.dev ## what the server consists of (build/sbom.json), its licences, and known advisories
 	$(BIN)/python -m deploy.audit $(OPTIONS)

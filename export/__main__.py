@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _export(options: argparse.Namespace, console: Console) -> None:
     # TensorFlow takes seconds to load: only when there is something to do.
-    from export import card, convert, graph, page, parity, robust, session
+    from export import card, convert, graph, loop, page, parity, robust, session
     from train import runs
     from train.fit import predictor
     from train.network import names_of
@@ -85,7 +85,9 @@ def _export(options: argparse.Namespace, console: Console) -> None:
     about = card.make_card(run, names_of(keras_model), valid, heard, calibration)
     graph.check(model, about)
     convert.describe(model, about)
-    seconds = session.seconds_for(predict, parity.probe(run.front_end, table[-1].clips))
+    in_steps = session.onnx_predictor(loop.carry(model))
+    parity.compare(predict, in_steps, run.front_end)
+    seconds = session.seconds_for(in_steps, parity.probe(run.front_end, table[-1].clips))
     measured = page.Measured(
         valid=valid,
         calibration=calibration,

@@ -7,7 +7,7 @@ import time
 import onnx
 import onnxruntime
 
-from serve.inference.card import INPUT
+from serve.inference.feed import feed
 from serve.inference.outputs import Outputs
 from train.dataset import Float32
 from train.evaluate import Predict
@@ -27,7 +27,7 @@ def onnx_predictor(model: onnx.ModelProto) -> Predict:
     names = [output.name for output in session.get_outputs()]
 
     def predict(mel: Float32) -> Outputs:
-        return Outputs.of(dict(zip(names, session.run(names, {INPUT: mel}), strict=True)))
+        return Outputs.of(dict(zip(names, session.run(names, feed(session, mel)), strict=True)))
 
     return predict
 

@@ -36,7 +36,7 @@ class Answer:
     """The genres of a track and of its clips.
 
     `timings_ms` holds the milliseconds of each stage, `warnings` in words what of the track was
-    lost, or taken for granted.
+    lost, or assumed.
     """
 
     title: str

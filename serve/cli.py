@@ -21,6 +21,7 @@ from serve.library.bars import Bars
 from serve.library.results import CsvLines, JsonLines, Lines, Record, ResultsFile
 from serve.library.run import Run, workers_for
 from serve.library.tracks import Job, jobs_of, read_list
+from serve.parts import changes
 from serve.pipeline import Pipeline
 from serve.settings import Settings, cores
 
@@ -157,7 +158,7 @@ class _TextPrinter:
             genre = record["top_prediction"]
             share = f"{record['results'][genre]:6.2f} %  "
             line = Text.assemble((f"{genre:12}", "bold"), share, record["track"])
-            if words := not_music(record):
+            if words := not_music(record) or changes(record):
                 line.append(f"  {words}", style="yellow")
             self._out.print(line)
 
@@ -169,8 +170,8 @@ def _table(record: Record) -> Text:
     for genre, percent in list(record["results"].items())[:_GENRES_SHOWN]:
         bar = "█" * round(percent / 100 * _BAR_CELLS)
         text.append(f"  {genre:12} {percent:6.2f} % {bar}\n")
-    if words := not_music(record):
+    if words := not_music(record) or changes(record):
         text.append(f"  {words}\n", style="yellow")
-    elif tags := record["tags"]:
+    if (tags := record["tags"]) and not not_music(record):
         text.append(f"  sounds like {', '.join(of['tag'] for of in tags)}\n")
     return text

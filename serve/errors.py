@@ -7,6 +7,7 @@ TopgenreError
 ├── Refused           403 YouTube won't give it to us: private, age_restricted, members_only,
 │                         paid, geo_blocked, drm
 ├── NotFound          404 unavailable, not_found · 405 method_not_allowed
+├── SlowClient        408 slow_client
 ├── BadMedia          413 too_big · 415 unsupported_media · 422 undecodable, too_short, silent
 ├── Busy              429 overloaded, rate_limited, too_many_requests
 ├── Internal          500 internal
@@ -20,6 +21,8 @@ again, the HTTP layer takes the status from it, the command line the exit code.
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Collection
 from typing import ClassVar, Literal
 
 #: Whose trouble a failure is: who asked, YouTube, or this server.
@@ -129,6 +132,12 @@ class Unavailable(NotFound):
     origin: Origin = "youtube"
 
 
+class SlowClient(TopgenreError):
+    code, status, exit_code, retryable = "slow_client", 408, 4, True
+    origin: Origin = "client"
+    text = "The upload is too slow; try again on a faster connection."
+
+
 class BadMedia(TopgenreError):
     status, exit_code, repeats = 422, 4, True
     origin: Origin = "client"
@@ -214,6 +223,22 @@ class Timeout(TopgenreError):
     text = "It took too long."
 
 
+# What a process has run out of, for as long as others hold it.
+_EXHAUSTED = {
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
+    *(errno.ENOSPC, errno.EDQUOT, errno.ENOBUFS),
+}
+
+
+def unexpected(error: BaseException) -> TopgenreError:
+    """What is said of a failure that has no code: `Overloaded` where a resource has run out."""
+    if isinstance(error, TopgenreError):
+        return error
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _EXHAUSTED):
+        return Overloaded("The server is out of memory, files or disk space; try again later.")
+    return Internal()
+
+
 def _leaves(cls: type[TopgenreError]) -> list[type[TopgenreError]]:
     own = [cls] if "code" in cls.__dict__ else []
     return own + [leaf for sub in cls.__subclasses__() for leaf in _leaves(sub)]
@@ -226,3 +251,18 @@ ERRORS: dict[str, type[TopgenreError]] = {cls.code: cls for cls in _leaves(Topge
 def from_code(code: str, text: str | None = None) -> TopgenreError:
     """The error with this code (as sent by a child process); `Internal` for an unknown one."""
     return ERRORS.get(code, Internal)(text)
+
+
+# Characters of what a child process may say to a person.
+_MAX_WORDS = 200
+
+
+def from_child(code: object, words: object, allowed: Collection[str]) -> TopgenreError:
+    """The error that a child process tells of, as far as it is to be believed.
+
+    Internal where the code is not one of its role's; of its words what can be printed.
+    """
+    if not isinstance(code, str) or code not in allowed:
+        return Internal()
+    printable = "".join(c for c in str(words)[:_MAX_WORDS] if c.isprintable())
+    return from_code(code, printable or None)

@@ -23,6 +23,7 @@ from serve.audio.frontend import FrontEnd
 from serve.audio.pool import DecoderPool
 from serve.breaker import Breaker, through
 from serve.cache import cache_for
+from serve.durations import spoken
 from serve.errors import BotCheck, Origin, Overloaded, RateLimited, Timeout, TopgenreError
 from serve.flight import Flights
 from serve.inference.card import ModelFileError
@@ -185,8 +186,9 @@ class Pipeline:
         unless somebody else waits for it.
         """
         if not isinstance(source, YouTubeSource):
-            with self._slot():
-                return await self._file(source, _followed(on_progress, "client"))
+            if self._active >= self.settings.max_requests:  # before anything of it is read
+                raise Overloaded(retry_after_s=1.0)
+            return await self._file(source, _followed(on_progress, "client"))
         key = self._cache.key("youtube", source.video_id)
         if (known := await self._cache.get(key)) is not None:
             if isinstance(known, TopgenreError):
@@ -201,7 +203,7 @@ class Pipeline:
             return self._cache.key("sha256", digest)
 
         lookup = (lambda digest: self._cache.get(key(digest))) if self._cache.active else None
-        run = Run(self._works, on_progress, lookup)
+        run = Run(self._works, on_progress, lookup, self._slot)
         try:
             answer = await run.classify(source)
         except TopgenreError as error:
@@ -237,7 +239,7 @@ class Pipeline:
             async with asyncio.timeout(limit_s):
                 yield
         except TimeoutError:
-            late = Timeout(f"It took longer than the limit of {limit_s:g} s.")
+            late = Timeout(f"It took longer than the limit of {spoken(limit_s)}.")
             late.origin = waiting.origin
             raise late from None
         finally:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from serve.answer import Answer, OnProgress, Outcome, Progress, Stage, warnings_of
+from serve.audio.inflow import Inflow
 from serve.audio.picture import MelPicture, mel_picture
 from serve.audio.pool import DecoderPool
-from serve.audio.track import Decoded
+from serve.audio.track import Decoded, Stalled
 from serve.errors import TopgenreError
 from serve.inference.aggregate import Verdict, aggregate
 from serve.inference.card import ModelCard
@@ -28,6 +31,12 @@ _HEAD_BYTES = 4096
 _MAX_HEADS = 10_000
 # As much of such a track is kept back from the decoders until all of it is there.
 _MAX_HELD_BYTES = 64 << 20
+# A decoder is asked for when so much of a track has arrived, or all of it, and waits so long for
+# more.
+_ENOUGH_BYTES = 128 << 10
+_IDLE_S = 1.0
+# As much is taken in while it waits for a decoder.
+_AHEAD_BYTES = 4 << 20
 
 
 class Heads:
@@ -68,12 +77,22 @@ class _Known(Exception):
 
 
 class Run:
-    """One track. With a `lookup` its bytes are hashed, and what is known of them is the answer."""
+    """One track. With a `lookup` its bytes are hashed, and what is known of them is the answer.
 
-    def __init__(self, works: Works, on_progress: OnProgress, lookup: Lookup | None = None) -> None:
+    `place` is held from when its bytes are there to be decoded; it may raise Overloaded.
+    """
+
+    def __init__(
+        self,
+        works: Works,
+        on_progress: OnProgress,
+        lookup: Lookup | None = None,
+        place: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._works = works
         self._on_progress = on_progress
         self._lookup = lookup
+        self._place = place
         self._start = time.perf_counter()
         self._timings_ms: dict[str, float] = {}
         self._head: bytes | None = None
@@ -125,12 +144,18 @@ class Run:
         return _chained(held, blocks)
 
     async def _listen(self, blocks: AsyncIterator[bytes], info: SourceInfo) -> Answer:
-        # Known by now or not at all, but for what is held back only in part: then the decoder is
-        # stopped in the middle, and has to be replaced.
-        async with self._works.pool.lease() as track:
+        async with self._works.pool.inflow(blocks) as inflow:
             self._tell_download(0.0 if info.size_bytes else None)
-            decoded = await track.decode(blocks, self._listened(info))
-            verdict, picture = await asyncio.gather(self._predict(decoded), _picture(decoded))
+            enough: float = _ENOUGH_BYTES
+            while True:
+                # Who is slow keeps neither a decoder nor a place from anybody: whoever stalls on
+                # the way gets another when all is there.
+                await inflow.until(enough)
+                try:
+                    decoded, verdict, picture = await self._decode(inflow, info)
+                    break
+                except Stalled:
+                    enough = math.inf
         self._took("total", time.perf_counter() - self._start)
         return Answer(
             title=info.title,
@@ -141,6 +166,17 @@ class Run:
             timings_ms=self._timings_ms,
             warnings=warnings_of(decoded.lost_s, decoded.duration_s, decoded.cancelled),
         )
+
+    async def _decode(
+        self, inflow: Inflow, info: SourceInfo
+    ) -> tuple[Decoded, Verdict, MelPicture]:
+        # Known by now or not at all, but for what is held back only in part: then the decoder is
+        # stopped in the middle, and has to be replaced.
+        with self._place():
+            inflow.want(_AHEAD_BYTES)
+            async with self._works.pool.lease() as track:
+                decoded = await track.decode(inflow, self._listened(info), _IDLE_S)
+                return decoded, *await asyncio.gather(self._predict(decoded), _picture(decoded))
 
     async def _download(self, stream: AudioStream, info: SourceInfo) -> AsyncIterator[bytes]:
         start = time.perf_counter()

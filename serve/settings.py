@@ -103,7 +103,8 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(5000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     cors_origins: Words = Field(
-        ("*",), description="origins that may call from a browser, between commas; * is any"
+        ("*",),
+        description="origins of pages that may use the server, between commas; * is any page",
     )
     hosts: Words = Field(
         (),
@@ -200,7 +201,17 @@ class Settings(BaseSettings):
     client_timeout_s: float = Field(
         10.0,
         gt=0,
-        description="most seconds until a client's next request, or until it takes what it is sent",
+        description="most seconds until a client's next request, until more of its body comes, or "
+        "until it takes what it is sent",
+    )
+    client_rate_bytes: int = Field(
+        2048, ge=0, description="least bytes a second of an upload over client_timeout_s; 0 for any"
+    )
+    client_connections: int = Field(
+        128,
+        ge=1,
+        le=100_000,
+        description="connections of one address at once, but for proxies that are trusted",
     )
 
     cache: Annotated[str, AfterValidator(_cache)] = Field(

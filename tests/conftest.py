@@ -35,6 +35,13 @@ def standin() -> Iterator[StandIn]:
     assert running.errors == []
 
 
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tracks get a decoder with their first bytes, and keep it however slowly others come."""
+    monkeypatch.setattr("serve.run._ENOUGH_BYTES", 1)
+    monkeypatch.setattr("serve.run._IDLE_S", 60.0)
+
+
 @pytest.fixture(autouse=True)
 def _root_logger() -> Iterator[None]:
     """Gives the root logger back as it was: a server's start has it write to this test's stream."""

@@ -1,7 +1,18 @@
+import errno
+
 import pytest
 
 from serve import errors
-from serve.errors import ERRORS, Internal, TopgenreError, from_code
+from serve.errors import (
+    ERRORS,
+    Internal,
+    Overloaded,
+    TooBig,
+    TopgenreError,
+    from_child,
+    from_code,
+    unexpected,
+)
 
 # The contract: code, HTTP status, whether trying again may help.
 CONTRACT = {
@@ -22,6 +33,7 @@ CONTRACT = {
     "not_found": (404, False),
     "method_not_allowed": (405, False),
     "unavailable": (404, False),
+    "slow_client": (408, True),
     "too_big": (413, False),
     "unsupported_media": (415, False),
     "undecodable": (422, False),
@@ -68,3 +80,35 @@ def test_errors_are_errors():
     assert isinstance(error, TopgenreError)
     assert str(error) == error.message
     assert error.retry_after_s is None
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), Overloaded),
+        (OSError(errno.EMFILE, "Too many open files"), Overloaded),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), Overloaded),
+        (MemoryError(), Overloaded),
+        (FileNotFoundError(errno.ENOENT, "No such file"), Internal),
+        (ValueError(), Internal),
+        (TooBig(), TooBig),
+    ],
+)
+def test_what_has_run_out_may_be_there_again_later(error, kind):
+    assert type(unexpected(error)) is kind
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "kind", "said"),
+    [
+        ("too_big", "Too big.", TooBig, "Too big."),
+        ("too_big", "", TooBig, TooBig.text),
+        ("too_big", "\x1b[2J\nforged\u202e", TooBig, "[2Jforged"),
+        ("too_big", "x" * 10_000, TooBig, "x" * 200),
+        ("unauthorized", "Not yours to say.", Internal, Internal.text),
+        (["too_big"], None, Internal, Internal.text),
+    ],
+)
+def test_a_child_is_believed_within_its_role(code, words, kind, said):
+    error = from_child(code, words, ("too_big", "silent"))
+    assert (type(error), error.message) == (kind, said)

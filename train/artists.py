@@ -1,16 +1,20 @@
-"""Folds that keep an artist's tracks together."""
+"""Who plays which track: folds that keep an artist's tracks together, and what a track counts."""
 
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from serve.inference.outputs import Float64
 from train.errors import DataError
 from train.splits import track_name
+from train.tracks import Track
 
 Artists = Mapping[str, str]
 """Track to artist."""
@@ -21,15 +25,31 @@ def read(path: Path) -> Artists:
 
     An artist is the same in any case and spacing; a list of several is an artist of its own.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [(track_name(row["track"]), row["artist"] or "") for row in csv.DictReader(file)]
-    except KeyError as error:
-        raise DataError(f"{path} has no column {error}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} can't be read: {error}") from error
-    normal = {track: " ".join(artist.casefold().split()) for track, artist in rows}
+    normal = {name: " ".join(row["artist"].casefold().split()) for name, row in _rows(path)}
     return {track: artist for track, artist in normal.items() if artist}
+
+
+def named(tracks: Iterable[Track], path: Path) -> tuple[Track, ...]:
+    """Tracks with the artists of the table, and with the weights of its column `weight`, if any.
+
+    Raises DataError where a weight is no number above 0.
+    """
+    known = read(path)
+    weights = {name: _weight(path, name, row.get("weight") or "1") for name, row in _rows(path)}
+    return tuple(
+        replace(of, artist=known.get(of.track, ""), weight=weights.get(of.track, 1.0))
+        for of in tracks
+    )
+
+
+def shares(tracks: Sequence[Track]) -> Float64:
+    """How much each track (n,) counts in training, before genres are balanced.
+
+    That is its weight over the root of the number of its artist's tracks, so that an album does
+    not count as so many artists would; tracks of unknown artists are each their own.
+    """
+    number = Counter(track.artist for track in tracks)
+    return np.array([of.weight / math.sqrt(number[of.artist] if of.artist else 1) for of in tracks])
 
 
 def folds(
@@ -58,6 +78,30 @@ def folds(
         held[fold].update(genre for _, genre in group)
         of_track.update((track, fold) for track, _ in group)
     return of_track
+
+
+def _rows(path: Path) -> list[tuple[str, dict[str, str]]]:
+    """The rows of a table by their tracks."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [
+                (track_name(row["track"]), {**row, "artist": row["artist"] or ""})
+                for row in csv.DictReader(file)
+            ]
+    except KeyError as error:
+        raise DataError(f"{path} has no column {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} can't be read: {error}") from error
+
+
+def _weight(path: Path, track: str, text: str) -> float:
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = math.nan
+    if not 0.0 < weight < math.inf:
+        raise DataError(f"{path}: the weight of {track} is {text!r}, not a number above 0")
+    return weight
 
 
 def _crowd(held: Counter[str], group: list[tuple[str, str]]) -> int:

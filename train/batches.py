@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from train.artists import shares
 from train.augment import Augmentation, Rng, augment
 from train.dataset import Dataset, Float32, power, relative_db
 from train.sounds import Sounds
@@ -56,6 +57,7 @@ class Batches:
             [data.label(track) for track in tracks]
         ]
         self._labels = np.array([data.label(track) for track in tracks])
+        self._shares = shares(tracks)
         self._balanced = balanced
         self._clips_per_track = clips_per_track
         self._batch = min(batch, len(tracks) * clips_per_track)
@@ -92,17 +94,24 @@ class Batches:
         return np.concatenate([self._rng.permutation(tracks) for _ in times])
 
     def _balanced_order(self) -> Indices:
-        """As many tracks in all, of each genre as many; of one genre each as often, but for one."""
+        """As many tracks in all, of each genre as many; of one genre as `shares` has it."""
         genres = np.unique(self._labels)
         each = len(self._targets) * self._clips_per_track // len(genres) + 1
-        drawn = []
-        for genre in genres:
-            of = np.flatnonzero(self._labels == genre)
-            times = range(-(-each // len(of)))
-            drawn.append(np.concatenate([self._rng.permutation(of) for _ in times])[:each])
+        drawn = [self._drawn(np.flatnonzero(self._labels == genre), each) for genre in genres]
         # One of each genre after the other, in another order of genres each time.
         rows = self._rng.permuted(np.stack(drawn, axis=1), axis=1)
         return rows.reshape(-1)
+
+    def _drawn(self, tracks: Indices, number: int) -> Indices:
+        """So many of a genre's tracks by their shares, each with its turns evenly spaced."""
+        edges = np.cumsum(self._shares[tracks])
+        points = (np.arange(number) + self._rng.random()) * edges[-1] / number
+        picked = np.searchsorted(edges, points, side="right").clip(max=len(tracks) - 1)
+        turns = np.bincount(picked, minlength=len(tracks))[picked]
+        turn = np.arange(number) - np.searchsorted(picked, picked)
+        order = np.argsort((turn + self._rng.random(number)) / turns)
+        drawn: Indices = tracks[picked[order]]
+        return drawn
 
     def _rendered(self, tracks: Indices) -> Indices:
         """Tracks, or one of their renditions in place of them."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import keras
 import numpy as np
 
-from train.augment import Rng, augment
+from train.artists import shares
+from train.augment import Augmentation, Rng, augment
 from train.dataset import Dataset, Float32, power
 from train.logistic import balanced, regression
 from train.network import embedding_of, set_head
@@ -16,25 +16,40 @@ from train.recipe import Recipe
 from train.tracks import Track
 
 _BATCH = 64
+# Of a rendition every so many clips are enough, and it weighs half as much as the track itself.
+_EVERY, _RENDITION = 3, 0.5
+# Half of what is old has no treble; from 4 kHz up in the shipped front end.
+_LOW_PASS = Augmentation(
+    contrast=0.0,
+    eq_db=0.0,
+    shift_bands=0,
+    low_pass=1.0,
+    low_pass_from=0.62,
+    noise_floor=0.0,
+    mask_bands=0,
+    mask_frames=0,
+    mixup=0.0,
+)
 
 
 def first_head(model: keras.Model, data: Dataset, recipe: Recipe) -> None:
     """Fit a model's head to the consecutive clips of the train tracks and of their renditions.
 
-    Beside each clip stand `recipe.head_copies` changed ones. Genres weigh the same, as do the
-    tracks of one genre.
+    Some stand there a second time with their treble cut off (`recipe.head_low_pass`). Genres weigh
+    the same, tracks of one genre as `artists.shares` has it.
     """
     rng = np.random.default_rng(recipe.seed)
     hear = embedding_of(model)
     found, labels, weights = [], [], []
     tracks = data.of("train")
-    per_track = balanced(np.array([data.label(track) for track in tracks]))
+    per_track = balanced(np.array([data.label(track) for track in tracks]), shares(tracks))
     for track, weight in zip(tracks, per_track, strict=True):
-        mel_db = np.concatenate([*_sounds(data, track, recipe, rng)])
-        embedding = hear.predict(power(mel_db), batch_size=_BATCH, verbose=0)
-        found.append(embedding)
-        labels += [data.label(track)] * len(embedding)
-        weights += [weight / len(embedding)] * len(embedding)
+        kinds = [*_sounds(data, track, recipe, rng)]
+        mel_db = np.concatenate([clips for clips, _ in kinds])
+        found.append(hear.predict(power(mel_db), batch_size=_BATCH, verbose=0))
+        labels += [data.label(track)] * len(mel_db)
+        total = sum(share for _, share in kinds)
+        weights += [weight * of / total / len(clips) for clips, of in kinds for _ in clips]
     clips: Float32 = np.concatenate(found)
     targets = np.eye(len(data.genres), dtype=np.float32)[labels]
     smooth = (1.0 - recipe.label_smoothing) * targets + recipe.label_smoothing / len(data.genres)
@@ -42,12 +57,17 @@ def first_head(model: keras.Model, data: Dataset, recipe: Recipe) -> None:
     set_head(model, clips, *head)
 
 
-def _sounds(data: Dataset, track: Track, recipe: Recipe, rng: Rng) -> Iterator[Float32]:
-    """A track's clips (n, frames, mel bands) in dB, as they are and changed."""
-    how = replace(recipe.augmentation, mixup=0.0)
-    others = data.renditions.get(track.track, ()) if recipe.renditions else ()
-    for of in (track, *others):
-        clips = data.clips(of)
-        yield clips
-        for _ in range(recipe.head_copies):
-            yield augment(rng, clips, np.empty((len(clips), 1), np.float32), how)[0]
+def _sounds(
+    data: Dataset, track: Track, recipe: Recipe, rng: Rng
+) -> Iterator[tuple[Float32, float]]:
+    """A track's clips (n, frames, mel bands) in dB and what they weigh together.
+
+    As they are, with their treble cut off, and of each rendition.
+    """
+    clips = data.clips(track)
+    yield clips, 1.0
+    if recipe.head_low_pass > 0.0:
+        some = clips[:: max(1, round(1.0 / recipe.head_low_pass))]
+        yield augment(rng, some, np.empty((len(some), 1), np.float32), _LOW_PASS)[0], 1.0
+    for of in data.renditions.get(track.track, ()) if recipe.renditions else ():
+        yield data.clips(of)[::_EVERY], _RENDITION

@@ -20,10 +20,7 @@ def regression(
     and that count as much as `weights` (n,). `penalty` is for the squares of the kernel of features
     that have mean 0 and deviation 1, beside the mean loss of a clip.
     """
-    mean = np.average(features, axis=0, weights=weights)
-    deviation = np.sqrt(np.average(np.square(features - mean), axis=0, weights=weights))
-    # Features that hardly vary must not be blown up to noise.
-    deviation += 0.05 * np.sqrt(np.square(deviation).mean()) + 1e-12
+    mean, deviation = mean_and_deviation(features, weights)
     standardised = ((features - mean) / deviation).astype(np.float64)
     share = (weights / weights.sum())[:, None]
     shape = features.shape[1] + 1, targets.shape[1]
@@ -43,10 +40,20 @@ def regression(
     return kernel, parameters[-1] - mean @ kernel
 
 
-def balanced(labels: NDArray[np.intp]) -> Float64:
-    """Weights (n,) by which all classes together weigh the same, whatever their numbers."""
-    counts = np.bincount(labels)
-    return 1.0 / counts[labels]
+def mean_and_deviation(
+    features: Float32, weights: Float64 | None = None
+) -> tuple[Float32, Float32]:
+    """What features (n, features) are standardised by, each (features,)."""
+    mean = np.average(features, axis=0, weights=weights)
+    deviation = np.sqrt(np.average(np.square(features - mean), axis=0, weights=weights))
+    # Features that hardly vary must not be blown up to noise.
+    return mean, deviation + 0.05 * np.sqrt(np.square(deviation).mean()) + 1e-12
+
+
+def balanced(labels: NDArray[np.intp], shares: Float64 | None = None) -> Float64:
+    """Weights (n,) by which all classes weigh the same; in one class they go by `shares` (n,)."""
+    of = np.ones(len(labels)) if shares is None else shares
+    return of / np.bincount(labels, of)[labels]
 
 
 def music_head(music: Float32, other: Float32, penalty: float) -> tuple[Float64, float]:

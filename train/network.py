@@ -13,6 +13,7 @@ from serve.audio.mel import Float32
 from serve.inference.outputs import MUSIC, PROBABILITIES, TAGS, Float64
 from train import base
 from train.architecture import Architecture
+from train.logistic import mean_and_deviation
 from train.pinned import Pinned
 
 _BASE, _STANDARDISED = "base", "standardised"
@@ -98,9 +99,7 @@ def set_head(model: keras.Model, embedding: Float32, kernel: Float64, bias: Floa
 
     What the head takes has mean 0 and deviation 1 over the rows of `embedding` (n, features).
     """
-    mean = embedding.mean(axis=0)
-    # Features that hardly vary must not be blown up to noise.
-    deviation = embedding.std(axis=0) + 0.05 * embedding.std()
+    mean, deviation = mean_and_deviation(embedding)
     standardised = model.get_layer(_STANDARDISED)
     standardised.moving_mean.assign(mean)
     standardised.moving_variance.assign(deviation**2)

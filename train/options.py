@@ -138,7 +138,11 @@ def _add_data(to: argparse.ArgumentParser) -> None:
     add("--splits", type=Path, help="folder of train.txt and valid.txt, or a table track,split")
     add("--renditions", action="store_true", help="train on renditions of the audio files, too")
     add("--split", choices=WAYS, help="how tracks are split, where not by --splits")
-    add("--artists", type=Path, help="table track,artist for --split artists")
+    add(
+        "--artists",
+        type=Path,
+        help="table track,artist and, if wanted, weight: what tracks count, and --split artists",
+    )
     add("--folds", type=_positive, default=5, help="of --split artists (%(default)s)")
     add("--fold", type=_positive, default=1, help="which of them is valid (%(default)s)")
     add("--cache", type=Path, default=Path("data"), help="folder for datasets made (%(default)s)")

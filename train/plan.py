@@ -44,7 +44,7 @@ class Plan:
     lists: Path | None = None
     """of `given`: a folder of `train.txt`, `valid.txt` or a table track,split"""
     artists: Path | None = None
-    """of `artists`: a table track,artist"""
+    """a table track,artist and perhaps weight: for the split `artists`, and what tracks count"""
     folds: int = 5
     fold: int = 1
     """which of the folds is valid, from 1"""
@@ -65,6 +65,15 @@ def apply(data: Dataset, plan: Plan) -> Prepared:
 
     Folds and chance take the tracks that are in `train` or `valid`, or all where none is.
     """
+    prepared = _split(data, plan)
+    if plan.artists is None:
+        return prepared
+    made = prepared.data
+    tracks = artists.named(made.tracks, plan.artists)
+    return replace(prepared, data=made.with_tracks(tracks, made.split_by))
+
+
+def _split(data: Dataset, plan: Plan) -> Prepared:
     by = plan.by
     if by is None:  # `given` has been done when the dataset was made
         if data.split_by != NO_SPLIT:

@@ -40,8 +40,9 @@ class Recipe:
     """whether each genre has as many clips in an epoch, however many tracks it has"""
     head_penalty: float = 0.01
     """for the squares of the first head's weights on a base, beside a clip's mean loss"""
-    head_copies: int = 0
-    """changed copies of each clip that the first head on a base is fitted to beside it"""
+    head_low_pass: float = 0.33
+    """share of each track's clips that the first head on a base is fitted to with their treble cut
+    off, too; these together weigh as much as all its clips do as they are"""
     base_rate: float = 0.15
     """share of each step that the base's weights take, where the network has one"""
     teachers: tuple[Pinned, ...] = ()
@@ -74,7 +75,7 @@ class Recipe:
                 "not_music": 0.0,
                 "balanced": False,
                 "head_penalty": 0.0,
-                "head_copies": 0,
+                "head_low_pass": 0.0,
             }
             return cls(**{**earlier, **values, **parts})
         except (KeyError, TypeError) as error:

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 SPLITS = ("train", "valid", "test", "none")
+# Columns that a table may lack, and what is so where it does.
+_OPTIONAL = {"rendition": "", "artist": "", "weight": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,10 @@ class Track:
     """sample rate of the recording it was made from, 0 where unknown"""
     rendition: str = ""
     """another sound of the same track, to train on only; empty for the track itself"""
+    artist: str = ""
+    """who plays it; empty where unknown"""
+    weight: float = 1.0
+    """how much it counts in training, beside the other tracks of its genre"""
 
 
 def read_tracks(path: Path) -> tuple[Track, ...]:
@@ -40,11 +46,12 @@ def write_tracks(path: Path, tracks: Iterable[Track]) -> None:
 
 
 def table(tracks: Iterable[Track]) -> str:
-    """The table as text (CSV, RFC 4180), with a column `rendition` where one is named."""
+    """The table as text (CSV, RFC 4180), without the columns in which no track says anything."""
     rows = [asdict(track) for track in tracks]
     columns = [field.name for field in fields(Track)]
-    if not any(row["rendition"] for row in rows):
-        columns.remove("rendition")
+    for name, usual in _OPTIONAL.items():
+        if all(row[name] == usual for row in rows):
+            columns.remove(name)
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, extrasaction="ignore")
     writer.writeheader()
@@ -55,4 +62,6 @@ def table(tracks: Iterable[Track]) -> str:
 def _track(row: dict[str, str]) -> Track:
     start, frames, source_hz = (int(row[key]) for key in ("start", "frames", "source_hz"))
     name, genre, split = (row[key] for key in ("track", "genre", "split"))
-    return Track(name, genre, split, start, frames, source_hz, row.get("rendition") or "")
+    rendition, artist = (row.get(key) or "" for key in ("rendition", "artist"))
+    weight = float(row.get("weight") or 1.0)
+    return Track(name, genre, split, start, frames, source_hz, rendition, artist, weight)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import array  # noqa: F401 - what is imported only when used can't be, later
+import fcntl
 import io
+import termios
 import wave
 
 import av.subtitles.codeccontext
@@ -18,18 +20,34 @@ from serve.sandbox.measure import Confinement, measure
 
 # The sockets, a track's memory, the standard streams and a few for imports.
 _MAX_FILES = 64
-# Memory, the descriptors that there are, clocks, and the end. Nothing here opens, connects, starts
-# or signals.
+# Memory, the descriptors that there are, clocks, and the end. Nothing here opens, looks up,
+# connects, starts or signals.
 _CALLS = (
     *("brk", "madvise", "mmap", "mprotect", "mremap", "munmap"),
-    *("close", "dup", "fcntl", "fstat", "ioctl", "lseek", "newfstatat", "pread64", "read"),
-    *("readv", "write", "writev"),
+    *("close", "dup", "fstat", "lseek", "pread64", "read", "readv", "write", "writev"),
     *("poll", "ppoll", "recvfrom", "recvmsg", "select", "pselect6", "sendmsg", "sendto"),
     *("clock_getres", "clock_gettime", "clock_nanosleep", "gettimeofday", "nanosleep"),
     *("setitimer", "times", "getrusage", "getrandom", "getpid", "gettid", "getrlimit"),
     *("futex", "rseq", "sched_getaffinity", "sched_yield", "membarrier"),
     *("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall"),
     *("exit", "exit_group"),
+)
+# Who owns a socket has signals sent to a process of its choice: so neither call may say who does.
+_FCNTL, _IOCTL = 1, 1
+_FLAGS = 2
+_RULES = (
+    *(
+        (seccomp.Rule("fcntl", _FCNTL, command),)
+        for command in (fcntl.F_DUPFD_CLOEXEC, fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL)
+    ),
+    (
+        seccomp.Rule("fcntl", _FCNTL, fcntl.F_SETFL),
+        seccomp.Rule("fcntl", _FLAGS, 0, mask=fcntl.FASYNC),
+    ),
+    *(
+        (seccomp.Rule("ioctl", _IOCTL, command),)
+        for command in (termios.FIONBIO, termios.FIOCLEX, termios.FIONCLEX)
+    ),
 )
 
 
@@ -47,7 +65,7 @@ def confine(mel: MelSpectrogram) -> Confinement:
     # A file that can't grow is also memory that can't be taken beside the address space.
     limits.limit(file_size=0, processes=0)
     bounds = limits.in_force()
-    calls = seccomp.Filter.allowing(_CALLS)
+    calls = seccomp.Filter.allowing(_CALLS, _RULES)
     version = landlock.restrict()
     return measure(landlock=version, seccomp=calls.load(), limits=bounds)
 

@@ -13,7 +13,7 @@ import numpy as np
 from av.container import InputContainer
 
 from serve.audio.frames import Frames, audio_stream
-from serve.audio.heads import head_of
+from serve.audio.front import head_of
 from serve.audio.mel import Float32
 from serve.audio.ogg import OGG, OggLinks
 from serve.audio.parts import Part
@@ -108,7 +108,8 @@ def cancels(media: Media, sample_rate: int) -> bool:
     Only the first seconds in which there is anything to be heard are looked at.
     """
     left, sums, differences = _COMPARED_S * sample_rate, 0.0, 0.0
-    for mean, difference in zip(*(_blocks(media, sample_rate, apart) for apart in (False, True))):
+    means, apart = (_blocks(media, sample_rate, apart) for apart in (False, True))
+    for mean, difference in zip(means, apart, strict=False):
         of_mean, of_difference = float(np.dot(mean, mean)), float(np.dot(difference, difference))
         sums, differences = sums + of_mean, differences + of_difference
         if max(of_mean, of_difference) > _AUDIBLE * len(mean):

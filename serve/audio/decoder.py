@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 import signal
 import socket
 import sys
@@ -14,12 +15,14 @@ from typing import Any
 from serve.audio import messages
 from serve.audio.frontend import FrontEnd
 from serve.audio.shared import SharedFeatures, SharedMedia
-from serve.errors import Internal, TopgenreError, Undecodable
+from serve.errors import Internal, NotReady, TopgenreError, Undecodable
 from serve.process import ROOT, child_environment, kill_group
 
 _LOG = logging.getLogger(__name__)
 _START_S = 30.0
 _STOP_S = 2.0
+# Bytes of a process's standard error that are logged.
+_MAX_HEARD = 1 << 13
 _ANSWERS = (messages.DONE, messages.FAILED, messages.UNSEEKABLE)
 # How a process ends by what it was given, as far as a signal tells; SIGPROF is its time being up.
 _OWN_FAULTS = {
@@ -28,10 +31,19 @@ _OWN_FAULTS = {
 }
 
 
-class Lost(Internal):
-    """A decoder that ended, or could not be understood, by no fault of the track's."""
+class Lost(NotReady):
+    """A decoder that ended, or could not be understood, by no fault of the track's.
 
-    text = "The decoder stopped."
+    The next one may well decode it.
+    """
+
+    text = "The decoder stopped; try again in a moment."
+
+
+class NotUnderstood(Lost):
+    """A decoder that said what it can't mean: it may be a stranger's by now."""
+
+    text = "The decoder could not be understood; try again in a moment."
 
 
 class Decoder:
@@ -53,6 +65,9 @@ class Decoder:
         #: whether it waits for a track; False during one, and for good after an interrupted one
         self.idle = True
         self._fed = False
+        # Of the track at hand: what is said without it is of another, or of none.
+        self._lease = ""
+        self._hearing = asyncio.create_task(_heard(process.stderr))
 
     @property
     def alive(self) -> bool:
@@ -68,13 +83,13 @@ class Decoder:
     async def start(
         cls, front_end: FrontEnd, max_duration_s: float, cpu_s: float, memory_bytes: int
     ) -> Decoder:
-        """Start a process and wait until it is warm; raise Internal where it does not come up."""
-        ours, theirs = socket.socketpair()
-        handing, handed = socket.socketpair()
-        handing.setblocking(False)
-        with theirs, handed, ExitStack() as undone:
-            for end in (ours, handing):
-                undone.callback(end.close)
+        """Start a process and wait until it is warm.
+
+        Raises Internal where it does not come up, OSError where there are no sockets or processes.
+        """
+        with ExitStack() as undone, ExitStack() as given:
+            (ours, theirs), (handing, handed) = (_pair(undone, given) for _ in range(2))
+            handing.setblocking(False)
             reader, writer = await asyncio.open_connection(sock=ours)
             undone.callback(writer.close)
             process = await _spawned(
@@ -87,6 +102,7 @@ class Decoder:
         try:
             async with asyncio.timeout(_START_S):
                 kind, decoder.confinement = await messages.receive_from(reader)
+            decoder.confinement.pop("lease", None)
             if kind != messages.READY:
                 raise Internal(f"A decoder process could not be confined: {decoder.confinement}")
         except (EOFError, TimeoutError) as error:
@@ -100,9 +116,10 @@ class Decoder:
     def begin(self, media: SharedMedia, features: SharedFeatures, **job: Any) -> None:
         """Give it a track, or part of one; after that come messages, up to one of an answer."""
         self.idle = self._fed = False
+        self._lease = secrets.token_hex(8)
         with suppress(ConnectionError):  # `receive` tells what became of it
             socket.send_fds(self._handing, [b"\0"], [media.fileno(), features.fileno()])
-        self.send(messages.JOB, **job)
+        self.send(messages.JOB, lease=self._lease, **job)
 
     def send(self, kind: bytes, **values: Any) -> None:
         """Send a message; they are small, and few wait to be read."""
@@ -113,15 +130,28 @@ class Decoder:
         """Wait for the next message.
 
         Raises Undecodable where the process has ended by what it was given, Lost where it has in
-        another way, or has said what is no message.
+        another way, has said what is no message, or something of another track.
         """
         try:
             kind, values = await messages.receive_from(self._reader)
         except EOFError as error:
             raise await self._end() from error
+        if self.idle or not isinstance(values, dict) or values.pop("lease", "") != self._lease:
+            _LOG.error("a decoder spoke out of turn")
+            await self.kill()
+            raise NotUnderstood
         if kind in _ANSWERS:
             self.idle = True
         return kind, values
+
+    async def is_quiet(self) -> bool:
+        """Whether it runs and has said nothing since its last answer."""
+        try:
+            async with asyncio.timeout(0):
+                await self._reader.read(1)
+        except TimeoutError:
+            return self.alive
+        return False
 
     async def stop(self) -> None:
         """Let an idle process end by itself; kill one that works or does not end."""
@@ -153,8 +183,26 @@ class Decoder:
         if self.alive:  # otherwise its number may be somebody else's by now
             kill_group(self._process.pid)
         await self._process.wait()
+        await self._hearing
         with suppress(ConnectionError):
             await self._writer.wait_closed()
+
+
+def _pair(undone: ExitStack, given: ExitStack) -> tuple[socket.socket, socket.socket]:
+    """Two connected sockets, each to be closed with one of these."""
+    ours, theirs = socket.socketpair()
+    undone.callback(ours.close)
+    given.callback(theirs.close)
+    return ours, theirs
+
+
+async def _heard(stderr: asyncio.StreamReader | None) -> None:
+    """Log what a process says on its standard error, quoted, up to a bound; then only take it."""
+    left = _MAX_HEARD
+    while stderr is not None and (said := await stderr.read(_MAX_HEARD)):
+        if left:
+            _LOG.warning("a decoder says: %r", said[:left].decode("utf-8", "replace"))
+        left = max(0, left - len(said))
 
 
 async def _spawned(*arguments: str, descriptors: tuple[int, ...]) -> asyncio.subprocess.Process:
@@ -164,6 +212,8 @@ async def _spawned(*arguments: str, descriptors: tuple[int, ...]) -> asyncio.sub
             *(sys.executable, "-m", "serve.audio.worker", *arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
+            # Never our own: what is written to a terminal may be read back from it as if typed.
+            stderr=asyncio.subprocess.PIPE,
             pass_fds=descriptors,
             start_new_session=True,
             cwd=ROOT,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from serve.audio.frontend import FrontEnd
+from serve.durations import spoken
 from serve.errors import Silent, TooLong, TooShort
 
 # The server itself makes no spectrogram: it starts sooner without SciPy.
@@ -69,7 +70,7 @@ class FeatureStream:
         """Take in the next samples (any number); raise TooLong past the longest track."""
         self._total += len(samples)
         if self._total > self._max_samples:
-            raise TooLong(f"The track is longer than the limit of {self._max_duration_s:g} s.")
+            raise TooLong(f"The track is longer than the limit of {spoken(self._max_duration_s)}.")
         if not self._heard and len(samples):
             self._heard = bool(max(samples.max(), -samples.min()) >= _SILENCE_PEAK)
         while len(samples):

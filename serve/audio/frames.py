@@ -17,6 +17,8 @@ from av.container import InputContainer
 
 from serve.audio.messages import TOLERATED_S
 
+# What a broken file makes FFmpeg raise, or PyAV: streams that come on the way are beyond its count.
+_FAULTS = (av.error.FFmpegError, LookupError, ValueError, ArithmeticError, NotImplementedError)
 # Times in a row that a demuxer may fail before the rest is given up.
 _MAX_FAILURES = 20_000
 # Whoever states more than this did not know how much there would be.
@@ -83,6 +85,7 @@ class Frames:
         self._watched: float = float("inf")
         #: when the watched sample is heard, by the container's clock; None while not known
         self.time: Fraction | None = None
+        self._passed = 0
         #: after `seek`, the sample from which on samples are the same as always
         self.settled = 0
         self._renewal: float = float("inf")
@@ -166,7 +169,9 @@ class Frames:
         passed = (frame.pts - known.pts) * ticks * rate
         # Where the clock is too coarse for samples, frames of one size are counted.
         unit = 1 if ticks * rate <= 1 else known.samples
+        decoded = self.end
         self.end = at + round(passed / unit) * unit + frame.samples
+        self._passed = self.end - decoded
         if not seconds - _MAX_OVERSHOOT_S < self.end / rate < seconds:
             raise Unseekable
         self._renew_after(self.position, rate)
@@ -189,7 +194,7 @@ class Frames:
             self._recent.append(packet)
             try:
                 frames = self._decoder.decode(packet)
-            except av.error.FFmpegError:
+            except _FAULTS:
                 self.lost_s += _span([packet])
                 continue
             for frame in frames:
@@ -212,7 +217,8 @@ class Frames:
             if packet.pts is not None:
                 timed[1:] = [packet]
             yield packet
-        if timed and (missing_s := _span(timed) - self._seconds(self.end - end)) > _GAP_S:
+        decoded = self.end - end - self._passed
+        if timed and (missing_s := _span(timed) - self._seconds(decoded)) > _GAP_S:
             self.lost_s = max(self.lost_s, lost_s + missing_s)
 
     def _packets(self) -> Iterator[Packet[av.AudioStream]]:
@@ -226,7 +232,7 @@ class Frames:
                     yield packet
                 self.broken_off = self._resumable and self._is_short()
                 return
-            except av.error.FFmpegError:
+            except _FAULTS:
                 failures += 1
                 if self._resumable:
                     self.broken_off = not self.stated_s or self._is_short()

@@ -6,7 +6,7 @@ where the part may end, ALONE that nobody else writes features any more.
 
 From it: READY once, with what it is refused (`sandbox.measure`), then for each JOB PROGRESS, a
 JOINT or UNSEEKABLE for a part that begins in the middle, PARTED where a joint does not fit, and
-one DONE or FAILED.
+one DONE or FAILED. Each carries the `lease` of the JOB that it is about.
 """
 
 from __future__ import annotations
@@ -57,12 +57,14 @@ class Channel:
     """The decoder's end: messages that can be waited for, or only looked for."""
 
     def __init__(self, connected: socket.socket) -> None:
+        #: of the job at hand
+        self.lease = ""
         self._socket = connected
         self._received = bytearray()
 
     def send(self, kind: bytes, **values: Any) -> None:
-        """Send one message."""
-        self._socket.sendall(pack(kind, **values))
+        """Send one message about the job at hand."""
+        self._socket.sendall(pack(kind, lease=self.lease, **values))
 
     def wait(self) -> Message:
         """Wait for the next message. Raise EOFError at the end of the stream."""

@@ -16,6 +16,7 @@ from typing import Self
 
 import numpy as np
 from av import AudioFrame
+from av.error import FFmpegError
 
 from serve.audio.frames import Frames, Unseekable
 from serve.audio.mel import Float32
@@ -158,12 +159,19 @@ class Part:
         for frame in frames:
             # A stream may change its format on the way, as chained Ogg and AAC with SBR do.
             if (found := (frame.format.name, frame.layout.name, frame.sample_rate)) != setup:
+                try:
+                    following = Resampler(
+                        frame, self._sample_rate, skipped, begin, apart=self._apart
+                    )
+                except FFmpegError:  # no such format: the decoder was given another codec's bytes
+                    self._frames.lost_s += frame.samples / max(1, frame.sample_rate)
+                    continue
                 if resampler:
                     self._changed = True
                     yield from resampler.end()
                 setup = found
                 self._rate = frame.sample_rate
-                resampler = Resampler(frame, self._sample_rate, skipped, begin, apart=self._apart)
+                resampler = following
                 self._resamplers.append(resampler)
                 skipped = begin = 0
             assert resampler

@@ -11,9 +11,10 @@ from typing import Any
 from serve.audio.decoder import Decoder
 from serve.audio.features import FeatureStream
 from serve.audio.frontend import FrontEnd
+from serve.audio.inflow import Inflow
 from serve.audio.shared import SharedFeatures
 from serve.audio.track import Track
-from serve.errors import Internal
+from serve.errors import unexpected
 
 _LOG = logging.getLogger(__name__)
 # A decoder that does not come up is tried again, slower and slower.
@@ -81,13 +82,13 @@ class DecoderPool:
         return min(told, key=lambda one: len(one["refused"]), default=None)
 
     async def start(self) -> None:
-        """Start all decoders; raise Internal where one does not come up."""
+        """Start all decoders; raise a TopgenreError where one does not come up."""
         try:
             async with asyncio.TaskGroup() as starts:
                 added = [starts.create_task(self._add()) for _ in range(self._size)]
         except ExceptionGroup as group:
             await self.stop()
-            raise Internal(str(group.exceptions[0])) from group
+            raise unexpected(group.exceptions[0]) from group
         self._keepers = [asyncio.create_task(self._keep(task.result())) for task in added]
 
     async def stop(self) -> None:
@@ -100,6 +101,10 @@ class DecoderPool:
         self._all.clear()
         self._idle = asyncio.Queue()
 
+    def inflow(self, blocks: AsyncIterator[bytes]) -> Inflow:
+        """Where a track's encoded bytes are gathered, as many as a decoder could take."""
+        return Inflow(blocks, self._memory_bytes)
+
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Track]:
         """Wait for a free decoder and have it until it is done with the track, or left.
@@ -108,12 +113,14 @@ class DecoderPool:
         """
         async with self._tracks:
             decoder = await self._idle.get()
-            while not decoder.alive:  # it ended while it had nothing to do; its keeper knows
+            # One may have ended while it had nothing to do, or have said something.
+            while not await decoder.is_quiet():
+                await self._give_back(decoder)
                 decoder = await self._idle.get()
             async with AsyncExitStack() as held:
                 held.push_async_callback(self._give_back, decoder)
                 with SharedFeatures(self._features_shape) as features:
-                    yield Track(decoder, features, self._borrowed, held.aclose, self._memory_bytes)
+                    yield Track(decoder, features, self._borrowed, held.aclose)
 
     @asynccontextmanager
     async def _borrowed(self, most: int) -> AsyncIterator[list[Decoder]]:
@@ -129,7 +136,7 @@ class DecoderPool:
             await asyncio.gather(*map(self._give_back, decoders))
 
     async def _give_back(self, decoder: Decoder) -> None:
-        if decoder.idle and decoder.alive:
+        if decoder.idle and await decoder.is_quiet():
             self._idle.put_nowait(decoder)
         else:
             # When this is over, nothing writes to the track's memory any more.
@@ -156,10 +163,10 @@ class DecoderPool:
         while True:
             try:
                 decoder = await self._add()
-            except Internal as error:
+            except Exception as error:  # a keeper that ended would take its decoder with it
                 # The first that fails counts, until one comes up.
                 self._failing += pause_s == _FIRST_PAUSE_S
-                _LOG.error("%s Trying again in %g s.", error, pause_s)
+                _LOG.error("No decoder: %s Trying again in %g s.", error, pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             else:

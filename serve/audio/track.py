@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 from serve.audio import messages
-from serve.audio.decoder import Decoder, Lost
+from serve.audio.decoder import Decoder, Lost, NotUnderstood
+from serve.audio.inflow import Inflow
 from serve.audio.shared import SharedFeatures, SharedMedia
-from serve.errors import Internal, Silent, TopgenreError, from_code
+from serve.errors import Silent, TopgenreError, from_child
 
 # The server itself makes no spectrogram: it starts sooner without SciPy.
 if TYPE_CHECKING:
@@ -23,8 +24,17 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 # Media of less than two of these is left to one decoder: most often that is short, too.
 _PART_BYTES = 1 << 18
+# What a decoder may say of a track.
+_CODES = {
+    *("undecodable", "too_long", "too_short", "too_big", "silent", "overloaded", "internal"),
+}
 # Longer than any track that is taken: as many decoders as there are may help.
 _UNKNOWN_S = 1e6
+
+
+class Stalled(Exception):
+    """No more bytes have come for a while: the decoder is wanted by others."""
+
 
 Borrowed = Callable[[int], AbstractAsyncContextManager[list[Decoder]]]
 
@@ -90,55 +100,62 @@ class Track:
         features: SharedFeatures,
         borrowed: Borrowed,
         decoded: Callable[[], Awaitable[None]],
-        max_bytes: int,
     ) -> None:
         self._first = first
         self._features = features
         self._borrowed = borrowed
         self._when_decoded = decoded
-        self._max_bytes = max_bytes
 
     async def decode(
-        self, blocks: AsyncIterator[bytes], on_seconds: Callable[[float], None]
+        self,
+        inflow: Inflow,
+        on_seconds: Callable[[float], None],
+        idle_s: float = math.inf,
     ) -> Decoded:
-        """Take in a track's encoded bytes and wait for its features.
+        """Wait for the features of a track whose encoded bytes arrive.
 
         What is left when all bytes are there is shared among the free decoders. `on_seconds` hears
-        of the seconds decoded so far. Raises what `blocks` raises, and the decoder's typed error
-        (undecodable, too_long, too_short, silent, …).
+        of the seconds decoded so far. Raises what the inflow raises, Stalled where no byte comes
+        for `idle_s` seconds, and the decoder's typed error (undecodable, too_long, too_short,
+        silent, …).
         """
-        with SharedMedia(self._max_bytes) as media:
-            first = _Part(
-                self._first,
-                media,
-                self._features,
-                lambda: on_seconds(first.seconds),
-                number=0,
-                parts=1,
-                done_s=0.0,
-            )
-            feeding = asyncio.ensure_future(self._feed(blocks, media))
-            try:
-                await asyncio.wait((feeding, first.answer), return_when=asyncio.FIRST_COMPLETED)
-                if first.answer.done():
-                    answers = [await first.answer]
-                    await feeding
-                else:
-                    await feeding
-                    answers = await self._share(media, first, on_seconds)
-                cancelled = all(answer.cancelled for answer in answers)
-                if cancelled:
-                    answers = [await self._apart(media)]
-            finally:
-                await _cancel(feeding, first.answer)
+        media = inflow.media
+        first = _Part(
+            self._first,
+            media,
+            self._features,
+            lambda: on_seconds(first.seconds),
+            number=0,
+            parts=1,
+            done_s=0.0,
+        )
+        feeding = asyncio.ensure_future(self._feed(inflow, idle_s))
+        try:
+            await asyncio.wait((feeding, first.answer), return_when=asyncio.FIRST_COMPLETED)
+            if first.answer.done():
+                answers = [await first.answer]
+                await feeding
+            else:
+                await feeding
+                answers = await self._share(media, first, on_seconds)
+            if cancelled := all(answer.cancelled for answer in answers):
+                answers = [await self._apart(media)]
+        finally:
+            await _cancel(feeding, first.answer)
         await self._when_decoded()
         return self._decoded(answers, cancelled)
 
     async def _apart(self, media: SharedMedia) -> Done:
         """The answer of the whole track again, with the difference of its channels."""
         part = _Part(
-            *(self._first, media, self._features, lambda: None),
-            **{"number": 0, "parts": 1, "done_s": 0.0, "apart": True},
+            self._first,
+            media,
+            self._features,
+            lambda: None,
+            number=0,
+            parts=1,
+            done_s=0.0,
+            apart=True,
         )
         part.end()
         try:
@@ -146,10 +163,13 @@ class Track:
         finally:
             await _cancel(part.answer)
 
-    async def _feed(self, blocks: AsyncIterator[bytes], media: SharedMedia) -> None:
-        async for block in blocks:
-            media.write(block)
-            self._first.send(messages.GROWN, size=media.size)
+    async def _feed(self, inflow: Inflow, idle_s: float) -> None:
+        fed = 0
+        while not (inflow.ended and fed == inflow.size):
+            if not await inflow.more_than(fed, idle_s):
+                raise Stalled
+            fed = inflow.size
+            self._first.send(messages.GROWN, size=fed)
         self._first.send(messages.END)
 
     async def _share(
@@ -202,7 +222,7 @@ class Track:
         )
         # What comes from there has been near strangers' bytes.
         if not 0 < clips <= len(features):
-            raise Internal("The decoder could not be understood.")
+            raise NotUnderstood
         if all(answer.silent for answer in answers):
             raise Silent
         decode_s, mel_s = max(a.decode_s for a in answers), max(a.mel_s for a in answers)
@@ -278,7 +298,7 @@ class _Part:
             # It has been near strangers' bytes, and may be theirs by now.
             _LOG.error("a decoder says what it can't mean: %r", error)
             await self.decoder.kill()
-            raise Lost("The decoder could not be understood.") from error
+            raise NotUnderstood from error
         finally:
             if not self.joint.done():
                 self.joint.set_result(None)
@@ -337,7 +357,7 @@ def _joint(*, sample: int, time: str, digest: str) -> dict[str, Any]:
 def _failure(*, code: str, text: str, detail: str) -> TopgenreError:
     if detail:
         _LOG.warning("a decoder failed: %s", detail)
-    return from_code(str(code), str(text))
+    return from_child(code, text, _CODES)
 
 
 async def _cancel(*futures: asyncio.Future[Any]) -> None:

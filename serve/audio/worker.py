@@ -25,7 +25,7 @@ from serve.audio.frames import Unseekable
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import Float32, MelSpectrogram
 from serve.audio.work import Work
-from serve.errors import Internal, TooBig, TopgenreError, Undecodable
+from serve.errors import TooBig, TopgenreError, Undecodable, unexpected
 
 # Characters of an exception's text, for the log.
 _MAX_DETAIL = 1000
@@ -59,6 +59,7 @@ class Worker:
                 kind, job = self._channel.wait()
                 # What is still said of a track that is done with is passed over.
                 if kind == messages.JOB:
+                    self._channel.lease = job.pop("lease")
                     _, memory, _, _ = socket.recv_fds(self._handing, 1, 2)
                     # Past it the process ends: nothing else stops a decoder that runs in circles.
                     signal.setitimer(signal.ITIMER_PROF, self._cpu_s)
@@ -87,7 +88,8 @@ class Worker:
             raise  # the server has gone
         except Exception as error:
             # Whatever FFmpeg may raise at hostile media is the media's fault, not ours.
-            code = Undecodable.code if type(error).__module__.startswith("av") else Internal.code
+            is_medias = type(error).__module__.startswith("av")
+            code = Undecodable.code if is_medias else unexpected(error).code
             return _failed(code, detail=f"{type(error).__name__}: {error}"[:_MAX_DETAIL])
 
     def _mapped(self, features: int) -> Float32:

@@ -136,7 +136,7 @@ class AnswerCache:
             return None
         value, age_s = found
         try:
-            answer = _adapter().validate_json(value)
+            answer = await asyncio.to_thread(_adapter().validate_json, value)
         except ValidationError:
             return None
         self._remember(key, answer, self._age_s - age_s)
@@ -144,7 +144,8 @@ class AnswerCache:
 
     async def _save(self, key: str, answer: Answer, store: Store) -> None:
         if time.monotonic() >= self._rests_until:
-            await self._attempt(store.put(key, _adapter().dump_json(answer)))
+            value = await asyncio.to_thread(_adapter().dump_json, answer)
+            await self._attempt(store.put(key, value))
 
     async def _attempt(self, work: Any) -> Any:
         try:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from serve.cache.store import StoreError
+from serve.cache.private import make_private
+from serve.cache.store import MAX_VALUE_BYTES, StoreError, packed, unpacked
 
 T = TypeVar("T")
 
 _FILE = "answers.sqlite"
+# It, and what SQLite has beside it.
+_FILES = tuple(_FILE + suffix for suffix in ("", "-wal", "-shm", "-journal"))
 # Longest wait for another server that writes, in seconds.
 _BUSY_S = 1.0
 _LOOK_S = 0.01
+# What others have written since we looked at the clock is not from the future, in seconds.
+_AHEAD_S = 60.0
 _PAGE = 4096
 _JOURNAL_BYTES = 4 << 20
 # Reading is writing, and may have to wait, only so often for each value, in seconds.
@@ -27,7 +31,6 @@ _USE_S = 600.0
 _FULL = 0.9
 # Of what is too much, so much is let go of at once besides.
 _SPARE = 0.05
-_COMPRESSION = 1
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
@@ -43,7 +46,8 @@ class DiskStore:
     """Compressed values in a folder: at most so many, bytes, and seconds old.
 
     What was used longest ago goes first. Everything happens in one thread. A file that turns out
-    to be broken is thrown away; a value that does is passed over.
+    to be broken is thrown away; a value that does is passed over. Folder and file are open to
+    their owner alone (modes 0700 and 0600).
     """
 
     def __init__(self, folder: Path, *, max_bytes: int, max_entries: int, max_age_s: float) -> None:
@@ -87,8 +91,8 @@ class DiskStore:
                 raise
             except sqlite3.DatabaseError:  # not, or no longer, a database
                 self._disconnect()
-                for suffix in ("", "-wal", "-shm"):
-                    self._path.with_name(_FILE + suffix).unlink(missing_ok=True)
+                for name in _FILES:
+                    self._path.with_name(name).unlink(missing_ok=True)
                 return self._within(work)
         except (sqlite3.Error, OSError) as error:
             # Anew next time: another server may have thrown the file away.
@@ -102,7 +106,7 @@ class DiskStore:
             return work(self._database)
 
     def _connect(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self._path, _FILES)
         database = sqlite3.connect(self._path, timeout=_BUSY_S, check_same_thread=False)
         try:
             for pragma in (
@@ -139,21 +143,20 @@ class DiskStore:
     def _get(self, database: sqlite3.Connection, key: str) -> tuple[bytes, float] | None:
         now = time.time()
         row = database.execute(
-            "SELECT value, made, used FROM answers WHERE key = ?", (key,)
+            "SELECT value, ? - made, used NOT BETWEEN ? AND ? FROM answers "
+            "WHERE key = ? AND length(value) <= ? AND made BETWEEN ? AND ?",
+            (now, now - _USE_S, now, key, MAX_VALUE_BYTES, now - self._max_age_s, now + _AHEAD_S),
         ).fetchone()
-        if row is None or (age_s := now - row[1]) > self._max_age_s:
+        value = unpacked(row[0]) if row else None
+        if value is None:
             return None
-        try:
-            value = zlib.decompress(row[0])
-        except (zlib.error, TypeError):
-            database.execute("DELETE FROM answers WHERE key = ?", (key,))
-            return None
-        if now - row[2] >= _USE_S:
+        if row[2]:
             database.execute("UPDATE answers SET used = ? WHERE key = ?", (now, key))
-        return value, max(0.0, age_s)
+        return value, max(0.0, row[1])
 
     def _put(self, database: sqlite3.Connection, key: str, value: bytes) -> None:
-        compressed = zlib.compress(value, _COMPRESSION)
+        if (compressed := packed(value)) is None:
+            return
         # In whole pages, and one for its place in the tables.
         size = (len(compressed) // _PAGE + 2) * _PAGE
         if size > self._max_bytes * _FULL:
@@ -167,8 +170,15 @@ class DiskStore:
         self._count(database)
 
     def _evict(self, database: sqlite3.Connection, coming: int) -> None:
-        """Let go of what is too old, and of so much that this many bytes more can be taken."""
-        database.execute("DELETE FROM answers WHERE made < ?", (time.time() - self._max_age_s,))
+        """Let go of what is too old, and of so much that this many bytes more can be taken.
+
+        What comes from the future, as after a clock was set back, is of no age that can be told.
+        """
+        now = time.time()
+        database.execute(
+            "DELETE FROM answers WHERE made NOT BETWEEN ? AND ?",
+            (now - self._max_age_s, now + _AHEAD_S),
+        )
         self._count(database)
         surplus_bytes = self.size_bytes + coming - int(self._max_bytes * _FULL)
         surplus = self.entries + bool(coming) - self._max_entries

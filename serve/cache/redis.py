@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
+import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from serve.cache.store import StoreError
+from serve.cache.store import MAX_VALUE_BYTES, StoreError, packed, unpacked
 
 T = TypeVar("T")
 
@@ -17,7 +17,6 @@ _PREFIX = "topgenre:"
 # An answer is not worth a longer wait: it can be made again.
 _TIMEOUT_S = 0.25
 _CONNECTIONS = 16
-_COMPRESSION = 1
 
 
 class RedisStore:
@@ -43,22 +42,21 @@ class RedisStore:
         await _told(self._redis.ping())
 
     async def get(self, key: str) -> tuple[bytes, float] | None:
-        """A value and its age in seconds."""
+        """A value and its age in seconds: one that ends with ours, or sooner."""
         async with self._redis.pipeline(transaction=False) as asked:
-            asked.get(_PREFIX + key)
+            asked.getrange(_PREFIX + key, 0, MAX_VALUE_BYTES)  # so much and a byte, of whatever
             asked.pttl(_PREFIX + key)
-            value, left_ms = await _told(asked.execute())
-        if value is None:
+            stored, left_ms = await _told(asked.execute())
+        if not 0 <= left_ms <= self._max_age_ms:
             return None
-        try:
-            return zlib.decompress(value), max(0.0, (self._max_age_ms - left_ms) / 1000)
-        except zlib.error:
-            return None
+        value = await asyncio.to_thread(unpacked, stored)
+        return None if value is None else (value, (self._max_age_ms - left_ms) / 1000)
 
     async def put(self, key: str, value: bytes) -> None:
-        """Keep a value."""
-        compressed = zlib.compress(value, _COMPRESSION)
-        await _told(self._redis.set(_PREFIX + key, compressed, px=self._max_age_ms))
+        """Keep a value, unless it is too large."""
+        compressed = await asyncio.to_thread(packed, value)
+        if compressed is not None:
+            await _told(self._redis.set(_PREFIX + key, compressed, px=self._max_age_ms))
 
     async def close(self) -> None:
         """Close the connections."""

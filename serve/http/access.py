@@ -1,4 +1,4 @@
-"""Who may ask: by the server's right name, by API key, and as often as the rates allow."""
+"""Who may ask: by the server's right name, from a right origin, with a key, within the rates."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from serve.settings import Settings
 OPEN = {"/", "/docs", "/info", "/openapi.json", "/health/live", "/health/ready"}
 OPEN_UNDER = ("/web/",)
 _TRACKS = "/predict"
+# Asked by machines, which call the server by its address.
+_PROBES = "/health/"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -30,6 +32,7 @@ class Access:
         self.app = app
         self._keys = Keys(settings.api_keys)
         self._hosts = frozenset(map(str.lower, allowed_hosts(settings)))
+        self._origins = frozenset(settings.cors_origins)
         self._rates = rates
         self._metrics = metrics
 
@@ -66,13 +69,27 @@ class Access:
         return None
 
     def _admit(self, path: str, headers: Headers, record: Record) -> None:
-        if self._hosts and _host_name(headers.get("host", "")) not in self._hosts:
+        host, is_open = headers.get("host", ""), path in OPEN or path.startswith(OPEN_UNDER)
+        named = not self._hosts or _host_name(host) in self._hosts
+        if not (named or path.startswith(_PROBES)):
             raise BadRequest("This server does not go by that name.")
+        if not (is_open or all(self._admits(o, host) for o in headers.getlist("origin"))):
+            raise BadRequest("Pages of that origin may not use this server.")
         if self._keys:
             if given := _key(headers):
                 record.key = self._keys.name_of(given.encode("latin-1"))
-            if record.key is None and not (path in OPEN or path.startswith(OPEN_UNDER)):
+            if record.key is None and not is_open:
                 raise Unauthorized("This API key is not known." if given else None)
+
+    def _admits(self, origin: str, host: str) -> bool:
+        """Whether this origin is one that is named, or that of our own page.
+
+        Browsers would only keep the answer from another one: the work would be done.
+        """
+        if "*" in self._origins or origin in self._origins:
+            return True
+        # Behind a proxy the scheme is not known here.
+        return bool(host) and origin.partition("://")[2].lower() == host.lower()
 
     def _refusal(
         self, scope: Scope, record: Record, error: TopgenreError, *, counted: bool

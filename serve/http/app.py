@@ -58,6 +58,8 @@ def create_app(pipeline: Pipeline) -> Starlette:
         ],
         exception_handlers={HTTPException: http_error},
     )
+    # To the address with or without a slash it would send whoever asks, by whatever name they did.
+    app.router.redirect_slashes = False
     app.state.pipeline = pipeline
     app.state.batches = Batches(pipeline)
     app.state.drain = drain

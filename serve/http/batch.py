@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from serve.answer import Answer
+from serve.durations import spoken
 from serve.errors import Overloaded, Timeout, TopgenreError
 from serve.http.batch_body import Track, read_tracks
 from serve.http.departure import READING_S, Departed, Visit
@@ -95,7 +96,7 @@ class BatchResponse(Response):
 
     async def _work(self, visit: Visit, send: Send) -> None:
         limit_s = self._pipeline.settings.batch_deadline_s
-        late = Timeout(f"The batch took longer than the limit of {limit_s:g} s.")
+        late = Timeout(f"The batch took longer than the limit of {spoken(limit_s)}.")
         deadline = asyncio.get_running_loop().time() + limit_s
         with self._batches.admitted():
             async with AsyncExitStack() as stack:

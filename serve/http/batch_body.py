@@ -14,6 +14,7 @@ from starlette.requests import Request
 from serve.errors import BadRequest, TooBig, TopgenreError, UnsupportedMedia
 from serve.http.departure import Visit
 from serve.http.multipart import FORM_BYTES, read_form_file
+from serve.http.pace import steady
 from serve.http.tracks import announced_size, clean_title, json_body, media_type
 from serve.pipeline import Pipeline
 from serve.sources.archive import Limits, ZipSource, open_zip
@@ -41,7 +42,8 @@ async def read_tracks(
     """
     settings = pipeline.settings
     kind, size = media_type(request), announced_size(request)
-    async with aclosing(visit.body()) as body:
+    paced = steady(visit.body(), settings.client_rate_bytes, settings.client_timeout_s)
+    async with aclosing(paced) as body:
         if kind == "application/json":
             return _links(await json_body(body, settings.batch_size * _URL_BYTES), pipeline)
         if size is not None and size > settings.batch_bytes + FORM_BYTES:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import math
 import uuid
+from functools import cached_property
 from typing import Any
 
+import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serve.errors import BadRequest, Overloaded, TopgenreError
@@ -16,6 +20,15 @@ from serve.settings import Settings
 
 # What a client that is refused has to read that, in seconds.
 _LINGER_S = 1.0
+# Requests of a connection that may wait for the one before; what follows is not looked at yet.
+_MAX_WAITING = 8
+# As much is parsed at a time where requests may begin: of the shortest, some thirty.
+_STEP_BYTES = 512
+# Connections beyond the most, for those who look after the server.
+_RESERVE = 16
+_RESERVED = (b"/health/", b"/metrics")
+_BODYLESS = {b"GET", b"HEAD"}
+_UPGRADE = {b"upgrade", b"http2-settings"}
 
 
 class HeldHead:
@@ -56,13 +69,27 @@ class HeldHead:
             self._transport.write(head)
 
 
+class Flow(FlowControl):
+    """What may be read of a connection: nothing while `held`, whoever wants to go on."""
+
+    held = False
+
+    def resume_reading(self) -> None:
+        """Go on reading."""
+        if not self.held:
+            super().resume_reading()
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """HTTP/1.1 for clients that may be slow, greedy or many.
 
-    There are at most `max_connections`. A client has `client_timeout_s` seconds to send the head of
-    its next request (and what is left of the body of the last one), and as long to take what is
-    sent to it. No more than `max_header_bytes` of a request, and what one read brings, may be
-    headers or anything else that is no body. How long a body may take is the application's to say.
+    There are at most `max_connections`, and a few more for health and metrics; `client_connections`
+    of one address, but for trusted proxies. A client has `client_timeout_s` seconds to send the
+    head of its next request (and what is left of the body of the last one), and as long to take
+    what is sent to it. No more than `max_header_bytes` of a request, and what one read brings, may
+    be headers or anything else that is no body. How long a body may take is the application's to
+    say.
+    Of requests sent ahead (pipelining) a few wait; no more is read until they are answered.
     """
 
     def __init__(self, settings: Settings, **given: Any) -> None:
@@ -73,15 +100,46 @@ class BoundedProtocol(HttpToolsProtocol):
         self._no_body_bytes = 0
         self._moved_on = False
         self._refused = False
+        # What is to be said when the requests before are answered.
+        self._refusal: TopgenreError | None = None
+        # What is refused is a HEAD, whose answer ends with its own head.
+        self._bodiless = False
+        self._unparsed, self._parsed = b"", 0
+        self._body_left = 0
+        self._upgrading = False
+        self._version = b"1.1"
+        self._reserved = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or say at once that there are too many; or not even that."""
         super().connection_made(transport)
+        self.flow: Flow = Flow(transport)
         self._asking = self._time_limit()
-        if len(self.connections) > 2 * self._settings.max_connections:
+        most = self._settings.max_connections
+        if len(self.connections) > 2 * most + _RESERVE:
             transport.abort()
-        elif len(self.connections) > self._settings.max_connections:
-            self._refuse(Overloaded("There are too many connections.", retry_after_s=1.0))
+        elif len(self.connections) > most + _RESERVE:
+            self._refuse(_too_many())
+        elif len(self.connections) > most:
+            # It may be one of those that look after us; it has less time to say so.
+            self._reserved = True
+            self._end_asking()
+            self._asking = self.loop.call_later(_LINGER_S, self._refuse, _too_many())
+        elif not self._is_proxy and self._of_this_address > self._settings.client_connections:
+            self._refuse(_too_many("from this address"))
+
+    @cached_property
+    def _is_proxy(self) -> bool:
+        networks = map(ipaddress.ip_network, self._settings.trusted_proxies)
+        try:
+            return any(ipaddress.ip_address(self.client[0]) in of for of in networks)  # type: ignore[index]
+        except (TypeError, ValueError):
+            return True  # a Unix socket, on which proxies alone call
+
+    @property
+    def _of_this_address(self) -> int:
+        address = self.client and self.client[0]
+        return sum(bool(of.client) and of.client[0] == address for of in self.connections)  # type: ignore[union-attr, index]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
@@ -91,33 +149,115 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, but not for ever in a head or in trailers."""
-        if self._refused or self.transport.is_closing():
-            return
+        self._unset_keepalive_if_required()
+        self._unparsed, self._parsed = self._unparsed[self._parsed :] + data, 0
+        self._parse_on()
+
+    def _parse_on(self) -> None:
+        """Parse what there is, until enough requests wait."""
+        size = len(self._unparsed)
+        while self._parsed < size and not (self._deaf or len(self.pipeline) >= _MAX_WAITING):
+            begin = self._parsed
+            self._parsed += max(self._body_left, _STEP_BYTES)
+            self._parse(self._unparsed[begin : self._parsed])
+        if self._deaf or self._parsed >= size:
+            self._unparsed, self._parsed = b"", 0
+        self.flow.held = bool(self._unparsed)
+        if self.flow.held:
+            self.flow.pause_reading()
+
+    @property
+    def _deaf(self) -> bool:
+        return self._refused or self._refusal is not None or self.transport.is_closing()
+
+    def _parse(self, data: bytes) -> None:
         self._moved_on = False
-        super().data_received(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # There is nothing to upgrade to, and that may be ignored (RFC 9110, 7.8): the request
+            # is read as if that had not been asked for.
+            if not self._upgrading:  # a tunnel, which has been refused
+                return
+            self._upgrading = False
+            self.parser = httptools.HttpRequestParser(self)
+            self._parse(self._head_without_upgrade() + data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError:
+            self._refuse(BadRequest())
+            return
         self._no_body_bytes = 0 if self._moved_on else self._no_body_bytes + len(data)
         if self._no_body_bytes > self._settings.max_header_bytes:
             self._refuse(BadRequest("The headers are too long."))
 
+    def _head_without_upgrade(self) -> bytes:
+        method, version = self.scope["method"].encode(), self._version
+        lines = [b"%s %s HTTP/%s" % (method, self.url, version)]
+        for name, value in self.headers:
+            if name == b"connection":
+                kept = [of for of in value.split(b",") if of.strip().lower() not in _UPGRADE]
+                value = b",".join(kept)
+            if name not in _UPGRADE:
+                lines.append(name + b": " + value)
+        return b"\r\n".join([*lines, b"", b""])
+
     def on_headers_complete(self) -> None:
         """From now on it is the application that limits the time."""
+        method = self.parser.get_method()
+        if self.parser.should_upgrade() and method != b"CONNECT":
+            self.scope["method"], self._upgrading = method.decode("ascii"), True
+            self._version = self.parser.get_http_version().encode()
+            return
+        if wrong := self._wrong_with(method):
+            if not self._deaf:
+                self._bodiless = method == b"HEAD"
+            self._refuse(wrong)
+            return
         self._end_asking()
         super().on_headers_complete()
         self.cycle.transport = HeldHead(self.transport, self.loop)  # type: ignore[assignment]
 
+    def _wrong_with(self, method: bytes) -> TopgenreError | None:
+        """What a head can't be answered for, if anything."""
+        if self._deaf:
+            return self._refusal or BadRequest()
+        if self._reserved and not self.url.startswith(_RESERVED):
+            return _too_many()
+        names = [name for name, _ in self.headers]
+        hosts = names.count(b"host")
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            return BadRequest("A request names one host.")
+        length = next((value for name, value in self.headers if name == b"content-length"), b"0")
+        self._body_left = int(length) if length.isdigit() else 0
+        if method in _BODYLESS and (self._body_left or b"transfer-encoding" in names):
+            return BadRequest(f"{method.decode()} takes no body.")
+        return BadRequest() if method == b"CONNECT" else None
+
     def on_body(self, body: bytes) -> None:
         """Take note that there is a body."""
+        if self._deaf or self._upgrading:
+            return
         self._moved_on = True
+        self._body_left = max(0, self._body_left - len(body))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Take note that the request is whole."""
+        if self._deaf or self._upgrading:
+            return
         self._moved_on = True
+        self._body_left = 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, if it is not there already."""
+        last = not self.pipeline
         super().on_response_complete()
+        if last and self._refusal is not None:
+            refusal, self._refusal = self._refusal, None
+            self.loop.call_soon(self._refuse, refusal)
+        elif self._unparsed:
+            self.loop.call_soon(self._parse_on)
         if self.cycle.response_complete and self._asking is None:
             self._asking = self._time_limit()
 
@@ -149,11 +289,22 @@ class BoundedProtocol(HttpToolsProtocol):
             self._taking = None
 
     def _refuse(self, error: TopgenreError) -> None:
-        if self._refused:
+        if self._deaf:
             return
         if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.abort()  # an answer would get into that of the application
-            return
+            if not self.cycle.more_body:  # what follows it is wrong: it gets its answer first
+                self._refusal = error
+                return
+            if self.pipeline:
+                self.pipeline.popleft()
+                self._refusal = error
+                return
+            if self.cycle.response_started:
+                self.transport.abort()  # an answer would get into that of the application
+                return
+            # Its own body is wrong: for the application the client has left.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         body = json.dumps(error_body(error) | {"request_id": uuid.uuid4().hex}).encode()
         headers = [
             b"content-type: application/json",
@@ -163,9 +314,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if error.retry_after_s is not None:
             headers.append(b"retry-after: %d" % math.ceil(error.retry_after_s))
         head = STATUS_LINE[error.status] + b"\r\n".join(headers) + b"\r\n\r\n"
-        self.transport.write(head + body)
+        self.transport.write(head if self._bodiless else head + body)
         # Closed by us, with something of the client's unread, it would lose what is written.
         self._refused = True
         self.transport.write_eof()
         self._end_asking()
         self._asking = self.loop.call_later(_LINGER_S, self.transport.abort)
+
+
+def _too_many(which: str = "") -> Overloaded:
+    return Overloaded(f"There are too many connections {which}".strip() + ".", retry_after_s=1.0)

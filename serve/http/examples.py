@@ -70,7 +70,7 @@ INFO: Json = {
         "decoders": {
             "landlock": 7,
             "seccomp": True,
-            "refused": ["connect", "read", "write", "start", "signal"],
+            "refused": ["connect", "read", "write", "start", "signal", "own", "look up"],
             "limits": {"address_space": 2147483648, "file_size": 0, "processes": 0},
         },
         "downloaders": None,

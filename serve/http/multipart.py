@@ -75,7 +75,11 @@ class _Form:
     async def blocks(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         while self._data:
             yield self._data.popleft()
+        rest = 0
         async for block in body:
+            rest += 0 if self._in_file else len(block)
+            if rest > FORM_BYTES:
+                raise BadRequest("The form goes on for too long after its file.")
             self.feed(block)
             while self._data:
                 yield self._data.popleft()

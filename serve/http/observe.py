@@ -8,7 +8,7 @@ import time
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve.errors import Internal
+from serve.errors import unexpected
 from serve.http.record import Record
 from serve.http.replies import error_response
 from serve.metrics import Metrics
@@ -46,13 +46,14 @@ class Observed:
 
         try:
             await self.app(scope, receive, send_counted)
-        except Exception:
-            record.code = Internal.code
+        except Exception as error:
+            failure = unexpected(error)
+            record.code = failure.code
             request_id = scope["state"]["request_id"]
             _LOG.exception("request %s failed", request_id)
             if status:  # half an answer: all that is left is to break the connection off
                 raise
-            await error_response(Internal(), request_id)(scope, receive, send_counted)
+            await error_response(failure, request_id)(scope, receive, send_counted)
         finally:
             # 499 is nginx's number for a client that left before its answer.
             self._note(scope, record, status or 499, size, time.perf_counter() - start)

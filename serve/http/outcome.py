@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from serve.errors import Internal, TopgenreError
+from serve.errors import TopgenreError, unexpected
 from serve.http.record import Record
 from serve.metrics import Metrics
 
@@ -17,7 +17,7 @@ _LOG = logging.getLogger(__name__)
 def accounted(metrics: Metrics, request_id: str, record: Record) -> Iterator[None]:
     """Count the outcome of the work within, and note it in the record.
 
-    Raises Internal instead of whatever was not expected, which is logged.
+    Raises what `errors.unexpected` makes of anything else than a TopgenreError, which is logged.
     """
     record.code = "cancelled"
     try:
@@ -27,10 +27,11 @@ def accounted(metrics: Metrics, request_id: str, record: Record) -> Iterator[Non
         record.code = error.code
         metrics.failed(error)
         raise
-    except Exception:
-        record.code = Internal.code
-        metrics.failed(Internal())
+    except Exception as error:
+        failure = unexpected(error)
+        record.code = failure.code
+        metrics.failed(failure)
         _LOG.exception("request %s failed", request_id)
-        raise Internal from None
+        raise failure from None
     finally:
         metrics.requests.labels(record.code).inc()

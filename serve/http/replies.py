@@ -95,12 +95,15 @@ def progress_body(progress: Progress) -> dict[str, Any]:
 
 
 def error_body(error: TopgenreError) -> dict[str, Any]:
-    """The body of every failure, but for its request id."""
-    return {
+    """The body of every failure, but for its request id; `retry_after_s` only where known."""
+    body = {
         "error": error.message,
         "code": error.code,
         "retryable": error.retryable,
     }
+    if error.retry_after_s is not None:
+        body["retry_after_s"] = math.ceil(error.retry_after_s)
+    return body
 
 
 def error_response(error: TopgenreError, request_id: str) -> Response:

@@ -95,7 +95,7 @@ SCHEMAS: Json = {
                 ),
             },
             "warnings": _names(
-                "in words what of the track could not be read, or was taken for granted; mostly none"
+                "in words what of the track could not be read, or was assumed; mostly none"
             ),
             "model": object_(
                 {
@@ -152,8 +152,10 @@ SCHEMAS: Json = {
                 "type": "boolean",
                 "description": "whether the same request may succeed later",
             },
+            "retry_after_s": integer("seconds until then, where they are known", minimum=1),
             "request_id": _REQUEST_ID,
-        }
+        },
+        optional=("retry_after_s",),
     ),
     "Line": {
         "description": "a line of a batch's answer: which track, and its answer or its error",

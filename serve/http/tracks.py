@@ -15,6 +15,7 @@ from serve.errors import BadRequest, TooBig, UnsupportedMedia
 from serve.http.departure import Visit
 from serve.http.links import link_of
 from serve.http.multipart import FORM_BYTES, read_form_file
+from serve.http.pace import steady
 from serve.pipeline import Pipeline
 from serve.sources.stream import AudioSource, SourceInfo
 from serve.sources.upload import UploadSource
@@ -28,7 +29,9 @@ async def classify_request(
     request: Request, visit: Visit, pipeline: Pipeline, on_progress: Callable[[Progress], None]
 ) -> Answer:
     """Answer a request, whatever its form, in time; raise the typed error of whatever fails."""
-    async with pipeline.deadline(), aclosing(visit.body()) as body:
+    settings = pipeline.settings
+    paced = steady(visit.body(), settings.client_rate_bytes, settings.client_timeout_s)
+    async with pipeline.deadline(), aclosing(paced) as body:
         source = await _source(request, body, pipeline)
         return await pipeline.classify(source, on_progress)
 

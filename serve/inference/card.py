@@ -13,6 +13,10 @@ from serve.inference.outputs import MUSIC, PROBABILITIES, TAGS
 # The layout of the metadata; a file with another number is refused.
 FORMAT = "topgenre-2"
 INPUT = "mel"
+# The property that holds the same graph as a loop over a few clips at a time (base64), for CPUs,
+# and the loop's other input.
+ON_CPU = "on_cpu"
+CLIPS_AT_ONCE = "clips_at_once"
 _TEXTS = ("name", "version", "licence")
 _DICTS = ("front_end", "training", "scores")
 _NAMES = ("genres", "tags", "sounds")

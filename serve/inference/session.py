@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import logging
 from collections.abc import Mapping
@@ -11,7 +13,8 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from serve.inference.card import INPUT, ModelCard, ModelFileError
+from serve.inference.card import CLIPS_AT_ONCE, INPUT, ON_CPU, ModelCard, ModelFileError
+from serve.inference.feed import feed
 from serve.inference.outputs import Float32, Outputs
 from serve.inference.providers import Calls, Device, DeviceError, Provider, Providers, choose
 from serve.inference.providers import running as running_on
@@ -48,7 +51,8 @@ class Model:
             fitting = (one for threads, one in self.sessions.items() if threads <= free)
             session = next(fitting, session)
         names = list(self.card.outputs)
-        return Outputs.of(dict(zip(names, session.run(names, {INPUT: mel}), strict=True)))
+        values = session.run(names, feed(session, mel))
+        return Outputs.of(dict(zip(names, values, strict=True)))
 
 
 def load_model(
@@ -78,9 +82,13 @@ def load_model(
         providers = choose(device, calls, clip_shape, half=half)
         if len(providers) > 1:
             session = _session(content, threads, providers)
+        provider = running_on(session)
+        graph = content
+        if provider == "cpu" and (graph := _on_cpu(session) or content) is not content:
+            session = _session(graph, threads, ["CPUExecutionProvider"])
+            _clip_shape(session, card)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from None
-    provider = running_on(session)
     if device not in ("auto", provider):
         raise DeviceError(f"{device} was asked for, but ONNX Runtime fell back to {provider}")
     _LOG.info(
@@ -92,9 +100,18 @@ def load_model(
         sessions[widest] = session
         # Half of them, half of that, down to one.
         for fewer in (widest >> times for times in range(1, widest.bit_length())):
-            sessions[fewer] = _session(content, fewer, ["CPUExecutionProvider"])
+            sessions[fewer] = _session(graph, fewer, ["CPUExecutionProvider"])
     sha256 = hashlib.sha256(content).hexdigest()
     return Model(card, sha256, clip_shape, provider, session, sessions)
+
+
+def _on_cpu(session: ort.InferenceSession) -> bytes | None:
+    """The graph for CPUs that a model file carries in its metadata, if it does."""
+    carried = session.get_modelmeta().custom_metadata_map.get(ON_CPU)
+    try:
+        return base64.b64decode(carried, validate=True) if carried else None
+    except binascii.Error:
+        raise ModelFileError(f"its metadata {ON_CPU} is not base64") from None
 
 
 @cache
@@ -122,7 +139,7 @@ def _session(content: bytes, threads: int, providers: Providers) -> ort.Inferenc
 
 
 def _clip_shape(session: ort.InferenceSession, card: ModelCard) -> tuple[int, int]:
-    inputs = session.get_inputs()
+    inputs = [of for of in session.get_inputs() if of.name != CLIPS_AT_ONCE]
     if [i.name for i in inputs] != [INPUT]:
         raise ModelFileError(f"its input is not {INPUT}")
     shape = inputs[0].shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 from collections.abc import Callable, Iterable
@@ -60,6 +61,16 @@ def _signal() -> None:
     os.kill(os.getppid(), 0)
 
 
+def _look_up() -> None:
+    # By a path, which locks on files leave alone.
+    os.stat(os.sep)  # noqa: PTH116
+
+
+def _own() -> None:
+    # Signals about a descriptor would go to whoever is named as its owner.
+    fcntl.fcntl(0, fcntl.F_SETOWN, os.getppid())
+
+
 #: What is tried, by name.
 ATTEMPTS: dict[str, Callable[[], None]] = {
     "connect": _connect,
@@ -67,6 +78,8 @@ ATTEMPTS: dict[str, Callable[[], None]] = {
     "write": _write,
     "start": _start,
     "signal": _signal,
+    "own": _own,
+    "look up": _look_up,
 }
 
 

@@ -9,12 +9,31 @@ from __future__ import annotations
 import ctypes
 import errno
 from collections.abc import Iterable
-from typing import Self
+from typing import NamedTuple, Self
 
 _LIBRARY = "libseccomp.so.2"
 _ALLOW = 0x7FFF0000
 _ALL_THREADS = 4  # SCMP_FLTATR_CTL_TSYNC
 _UNKNOWN = -1
+_MASKED_EQUAL = 7  # SCMP_CMP_MASKED_EQ
+
+
+class Rule(NamedTuple):
+    """A system call where one of its arguments, as far as `mask` goes, has this value."""
+
+    call: str
+    argument: int
+    value: int
+    mask: int = (1 << 64) - 1
+
+
+class _Comparison(ctypes.Structure):
+    _fields_ = (
+        ("argument", ctypes.c_uint),
+        ("operator", ctypes.c_int),
+        ("mask", ctypes.c_uint64),
+        ("value", ctypes.c_uint64),
+    )
 
 
 def _refuse(error: int) -> int:
@@ -24,33 +43,42 @@ def _refuse(error: int) -> int:
 class Filter:
     """A filter that is ready to be loaded: made while files can still be opened."""
 
-    def __init__(self, otherwise: int, action: int, calls: Iterable[str]) -> None:
+    def __init__(
+        self, otherwise: int, action: int, calls: Iterable[str], rules: Iterable[tuple[Rule, ...]]
+    ) -> None:
         self._rules = None
         try:
             self._library = _library()
         except OSError:
             return
-        if rules := self._library.seccomp_init(otherwise):
-            self._rules = rules
-            self._library.seccomp_attr_set(rules, _ALL_THREADS, 1)
-        for name in calls if rules else ():
-            number = self._library.seccomp_syscall_resolve_name(name.encode())
-            # Not each architecture has all of them, nor did this library know all at its time.
-            if number != _UNKNOWN:
-                self._library.seccomp_rule_add_array(rules, action, number, 0, None)
+        if made := self._library.seccomp_init(otherwise):
+            self._rules = made
+            self._library.seccomp_attr_set(made, _ALL_THREADS, 1)
+            for name in calls:
+                self._add(action, name, ())
+            for of in rules:
+                self._add(action, of[0].call, of)
 
     @classmethod
-    def allowing(cls, calls: Iterable[str]) -> Self:
-        """One that leaves these system calls alone.
+    def allowing(cls, calls: Iterable[str], rules: Iterable[tuple[Rule, ...]] = ()) -> Self:
+        """One that leaves these system calls alone, and those for which all of some rules hold.
 
         Others don't exist any more (ENOSYS), which the C library knows how to live with.
         """
-        return cls(_refuse(errno.ENOSYS), _ALLOW, calls)
+        return cls(_refuse(errno.ENOSYS), _ALLOW, calls, rules)
 
     @classmethod
     def refusing(cls, calls: Iterable[str]) -> Self:
         """One that does not permit these system calls (EPERM)."""
-        return cls(_ALLOW, _refuse(errno.EPERM), calls)
+        return cls(_ALLOW, _refuse(errno.EPERM), calls, ())
+
+    def _add(self, action: int, call: str, rules: tuple[Rule, ...]) -> None:
+        number = self._library.seccomp_syscall_resolve_name(call.encode())
+        # Not each architecture has all of them, nor did this library know all at its time.
+        if number != _UNKNOWN:
+            compared = [_Comparison(of.argument, _MASKED_EQUAL, of.mask, of.value) for of in rules]
+            given = (_Comparison * len(compared))(*compared)
+            self._library.seccomp_rule_add_array(self._rules, action, number, len(given), given)
 
     def load(self) -> bool:
         """Let it hold for all threads from now on; whether that could be done."""

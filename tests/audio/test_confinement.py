@@ -14,7 +14,8 @@ from serve.process import ROOT, child_environment
 
 # A decoder that is locked in as always, or by one of the locks alone, then tries something.
 CHILD = """
-import ctypes, json, os, resource, signal, socket, subprocess, sys, threading, time
+import array, ctypes, fcntl, json, os, resource, signal, socket, subprocess, sys, termios
+import threading, time
 from pathlib import Path
 from serve.audio import confinement
 from serve.audio.frontend import FrontEnd
@@ -24,6 +25,7 @@ from serve.sandbox import landlock, seccomp
 locks, folder, port, attempt = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 canary, answers = folder / "canary", os.dup(1)
 memory = os.memfd_create("memory")
+left, right = socket.socketpair()
 if locks == "seccomp":
     landlock.restrict = lambda: 0
 if locks in ("landlock", "none"):
@@ -43,6 +45,12 @@ def connect(kind, address):
     with socket.socket(kind) as connection:
         connection.settimeout(5)
         connection.connect(address)
+
+def raw(number, *arguments):
+    libc = ctypes.CDLL(None, use_errno=True)
+    given = [ctypes.c_long(getattr(a, "fileno", lambda: a)()) for a in (number, *arguments)]
+    if libc.syscall(*given) < 0:
+        raise OSError(ctypes.get_errno(), "refused")
 
 def fork():
     if not os.fork():
@@ -86,6 +94,15 @@ ALL = {
     "raise a limit": "resource.setrlimit(resource.RLIMIT_AS, (-1, -1))",
     "have many descriptors": "[os.dup(1) for _ in range(100)]",
     "change the root": "os.chroot(folder)",
+    "look up a path": "os.stat(canary)",
+    "look up a path beside a descriptor": "os.stat(str(canary), dir_fd=3, follow_symlinks=False)",
+    "have signals sent": "fcntl.fcntl(left, fcntl.F_SETOWN, os.getppid())",
+    "have signals sent, by a number of two halves": "raw(72, left, fcntl.F_SETOWN | 1 << 32, 1)",
+    "have other signals sent": "fcntl.fcntl(left, 10, signal.SIGKILL)",
+    "turn signals on": "fcntl.fcntl(left, fcntl.F_SETFL, os.O_NONBLOCK | fcntl.FASYNC)",
+    "have signals sent by ioctl": "fcntl.ioctl(left, 0x8901, array.array('i', [os.getppid()]))",
+    "have signals sent by another ioctl": "fcntl.ioctl(left, 0x8902, array.array('i', [1]))",
+    "type into the terminal": "fcntl.ioctl(left, termios.TIOCSTI, b'x')",
 }
 #: What Landlock refuses where there is no filter of system calls.
 BY_LANDLOCK = {
@@ -147,7 +164,10 @@ def test_each_lock_holds_alone(attempt, name):
 def test_without_its_locks_all_of_it_can_be_done(attempt, listener):
     """Otherwise the tests above would show nothing."""
     failed = {}
-    for name in ("connect", "read a file", "write a file", "fork", "start a thread", "spawn"):
+    for name in (
+        *("connect", "read a file", "write a file", "fork", "start a thread", "spawn"),
+        *("look up a path", "have signals sent", "turn signals on", "have signals sent by ioctl"),
+    ):
         outcome, held = attempt("none", ALL[name])
         if outcome != "done":
             failed[name] = outcome
@@ -160,8 +180,8 @@ def test_without_its_locks_all_of_it_can_be_done(attempt, listener):
 @pytest.mark.parametrize(
     ("locks", "refused"),
     [
-        ("all", {"connect", "read", "write", "start", "signal"}),
-        ("seccomp", {"connect", "read", "write", "start", "signal"}),
+        ("all", {"connect", "read", "write", "start", "signal", "own", "look up"}),
+        ("seccomp", {"connect", "read", "write", "start", "signal", "own", "look up"}),
         ("landlock", {"connect", "read", "write", "signal"}),
     ],
 )

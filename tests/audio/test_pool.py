@@ -1,6 +1,7 @@
 """Decoder processes: warm, bounded, killed and replaced, never lost."""
 
 import asyncio
+import errno
 import gc
 import os
 import signal
@@ -12,11 +13,15 @@ import numpy as np
 import psutil
 import pytest
 
+from serve.audio import messages
 from serve.audio.decode import decode
+from serve.audio.decoder import Lost
 from serve.audio.frontend import FrontEnd
+from serve.audio.inflow import Inflow
 from serve.audio.mel import MelSpectrogram
 from serve.audio.pool import DecoderPool
 from serve.errors import Internal, TooBig, TooLong, TooShort, Undecodable
+from serve.sandbox.measure import ATTEMPTS
 from tests.eventually import eventually
 from tests.media import Bytes, by_name, encode, music
 
@@ -63,9 +68,14 @@ async def endless(content):
     await asyncio.Event().wait()
 
 
+async def decoded_by(track, blocks, on_seconds, **how):
+    async with Inflow(blocks, 768 << 20) as inflow:
+        return await track.decode(inflow, on_seconds, **how)
+
+
 async def decode_in(pool, content, on_seconds=lambda seconds: None, size=5000):
     async with pool.lease() as decoder:
-        decoded = await decoder.decode(blocks(content, size), on_seconds)
+        decoded = await decoded_by(decoder, blocks(content, size), on_seconds)
         return decoded.features[: decoded.clips].copy(), decoded
 
 
@@ -102,7 +112,7 @@ async def test_one_track_leaves_nothing_to_the_next(pool):
 async def test_no_track_gets_the_memory_of_another(pool):
     # A decoder that strangers have taken over may keep a track's memory for as long as it runs.
     async with pool.lease() as track:
-        kept = (await track.decode(blocks(SONG), lambda seconds: None)).features
+        kept = (await decoded_by(track, blocks(SONG), lambda seconds: None)).features
     before = kept.copy()
     for seed in range(3):
         await decode_in(pool, encode(music(10.0, seed=seed), by_name("flac")))
@@ -132,7 +142,7 @@ async def test_a_long_track_is_refused_before_it_has_arrived(pool):
     content = encode(music(22.0), by_name("wav-s16"))
     with pytest.raises(TooLong):
         async with asyncio.timeout(10), pool.lease() as decoder:
-            await decoder.decode(endless(content), lambda seconds: None)
+            await decoded_by(decoder, endless(content), lambda seconds: None)
     assert len((await decode_in(pool, SONG))[0]) == 7
 
 
@@ -145,7 +155,7 @@ async def test_progress_is_told(pool):
             await asyncio.sleep(0.12)
 
     async with pool.lease() as decoder:
-        await decoder.decode(slow(), heard.append)
+        await decoded_by(decoder, slow(), heard.append)
     assert heard == sorted(heard)
     assert 0 < heard[0] < heard[-1] <= 10.1
 
@@ -160,7 +170,7 @@ async def test_a_decoder_is_busy_while_it_has_all_that_it_works_on(pool):
         os.kill(pid, signal.SIGSTOP)
 
     async with pool.lease() as decoder:
-        working = asyncio.create_task(decoder.decode(slow(), lambda seconds: None))
+        working = asyncio.create_task(decoded_by(decoder, slow(), lambda seconds: None))
         await eventually(lambda: pool.idle == 0)
         assert pool.busy == 0
         ended.set()
@@ -176,7 +186,7 @@ async def test_a_cancelled_track_kills_and_replaces_its_decoder(pool):
     (before,) = decoder_pids()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2), pool.lease() as decoder:
-            await decoder.decode(endless(SONG), lambda seconds: None)
+            await decoded_by(decoder, endless(SONG), lambda seconds: None)
     assert len((await decode_in(pool, SONG))[0]) == 7
     assert before not in decoder_pids()
     assert pool.alive == 1
@@ -189,7 +199,7 @@ async def test_a_source_that_fails_is_the_error(pool):
 
     with pytest.raises(TooLong, match="by the source"):
         async with pool.lease() as decoder:
-            await decoder.decode(failing(), lambda seconds: None)
+            await decoded_by(decoder, failing(), lambda seconds: None)
     assert len((await decode_in(pool, SONG))[0]) == 7
 
 
@@ -201,9 +211,10 @@ async def test_a_decoder_killed_in_a_track_is_an_error_at_once(pool):
         os.kill(pid, signal.SIGKILL)
         await asyncio.Event().wait()
 
-    with pytest.raises(Internal, match="decoder stopped"):
+    with pytest.raises(Lost, match="decoder stopped") as failure:
         async with asyncio.timeout(10), pool.lease() as decoder:
-            await decoder.decode(deadly(), lambda seconds: None)
+            await decoded_by(decoder, deadly(), lambda seconds: None)
+    assert failure.value.retryable
     assert len((await decode_in(pool, SONG))[0]) == 7
 
 
@@ -245,7 +256,7 @@ async def test_memory_is_bounded():
     try:
         with pytest.raises(TooBig, match="memory"):
             async with pool.lease() as decoder:
-                await decoder.decode(more_than_fits(), lambda seconds: None)
+                await decoded_by(decoder, more_than_fits(), lambda seconds: None)
         assert len((await decode_in(pool, SONG))[0]) == 7
     finally:
         await pool.stop()
@@ -267,7 +278,7 @@ async def test_a_decoder_that_runs_in_circles_is_ended(caplog):
 
 async def test_decoders_tell_what_they_are_refused(pool):
     assert pool.confinement is not None
-    assert set(pool.confinement["refused"]) == {"connect", "read", "write", "start", "signal"}
+    assert set(pool.confinement["refused"]) == set(ATTEMPTS)
     assert pool.confinement["limits"]["address_space"] == 1 << 30
 
 
@@ -292,6 +303,66 @@ async def test_a_decoder_that_can_not_be_replaced_is_tried_again(pool, monkeypat
     features, _ = await waiting
     assert len(features) == 7
     assert pool.ready
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOSPC])
+@pytest.mark.parametrize("what", ["socket.socketpair", "asyncio.create_subprocess_exec"])
+async def test_a_keeper_outlives_whatever_there_is_none_of(pool, monkeypatch, caplog, what, number):
+    def none_left(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(what, none_left)
+        os.kill(decoder_pids()[0], signal.SIGKILL)
+        await eventually(lambda: "Trying again" in caplog.text)
+        assert not pool.ready
+    await eventually(lambda: pool.alive == 1)
+    assert pool.ready
+    assert len((await decode_in(pool, SONG))[0]) == 7
+
+
+@pytest.mark.parametrize("when", ["with its answer", "while it is idle"])
+async def test_a_decoder_that_speaks_out_of_turn_is_replaced(pool, when):
+    """The answer that it has ready for the next track does not become that track's."""
+    (decoder,) = pool._all
+    forged = {"clips": 1, "duration_s": 1.4, "decode_s": 0, "mel_s": 0}
+
+    def say_more():
+        answer = messages.pack(messages.DONE, lease=decoder._lease, silent=False, **forged)
+        decoder._reader.feed_data(answer)
+
+    async with pool.lease() as track:
+        give_back = track._when_decoded
+
+        async def when_decoded():
+            if when == "with its answer":
+                say_more()
+            await give_back()
+
+        track._when_decoded = when_decoded
+        await decoded_by(track, blocks(SONG), lambda seconds: None)
+    if when == "while it is idle":
+        say_more()
+    assert len((await decode_in(pool, SONG))[0]) == 7, "another decoder did it"
+    assert decoder not in pool._all
+
+
+async def test_what_a_decoder_writes_to_standard_error_is_quoted_and_bounded(monkeypatch, caplog):
+    program = "import sys; sys.stderr.write('\\x1b[2Jforged\\n' * 10_000)"
+    real = asyncio.create_subprocess_exec
+
+    async def writing(executable, *_, **options):
+        return await real(executable, "-c", program, **options)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", writing)
+    pool = DecoderPool(FRONT_END, size=1, max_duration_s=20, memory_bytes=1 << 30)
+    with pytest.raises(Internal):
+        await pool.start()
+    said = [record.getMessage() for record in caplog.records if "says" in record.getMessage()]
+    assert said
+    assert "\x1b" not in "".join(said)
+    assert "\n" not in "".join(said)
+    assert sum(map(len, said)) < 3 * (1 << 13)
 
 
 async def test_decoders_end_with_their_server(tmp_path):

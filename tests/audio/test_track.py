@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from serve.audio import messages, track
+from serve.audio.decoder import Lost
 from serve.audio.frontend import FrontEnd
 from serve.audio.pool import DecoderPool
-from serve.errors import Internal, Silent, TooLong, Undecodable
-from tests.audio.test_pool import assert_same, blocks, decode_in, expected_features
+from serve.errors import Silent, TooLong, Undecodable
+from tests.audio.test_pool import assert_same, blocks, decode_in, decoded_by, expected_features
 from tests.eventually import eventually
 from tests.media import by_name, encode, music
 
@@ -58,7 +59,7 @@ def at_once(pool, monkeypatch):
 
 async def decode_at_once(pool, at_once, content):
     async with pool.lease() as leased:
-        decoded = await leased.decode(at_once(content), lambda seconds: None)
+        decoded = await decoded_by(leased, at_once(content), lambda seconds: None)
         return decoded.features[: decoded.clips].copy(), decoded
 
 
@@ -82,7 +83,7 @@ async def test_features_are_those_of_one_decoder(pool, at_once, name):
     before = pids(pool)
     heard: list[float] = []
     async with pool.lease() as leased:
-        decoded = await leased.decode(at_once(content), heard.append)
+        decoded = await decoded_by(leased, at_once(content), heard.append)
         features = decoded.features[: decoded.clips].copy()
     assert decoded.parts == 2
     assert_same(features, expected_features(content))
@@ -98,7 +99,7 @@ async def test_only_what_is_left_is_shared(pool, webm):
             await asyncio.sleep(0.03)
 
     async with pool.lease() as leased:
-        decoded = await leased.decode(slowly(), lambda seconds: None)
+        decoded = await decoded_by(leased, slowly(), lambda seconds: None)
         assert_same(decoded.features[: decoded.clips], expected_features(webm))
 
 
@@ -113,7 +114,7 @@ async def test_what_has_just_begun_is_shared(pool, at_once, webm):
             yield rest
 
     async with pool.lease() as leased:
-        decoded = await leased.decode(in_two(), lambda seconds: begun.set())
+        decoded = await decoded_by(leased, in_two(), lambda seconds: begun.set())
         assert_same(decoded.features[: decoded.clips], expected_features(webm))
     assert decoded.parts == 2
 
@@ -142,7 +143,7 @@ async def test_what_has_kept_pace_is_left_to_one_decoder(pool, webm):
         (other,) = (decoder for decoder in pool._all if decoder is not leased._first)
         # Who is lent now does nothing, and is killed for it in the end.
         os.kill(other._process.pid, signal.SIGSTOP)
-        decoded = await leased.decode(no_faster_than_it_is_decoded(), tell)
+        decoded = await decoded_by(leased, no_faster_than_it_is_decoded(), tell)
         os.kill(other._process.pid, signal.SIGCONT)
         assert_same(decoded.features[: decoded.clips], expected_features(webm))
     assert decoded.parts == 1
@@ -155,7 +156,7 @@ async def test_decoders_go_on_while_tracks_are_not_done_with(pool):
         tracks = []
         for content in contents:
             leased = await held.enter_async_context(pool.lease())
-            tracks.append(await leased.decode(blocks(content), lambda seconds: None))
+            tracks.append(await decoded_by(leased, blocks(content), lambda seconds: None))
             assert pool.idle == 2
         for decoded, content in zip(tracks, contents, strict=True):
             assert_same(decoded.features[: decoded.clips], expected_features(content))
@@ -224,7 +225,7 @@ async def test_a_decoder_that_hangs_is_not_waited_for(pool, webm):
         yield webm
 
     async with pool.lease() as leased:
-        decoded = await leased.decode(stopping(), lambda seconds: None)
+        decoded = await decoded_by(leased, stopping(), lambda seconds: None)
         assert decoded.parts == 1
         assert_same(decoded.features[: decoded.clips], expected_features(webm))
     await is_whole(pool, webm)
@@ -237,7 +238,7 @@ async def test_a_decoder_that_dies_before_its_part_is_missed_by_nobody(pool, web
         yield webm
 
     async with pool.lease() as leased:
-        decoded = await leased.decode(killing(), lambda seconds: None)
+        decoded = await decoded_by(leased, killing(), lambda seconds: None)
         assert decoded.parts == 1
         assert_same(decoded.features[: decoded.clips], expected_features(webm))
     await is_whole(pool, webm)
@@ -270,7 +271,7 @@ def killing(number, how):
 
 async def test_the_first_decoder_s_death_is_an_error_at_once(pool, at_once, at_joints, webm):
     at_joints(killing(0, signal.SIGKILL))
-    with pytest.raises(Internal, match="decoder stopped"):
+    with pytest.raises(Lost, match="decoder stopped"):
         await decode_at_once(pool, at_once, webm)
     await is_whole(pool, webm)
 
@@ -299,7 +300,7 @@ async def test_a_middle_part_is_decoded_again_up_to_the_next_joint(at_joints, mo
 
     try:
         async with pool.lease() as leased:
-            decoded = await leased.decode(at_once(), lambda seconds: None)
+            decoded = await decoded_by(leased, at_once(), lambda seconds: None)
             assert decoded.parts == 3
             assert_same(decoded.features[: decoded.clips], expected_features(content))
     finally:
@@ -315,7 +316,7 @@ async def test_a_part_that_is_lost_again_is_an_error(pool, at_once, at_joints, w
         os.kill(parts[0].decoder._process.pid, signal.SIGKILL)
 
     monkeypatch.setattr(track, "_begin_again", begin_again)
-    with pytest.raises(Internal, match="decoder stopped"):
+    with pytest.raises(Lost, match="decoder stopped"):
         await decode_at_once(pool, at_once, webm)
     monkeypatch.undo()
     await is_whole(pool, webm)
@@ -333,23 +334,35 @@ async def test_a_crash_by_the_file_is_its_own_fault(
     await eventually(lambda: pool.alive == 2)
 
 
+LEASE = b"the lease at hand"
+DONE = {
+    "clips": 1,
+    "duration_s": 1,
+    "decode_s": 0,
+    "mel_s": 0,
+    "silent": False,
+    "joined": False,
+}
+
+
+def pack(kind, **values):
+    return messages.pack(kind, lease=LEASE.decode(), **values)
+
+
 NONSENSE = {
     "not a message": b"?" * 100,
     "deep JSON": b"p\0\0\x9c\x40" + b"[" * 40_000,
-    "seconds that are none": messages.pack(messages.PROGRESS, seconds=float("nan")),
-    "an error without a code": messages.pack(messages.FAILED),
-    "too many clips": messages.pack(
-        messages.DONE, clips=10**9, duration_s=1, decode_s=0, mel_s=0, silent=False, joined=False
-    ),
-    "half a clip": messages.pack(
-        messages.DONE, clips=0.5, duration_s=1, decode_s=0, mel_s=0, silent=False, joined=False
-    ),
-    "endless audio": messages.pack(
-        messages.DONE, clips=1, duration_s=1e999, decode_s=0, mel_s=0, silent=False, joined=False
-    ),
-    "a joint of words": messages.pack(messages.JOINT, sample="", time=0, digest=[]),
-    "parted twice": messages.pack(messages.PARTED) * 2,
-    "unknown kind": messages.pack(b"!"),
+    "a list": b"p\0\0\0\2[]",
+    "seconds that are none": pack(messages.PROGRESS, seconds=float("nan")),
+    "an error without a code": pack(messages.FAILED),
+    "too many clips": pack(messages.DONE, **DONE | {"clips": 10**9}),
+    "half a clip": pack(messages.DONE, **DONE | {"clips": 0.5}),
+    "endless audio": pack(messages.DONE, **DONE | {"duration_s": 1e999}),
+    "a joint of words": pack(messages.JOINT, sample="", time=0, digest=[]),
+    "parted twice": pack(messages.PARTED) * 2,
+    "unknown kind": pack(b"!"),
+    "the answer of another track": messages.pack(messages.DONE, lease="0" * 16, **DONE),
+    "an answer of no track": messages.pack(messages.DONE, **DONE),
 }
 
 
@@ -359,14 +372,15 @@ async def test_a_decoder_that_talks_nonsense_is_replaced(pool, webm, said):
         (first,) = (decoder for decoder in pool._all if not decoder.idle)
         os.kill(first._process.pid, signal.SIGSTOP)
         yield content[:1000]
+        first._lease = LEASE.decode()
         first._reader.feed_data(NONSENSE[said])
         if said != "too many clips":  # which is a word, and ends what it is said of
             await asyncio.Event().wait()
 
     before = pids(pool)
-    with pytest.raises(Internal):
+    with pytest.raises(Lost):
         async with asyncio.timeout(20), pool.lease() as leased:
-            await leased.decode(and_says(webm), lambda seconds: None)
+            await decoded_by(leased, and_says(webm), lambda seconds: None)
     if said != "too many clips":
         await eventually(lambda: before != pids(pool) and pool.alive == 2, 30)
 

@@ -1,11 +1,12 @@
 import asyncio
 import json
+import threading
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from serve.cache import AnswerCache
+from serve.cache import AnswerCache, answers
 from serve.cache.store import StoreError
 from serve.errors import ERRORS, Private, YouTubeError
 from serve.metrics import Metrics
@@ -131,6 +132,27 @@ async def test_nothing_is_older_than_allowed(cache, store, monkeypatch):
 async def test_what_is_no_answer_is_passed_over(cache, store, value):
     store.values["a"] = value
     assert await cache.get("a") is None
+
+
+async def test_the_event_loop_reads_and_writes_no_json(cache, store, monkeypatch):
+    class Told:
+        def dump_json(self, answer):
+            threads.append(threading.current_thread())
+            return real.dump_json(answer)
+
+        def validate_json(self, value):
+            threads.append(threading.current_thread())
+            return real.validate_json(value)
+
+    threads: list[threading.Thread] = []
+    real = answers._adapter()
+    monkeypatch.setattr(answers, "_adapter", Told)
+    cache.put("a", answer())
+    await eventually(lambda: store.values)
+    cache._memory.clear()
+    assert await cache.get("a")
+    assert len(threads) == 2
+    assert threading.current_thread() not in threads
 
 
 REPEATING = {

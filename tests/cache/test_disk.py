@@ -2,12 +2,15 @@ import asyncio
 import multiprocessing
 import os
 import sqlite3
+import stat
 import time
+import zlib
+from typing import Any
 
 import pytest
 
 from serve.cache.disk import DiskStore
-from serve.cache.store import StoreError
+from serve.cache.store import MAX_VALUE_BYTES, StoreError
 
 LIMITS = {"max_bytes": 1 << 20, "max_entries": 100, "max_age_s": 3600}
 FILE = "answers.sqlite"
@@ -103,6 +106,24 @@ async def test_it_is_bounded_in_age(tmp_path, monkeypatch):
     await store.close()
 
 
+async def test_a_clock_that_was_set_back_keeps_nothing_for_ever(store, monkeypatch):
+    real = time.time
+    monkeypatch.setattr("serve.cache.disk.time.time", lambda: real() + 86_400)
+    await store.put("a", b"v")
+    monkeypatch.setattr("serve.cache.disk.time.time", real)
+    assert await store.get("a") is None
+    await store.put("b", b"v")
+    assert store.entries == 1
+
+
+async def test_what_another_has_written_a_moment_ahead_is_new(store, monkeypatch):
+    real = time.time
+    monkeypatch.setattr("serve.cache.disk.time.time", lambda: real() + 1)
+    await store.put("a", b"v")
+    monkeypatch.setattr("serve.cache.disk.time.time", real)
+    assert await store.get("a") == (b"v", 0.0)
+
+
 async def test_smaller_limits_shrink_the_file(tmp_path, store):
     for i in range(30):
         await store.put(str(i), noise())
@@ -149,14 +170,117 @@ async def test_a_file_that_breaks_on_the_way_is_replaced(tmp_path, store):
     await again.close()
 
 
-async def test_a_broken_value_is_passed_over(tmp_path, store):
+BROKEN: dict[str, dict[str, Any]] = {
+    "nothing": {"value": b"nothing"},
+    "text": {"value": "text"},
+    "larger than any": {"value": zlib.compress(bytes(MAX_VALUE_BYTES + 1))},
+    "longer than any": {"value": bytes(MAX_VALUE_BYTES + 1)},
+    "made some time": {"made": "some time"},
+    "made before all time": {"made": -float("inf")},
+    "made after all time": {"made": float("inf")},
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+async def test_a_broken_value_is_passed_over(tmp_path, store, broken):
     await store.put("a", b"v" * 999)
+    ((column, content),) = BROKEN[broken].items()
     with sqlite3.connect(tmp_path / "cache" / FILE) as database:
-        database.execute("UPDATE answers SET value = ?", (b"nothing",))
+        database.execute(f"UPDATE answers SET {column} = ?", (content,))
     database.close()
     assert await store.get("a") is None
     await store.put("a", b"w")
     assert (await store.get("a"))[0] == b"w"
+
+
+# Who else can get at it.
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture(params=[0o000, 0o002, 0o077], ids=oct)
+def umask(request):
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+async def test_nobody_else_can_read_it(tmp_path, store, umask, caplog):
+    await store.put("a", b"v")
+    folder = tmp_path / "cache"
+    assert mode(folder) == 0o700
+    assert {path.name: mode(path) for path in folder.iterdir()} == {
+        FILE: 0o600,
+        f"{FILE}-wal": 0o600,
+        f"{FILE}-shm": 0o600,
+    }
+    assert caplog.text == ""
+
+
+async def test_what_others_could_read_is_narrowed_with_a_word(tmp_path, store, caplog):
+    await store.put("a", b"v")
+    await store.close()
+    folder = tmp_path / "cache"
+    folder.chmod(0o755)
+    (folder / FILE).chmod(0o644)
+    assert (await store.get("a"))[0] == b"v"
+    assert (mode(folder), mode(folder / FILE)) == (0o700, 0o600)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert f"{folder}: its mode was 0755" in caplog.text
+    assert f"{folder / FILE}: its mode was 0644" in caplog.text
+
+
+async def test_what_others_could_write_is_not_believed(tmp_path, store, caplog):
+    await store.put("a", b"v")
+    await store.close()
+    (tmp_path / "cache" / FILE).chmod(0o666)
+    assert await store.get("a") is None
+    assert mode(tmp_path / "cache" / FILE) == 0o600
+    assert "begun anew" in caplog.text
+
+
+def _a_folder_with_more(folder):
+    folder.mkdir()
+    folder.chmod(0o755)
+    (folder / "for all.txt").touch()
+
+
+def _a_link(folder):
+    folder.mkdir(mode=0o700)
+    (folder / FILE).symlink_to(folder.parent / "elsewhere")
+
+
+def _a_pipe(folder):
+    folder.mkdir(mode=0o700)
+    os.mkfifo(folder / FILE)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "why"),
+    [
+        (_a_folder_with_more, "chmod 700"),
+        (_a_link, "no regular file"),
+        (_a_pipe, "no regular file"),
+    ],
+)
+async def test_what_may_not_be_narrowed_is_refused(tmp_path, store, prepare, why):
+    folder = tmp_path / "cache"
+    prepare(folder)
+    before = mode(folder)
+    with pytest.raises(StoreError, match=why):
+        await store.put("a", b"v")
+    assert mode(folder) == before
+    assert not (tmp_path / "elsewhere").exists()
+
+
+async def test_another_users_folder_is_refused(store, monkeypatch):
+    await store.put("a", b"v")
+    await store.close()
+    monkeypatch.setattr("serve.cache.private.os.geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(StoreError, match="another user"):
+        await store.get("a")
 
 
 async def test_a_folder_that_can_not_be_had_is_said(tmp_path):

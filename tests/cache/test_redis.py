@@ -3,13 +3,15 @@
 import shutil
 import socket
 import subprocess
+import threading
 import time
+import zlib
 
 import pytest
 from redis.exceptions import RedisError
 
 from serve.cache.redis import RedisStore
-from serve.cache.store import StoreError
+from serve.cache.store import MAX_VALUE_BYTES, StoreError
 from serve.settings import Settings, SettingsError
 from tests.eventually import until
 
@@ -71,10 +73,34 @@ async def test_it_ends_with_its_age(store, address):
     assert await store._redis.dbsize() == 0
 
 
-async def test_a_broken_value_is_passed_over(store):
-    await store.put("a", b"one")
-    await store._redis.set("topgenre:a", b"nothing")
+@pytest.mark.parametrize(
+    "stored",
+    [b"nothing", zlib.compress(bytes(MAX_VALUE_BYTES + 1)), bytes(2 * MAX_VALUE_BYTES)],
+    ids=["nothing", "larger than any", "longer than any"],
+)
+async def test_a_broken_value_is_passed_over(store, stored):
+    await store._redis.set("topgenre:a", stored, px=50_000)
     assert await store.get("a") is None
+
+
+@pytest.mark.parametrize("life", [{}, {"px": 200_000}], ids=["without end", "longer than ours"])
+async def test_a_value_that_does_not_age_as_ours_is_passed_over(store, life):
+    await store._redis.set("topgenre:a", zlib.compress(b"one"), **life)
+    assert await store.get("a") is None
+
+
+async def test_the_event_loop_inflates_nothing(store, monkeypatch):
+    def told(content):
+        threads.append(threading.current_thread())
+        return content
+
+    threads: list[threading.Thread] = []
+    for name in ("packed", "unpacked"):
+        monkeypatch.setattr(f"serve.cache.redis.{name}", told)
+    await store.put("a", b"one")
+    assert (await store.get("a"))[0] == b"one"
+    assert len(threads) == 2
+    assert threading.current_thread() not in threads
 
 
 async def test_a_failure_is_said_without_the_password(store, monkeypatch):

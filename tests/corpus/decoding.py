@@ -48,8 +48,8 @@ class Decoding:
                 yield content[at : at + (1 << 16)]
 
         try:
-            async with self.pool.lease() as track:
-                decoded = await track.decode(blocks(), lambda seconds: None)
+            async with self.pool.inflow(blocks()) as inflow, self.pool.lease() as track:
+                decoded = await track.decode(inflow, lambda seconds: None)
                 features = decoded.features[: decoded.clips]
                 assert np.isfinite(features).all()
                 assert (features >= 0).all()

@@ -1,9 +1,6 @@
 """A rolling restart behind a real HAProxy, under load: every request gets its answer."""
 
-import os
-import shutil
 import signal
-import subprocess
 import threading
 from contextlib import ExitStack
 from functools import partial
@@ -11,12 +8,12 @@ from functools import partial
 import httpx
 import pytest
 
+from tests.deploy.proxies import haproxy
 from tests.eventually import until
 from tests.http.test_predict import events_of, raw
 from tests.media import by_name, encode, music
-from tests.process import ROOT, free_port, server_process
+from tests.process import server_process
 
-HAPROXY = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
 CLIENTS = 4
 TRACK = encode(music(10.0, 22_050, 1), by_name("au"))
 
@@ -77,26 +74,8 @@ class Load:
 @pytest.fixture
 def balancer():
     """HAProxy with the configuration that we ship; call it with the ports of two servers."""
-    if HAPROXY is None:
-        pytest.skip("there is no haproxy here: apt-get install haproxy")
     with ExitStack() as stack:
-
-        def start(*ports):
-            port = free_port()
-            names = ("SERVER_A", "SERVER_B")
-            servers = {
-                name: f"127.0.0.1:{server}" for name, server in zip(names, ports, strict=True)
-            }
-            process = subprocess.Popen(
-                [HAPROXY, "-f", str(ROOT / "deploy" / "haproxy" / "haproxy.cfg")],
-                env=os.environ | servers | {"BIND": f"127.0.0.1:{port}"},
-                stderr=subprocess.DEVNULL,
-            )
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-            return f"http://127.0.0.1:{port}"
-
-        yield start
+        yield lambda *ports: stack.enter_context(haproxy(*ports))
 
 
 def is_ready(url):

@@ -183,6 +183,70 @@ def test_a_site_that_takes_the_servers_address_gets_nothing(tiny_model, settings
             response = client.get("/info", headers={"Host": host})
             assert response.status_code == 400, host
             assert response.json()["code"] == "bad_request"
+            # Probes call it by its address.
+            assert client.get("/health/ready", headers={"Host": host}).status_code == 200, host
+
+
+# Origins of pages.
+
+
+@pytest.fixture(scope="module")
+def closed(tiny_model):
+    origins = (ORIGIN["Origin"], "https://music.test")
+    with running_server(
+        model=tiny_model, decoders=1, cors_origins=origins, address_rate="100/hour"
+    ) as running:
+        yield running
+
+
+OTHERS = (
+    *("https://evil.test", "null", "", "http://localhost:3001", "http://localhost"),
+    *("https://localhost:3000", "http://localhost:3000.evil.test", "http://music.test"),
+    *("https://evil.test,http://localhost:3000", "file://"),
+)
+WORK = [("POST", "/predict"), ("GET", "/predict"), ("POST", "/predict/batch"), ("GET", "/check")]
+
+
+@pytest.mark.parametrize(("method", "path"), WORK)
+def test_an_origin_that_is_not_named_is_refused_before_any_work(closed, method, path, monkeypatch):
+    async def work(*_):
+        raise AssertionError("it was worked on")
+
+    for name in ("batch.read_tracks", "routes.classify_request", "page.video_id"):
+        monkeypatch.setattr(f"serve.http.{name}", work)
+    with closed.client() as client:
+        for origin in OTHERS:
+            response = client.request(method, path, headers={"Origin": origin}, params={"url": "x"})
+            assert response.status_code == 400, origin
+            assert response.json()["error"] == "Pages of that origin may not use this server."
+            assert "access-control-allow-origin" not in response.headers
+            # It takes nothing from what its address may ask for.
+            assert "ratelimit" not in response.headers
+
+
+def test_two_origins_are_not_one_that_is_named(closed):
+    both = [("Origin", ORIGIN["Origin"]), ("Origin", "https://evil.test")]
+    with closed.client() as client:
+        for headers in (both, both[::-1]):
+            assert client.post("/predict", headers=headers, **multipart()).status_code == 400
+
+
+def test_named_origins_our_own_page_and_programs_are_answered(closed):
+    with closed.client() as client:
+        own = {"Origin": closed.url}
+        for headers in (ORIGIN, {"Origin": "https://music.test"}, own, {}):
+            response = client.post("/predict", headers=headers, **multipart())
+            assert response.status_code == 200, headers
+        # What tells nothing of anybody is open to all.
+        for path in OPEN - {"/"}:
+            assert client.get(path, headers={"Origin": "null"}).status_code == 200, path
+
+
+def test_where_no_origin_is_named_any_page_may_use_the_server(server):
+    with server.client() as client:
+        for origin in ("https://evil.test", "null"):
+            response = client.post("/predict", headers={"Origin": origin}, **multipart())
+            assert response.status_code == 200
 
 
 # Beyond this machine.

@@ -221,6 +221,7 @@ def test_a_file_that_can_not_be_read_is_known(client, server):
     assert server.metric("topgenre_cache_lookups_total", found="failure") == 1
 
 
+@pytest.mark.usefixtures("eager")
 def test_under_overload_what_is_known_is_answered(settings, youtube):
     for video_id in (ID, "B" * 11):
         youtube.add(Video(video_id, {140: M4A}, length=60))

@@ -3,13 +3,15 @@
 import asyncio
 import json
 import socket
+import threading
+import time
 from contextlib import ExitStack, closing, suppress
 from unittest.mock import Mock
 
 import httpx
 import pytest
 
-from serve.http.connection import HeldHead
+from serve.http.connection import BoundedProtocol, HeldHead
 from tests.eventually import until
 from tests.http.test_predict import SONG, raw
 from tests.http.test_shared import heard
@@ -72,6 +74,8 @@ def error(response):
 
 
 GET = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+INFO = b"GET /info HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+POST = b"POST /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 
 @pytest.mark.parametrize(
@@ -94,8 +98,8 @@ def test_a_client_has_so_long_for_its_request(connect, first, drip):
 
 
 def test_what_is_left_of_a_body_is_not_read_for_ever(connect):
-    connection = connect(GET + b"Content-Length: 1000000000\r\n\r\n")
-    assert send_until_closed(connection, b"x").startswith(b"HTTP/1.1 200")
+    connection = connect(POST + b"Content-Length: 1000000000\r\n\r\n")
+    assert send_until_closed(connection, b"x").startswith(b"HTTP/1.1 405")
 
 
 def test_a_request_that_is_worked_on_has_its_own_time(server, connect):
@@ -104,9 +108,25 @@ def test_a_request_that_is_worked_on_has_its_own_time(server, connect):
         b"Content-Length: %d\r\n\r\n" % len(SONG) + SONG[:1000]
     )
     silent = connect()
+    for at in range(1000, 41_000, 10_000):
+        time.sleep(0.3)
+        connection.sendall(SONG[at : at + 10_000])
     assert heard(silent) == b""  # as long as that
-    connection.sendall(SONG[1000:])
+    connection.sendall(SONG[41_000:])
     assert connection.recv(12) == b"HTTP/1.1 200"
+
+
+@pytest.mark.parametrize("drip", [b"", b"x"], ids=["nothing more", "a byte now and then"])
+def test_an_upload_that_is_too_slow_is_told_so(connect, drip):
+    connection = connect(
+        b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: audio/mpeg\r\n"
+        b"Content-Length: %d\r\n\r\n" % len(SONG) + SONG[:1000]
+    )
+    for _ in range(10 if drip else 0):
+        time.sleep(0.15)
+        connection.sendall(drip)
+    status, _, body = error(connection.recv(1 << 16))
+    assert (status, body["code"], body["retryable"]) == (408, "slow_client", True)
 
 
 def test_several_requests_on_one_connection(connect):
@@ -114,15 +134,114 @@ def test_several_requests_on_one_connection(connect):
     assert heard(connection).count(b'{"status":"live"}') == 3
 
 
+def test_of_requests_sent_ahead_few_wait(connect, monkeypatch):
+    most, sent = 0, 3000
+    real = BoundedProtocol.on_headers_complete
+
+    def counted(self):
+        nonlocal most
+        real(self)
+        most = max(most, len(self.pipeline))
+
+    monkeypatch.setattr(BoundedProtocol, "on_headers_complete", counted)
+    connection = connect()
+    content = sent * (GET + b"\r\n") + b"nonsense\r\n\r\n"
+    sending = threading.Thread(target=connection.sendall, args=(content,))
+    sending.start()
+    got = heard(connection)
+    sending.join()
+    assert 0 < most <= 8 + 512 // len(GET)
+    assert got.count(b'{"status":"live"}') == sent
+    assert b'"code": "bad_request"' in got, "what follows is no request, and is told so at the end"
+
+
+CURL = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+
+
+@pytest.mark.parametrize("pieces", [1, 5])
+@pytest.mark.parametrize("body", ["sized", "chunked", "expected"])
+def test_an_upgrade_is_ignored_body_and_all(connect, pieces, body):
+    head = b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: audio/mpeg\r\n" + CURL
+    if body == "chunked":
+        content = b"%x\r\n" % len(SONG) + SONG + b"\r\n0\r\n\r\n"
+        head += b"Transfer-Encoding: chunked\r\n\r\n"
+    else:
+        content = SONG
+        head += b"Content-Length: %d\r\n" % len(SONG)
+        head += b"Expect: 100-continue\r\n\r\n" if body == "expected" else b"\r\n"
+    sent = head + content + INFO + b"Connection: close\r\n\r\n"
+    connection = connect()
+    for n in range(pieces):
+        connection.sendall(sent[n * len(sent) // pieces : (n + 1) * len(sent) // pieces])
+        time.sleep(0.02)
+    got = heard(connection)
+    assert got.count(b"HTTP/1.1 200") == 2
+    assert b'"top_prediction"' in got
+
+
+def test_without_a_body_an_upgrade_is_ignored_too(connect):
+    assert heard(connect(2 * (GET + CURL + b"\r\n"))).count(b'{"status":"live"}') == 2
+
+
+CHUNKED = (
+    b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: audio/mpeg\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        CHUNKED + b"no size\r\n",
+        GET.replace(b"Host: 127.0.0.1\r\n", b"") + b"\r\n",
+        GET + b"Host: other\r\n\r\n",
+        INFO + b"Content-Length: 5\r\n\r\nhello",
+        INFO + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        b"CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    ],
+    ids=["a broken chunk", "no host", "two hosts", "a body of GET", "its chunks", "a tunnel"],
+)
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_what_is_wrong_is_refused_after_what_is_right(connect, wrong, before):
+    got = heard(connect(before * (GET + b"\r\n") + wrong))
+    assert got.count(b'{"status":"live"}') == before
+    assert got.count(b"HTTP/1.1 400") == 1
+    assert got.endswith(b"}")
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_head_that_is_refused_has_no_body(connect, before):
+    got = heard(connect(before * (GET + b"\r\n") + b"HEAD /info HTTP/1.1\r\n\r\n"))
+    assert got.count(b"HTTP/1.1 400") == 1
+    assert got.endswith(b"\r\n\r\n")
+
+
+def test_one_address_has_so_many_connections(tiny_model):
+    with running_server(model=tiny_model, decoders=1, client_connections=3) as server:
+        port = httpx.URL(server.url).port
+
+        def connected(content):
+            connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+            connection.sendall(content)
+            return connection
+
+        with ExitStack() as stack:
+            for _ in range(3):
+                stack.enter_context(closing(connected(GET)))
+            one_more = stack.enter_context(closing(connected(INFO + b"\r\n")))
+            status, _, body = error(heard(one_more))
+            assert (status, body["code"]) == (429, "overloaded")
+
+
 @pytest.mark.parametrize(
     "first",
-    [GET + b"X-Long: ", b"GET /", GET, GET + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX-Late: "],
+    [GET + b"X-Long: ", b"GET /", GET, POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX-Late: "],
     ids=["header", "address", "headers", "trailer"],
 )
 def test_a_head_is_not_read_for_ever(connect, first):
     connection = connect(first)
     if b"chunked" in first:  # it is answered before its trailer
-        assert connection.recv(12) == b"HTTP/1.1 200"
+        assert connection.recv(12) == b"HTTP/1.1 405"
     connection.sendall((b"X-Many: 1\r\n" if first == GET else b"x") * 20_000)
     assert b'"code": "bad_request"' in heard(connection)
 
@@ -145,9 +264,13 @@ def test_more_connections_are_refused_at_once(server, connect):
     held = [connect(GET) for _ in range(7)]
     until(lambda: server.metric("topgenre_connections") == 8)  # its own is one
     held.append(connect(GET))
-    status, head, body = error(heard(connect(GET + b"\r\n")))
+    status, head, body = error(heard(connect(INFO + b"\r\n")))
     assert (status, body["code"], body["retryable"]) == (429, "overloaded", True)
     assert b"retry-after: 1" in head
+    # Who looks after the server still gets through; who says nothing has a second.
+    health = connect(GET + b"Connection: close\r\n\r\n")
+    assert b'{"status":"live"}' in heard(health)
+    assert error(heard(connect()))[0] == 429
     for connection in held:
         connection.close()
     alone(server)

@@ -261,6 +261,7 @@ def test_a_slow_json_meets_the_deadline(strict):
     assert response.json()["code"] == "timeout"
 
 
+@pytest.mark.usefixtures("eager")
 def test_too_many_requests_are_refused_at_once(strict):
     stop = threading.Event()
     outcome = []
@@ -279,6 +280,9 @@ def test_too_many_requests_are_refused_at_once(strict):
             assert refused.json()["code"] == "overloaded"
             assert refused.json()["retryable"] is True
             assert refused.headers["retry-after"] == "1"
+            assert refused.json()["retry_after_s"] == 1
+            streamed = client.post("/predict", **raw(b"x", accept="text/event-stream"))
+            assert '"retry_after_s":1' in streamed.text
             assert client.get("/health/live").status_code == 200
     finally:
         stop.set()
@@ -297,6 +301,7 @@ def connect(server):
     return connection
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_client_that_leaves_while_sending_frees_its_slot(server):
     before = server.metric("topgenre_requests_total", code="cancelled")
     connection = connect(server)
@@ -308,6 +313,7 @@ def test_a_client_that_leaves_while_sending_frees_its_slot(server):
     until(lambda: server.metric("topgenre_decoders_alive") == server.pipeline.decoders)
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_client_that_leaves_while_waiting_frees_its_slot(tiny_model):
     with running_server(model=tiny_model, decoders=1) as server:
         blocker = connect(server)  # holds the only decoder
@@ -374,6 +380,7 @@ def test_a_failure_is_the_last_event(client):
     assert events[0][1]["code"] == "not_youtube"
 
 
+@pytest.mark.usefixtures("eager")
 def test_leaving_the_stream_frees_the_slot(server):
     port = httpx.URL(server.url).port
     with socket.create_connection(("127.0.0.1", port)) as connection:
@@ -386,3 +393,19 @@ def test_leaving_the_stream_frees_the_slot(server):
             heard += connection.recv(4096)
         assert server.metric("topgenre_requests_active") == 1
     until(lambda: server.metric("topgenre_requests_active") == 0)
+
+
+def test_a_stalled_track_keeps_neither_decoder_nor_place(tiny_model):
+    with running_server(model=tiny_model, decoders=1, max_requests=1) as server:
+        silent = [connect(server) for _ in range(20)]  # with too little to be decoded
+        stalled = connect(server)
+        stalled.sendall(SONG[20_000:200_000])
+        until(lambda: server.metric("topgenre_requests_active") == 1)
+        until(lambda: server.metric("topgenre_requests_active") == 0)
+        with server.client() as client:
+            assert client.post("/predict", **raw()).status_code == 200
+        stalled.sendall(SONG[200_000:])
+        assert stalled.recv(12) == b"HTTP/1.1 200", "it is decoded when all is there"
+        for connection in (*silent, stalled):
+            connection.close()
+        until(lambda: server.metric("topgenre_decoders_alive") == 1)

@@ -176,6 +176,9 @@ class Noted:
         self._runs.append(self._threads)
         return self._session.run(*arguments)
 
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
 
 @pytest.mark.parametrize(
     ("threads", "busy", "taken"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ import psutil
 import pytest
 import uvloop
 
+from serve.errors import Overloaded
 from serve.process import ROOT
 from serve.sources.youtube import Launcher, YouTubeSource, preloaded
 from serve.sources.youtube.process import Child, spawn
@@ -67,6 +69,27 @@ async def test_children_are_forked_from_it(youtube: StandIn, launcher: Launcher)
             (child,) = downloaders()
             assert parent_of(child) == template
     assert templates() == [template]
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EAGAIN, errno.ENOMEM])
+@pytest.mark.parametrize("what", ["socket.socketpair", "subprocess.Popen", "os.pipe"])
+async def test_starts_that_fail_are_tried_again(
+    youtube: StandIn, launcher: Launcher, monkeypatch: pytest.MonkeyPatch, what: str, number: int
+) -> None:
+    def none_left(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    (before,) = templates()
+    with monkeypatch.context() as patch:
+        patch.setattr(what, none_left)
+        os.kill(before, signal.SIGKILL)
+        await eventually(lambda: not launcher.preloaded)
+        if what == "subprocess.Popen":
+            with pytest.raises(Overloaded):
+                await launcher.start()
+        await asyncio.sleep(0.3)
+    await eventually(lambda: launcher.preloaded, LOAD_S)
+    assert await audio(launcher) == AUDIO
 
 
 def test_under_uvloop(youtube: StandIn) -> None:

@@ -32,6 +32,7 @@ SHORTEST: Mapping[str, str] = {
     "bench-gate": "",
     "profile": 'OPTIONS="--seconds 1 --length 5"',
     "chaos": 'DURATION=5 SEED=1 OPTIONS="--clients 2"',
+    "fuzz": "COUNT=20 SEED=1",
     "audit": 'OPTIONS="--osv $OSV"',
     "docs": "",
     # Its steps are run without an engine by the tests of deploy/.

@@ -3,10 +3,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from train import artists
 from train.errors import DataError
+from train.tracks import Track, read_tracks, write_tracks
 
 TRACKS = [(f"{genre}.{n}", genre) for genre in ("a", "b") for n in range(20)]
 # Artist k has k tracks of each genre; the rest are nobody's.
@@ -47,3 +49,26 @@ def test_the_table_normalises_artists(tmp_path: Path) -> None:
         artists.read(path)
     with pytest.raises(DataError, match="can't be read"):
         artists.read(tmp_path / "none.csv")
+
+
+def test_tracks_get_their_artists_and_weights(tmp_path: Path) -> None:
+    path = tmp_path / "artists.csv"
+    path.write_text("track,artist,weight\na.1,The  Band,0.5\na.2,the band,\na.3,,2\n")
+    tracks = tuple(Track(f"a.{n}", "a", "train") for n in range(1, 5))
+    found = artists.named(tracks, path)
+    assert [of.artist for of in found] == ["the band", "the band", "", ""]
+    assert [of.weight for of in found] == [0.5, 1.0, 2.0, 1.0]
+    np.testing.assert_allclose(artists.shares(found), [0.5 / 2**0.5, 0.5**0.5, 2.0, 1.0])
+    write_tracks(tmp_path / "tracks.csv", found)
+    assert read_tracks(tmp_path / "tracks.csv") == found
+    write_tracks(tmp_path / "tracks.csv", tracks)
+    columns = (tmp_path / "tracks.csv").read_text().splitlines()[0]
+    assert columns == "track,genre,split,start,frames,source_hz"
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "nan", "inf", "much"])
+def test_a_weight_is_a_number_above_0(tmp_path: Path, weight: str) -> None:
+    path = tmp_path / "artists.csv"
+    path.write_text(f"track,artist,weight\na.1,someone,{weight}\n")
+    with pytest.raises(DataError, match=r"weight of a\.1"):
+        artists.named([Track("a.1", "a", "train")], path)

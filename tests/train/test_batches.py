@@ -92,6 +92,22 @@ def test_balanced_genres_have_as_many_clips(tmp_path: Path) -> None:
     assert set(np.bincount(levels)[:6]) == {3, 4}
 
 
+def test_tracks_of_a_genre_are_drawn_by_their_shares(tmp_path: Path) -> None:
+    with DatasetWriter(tmp_path, FRONT_END, "made up") as writer:
+        for number, (artist, weight) in enumerate([("x", 1.0)] * 4 + [("y", 2.0), ("", 1.0)]):
+            level = np.full((FRAMES, FRONT_END.n_mels), -float(number), np.float32)
+            track = Track(f"a.{number}", "a", "train", artist=artist, weight=weight)
+            writer.add(track, level)
+        data = writer.finish()
+    # Shares of a half each for the four of one artist, of two and of one: 5 in all.
+    batches = Batches(data, 50, 50, OFF, np.random.default_rng(1), balanced=True)
+    mel, _ = epoch(batches)
+    levels = np.rint(-10.0 * np.log10(mel[:, 0, 0])).astype(int)
+    assert np.bincount(levels).tolist() == pytest.approx([30, 30, 30, 30, 120, 60], abs=1)
+    # Turns are spread over the epoch.
+    assert np.bincount(levels[:150])[4] == pytest.approx(60, abs=2)
+
+
 def test_sounds_that_are_no_music_are_any_genre(data: Dataset) -> None:
     rng = np.random.default_rng(1)
     batches = Batches(data, 2000, 500, OFF, rng, renditions=0.0, not_music=0.25)

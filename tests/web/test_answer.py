@@ -225,7 +225,7 @@ def test_how_it_works(page, site):
     about = page.get_by_role("dialog", name="How it works")
     card = site.pipeline.model.card
     right = f"{100 * card.scores['valid']['track_accuracy']:.0f} %"
-    for words in (card.version, card.training["about"], "10 minutes", "CPU", right, "1.4 seconds"):
+    for words in (card.version, card.training["about"], "10 min", "CPU", right, "1.4 seconds"):
         expect(about).to_contain_text(words)
     shot(page, "about")
     page.keyboard.press("Escape")

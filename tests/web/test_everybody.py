@@ -137,3 +137,58 @@ def test_first_paint_is_light(context, page, site):
     assert sum(taken) < FIRST_PAINT_BYTES
     paint = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
     print(f"first contentful paint after {fresh.evaluate(paint):.0f} ms")
+
+
+BAR = "getComputedStyle(document.querySelector('.ranking .bar'), '::before').backgroundColor"
+WIDTH = "document.documentElement.scrollWidth"
+
+
+def test_the_smallest_screen_and_colours_of_ones_own(page):
+    page.set_viewport_size({"width": 320, "height": 600})
+    expect(page.locator("#genres li")).to_have_count(10)
+    assert page.evaluate(WIDTH) == 320
+    song = {"name": "long" * 30, "mimeType": "audio/mpeg", "buffer": SONG.read_bytes()}
+    page.set_input_files("#file", [song, song | {"buffer": b"no" * 99}])
+    expect(page.locator("#queue-title")).to_be_focused()
+    assert page.evaluate(WIDTH) == 320
+    page.locator("#queue-list button").click()
+    answered(page, "long" * 30)
+    assert page.evaluate(WIDTH) == 320
+    own = [
+        page.evaluate(BAR),
+        page.evaluate(BAR.replace(".ranking .bar", "#history .spot").replace(", '::before'", "")),
+    ]
+    page.emulate_media(forced_colors="active")
+    forced = [
+        page.evaluate(BAR),
+        page.evaluate(BAR.replace(".ranking .bar", "#history .spot").replace(", '::before'", "")),
+    ]
+    assert forced == own
+    shot(page, "forced-colours")
+
+
+def test_titles_from_right_to_left(page):
+    name = "\u05e9\u05d9\u05e8 (live)"
+    page.set_input_files(
+        "#file", {"name": name, "mimeType": "audio/mpeg", "buffer": SONG.read_bytes()}
+    )
+    answered(page, name)
+    for place in ("#answer .track", "#history .name"):
+        direction = page.locator(place).evaluate("e => getComputedStyle(e).direction")
+        assert direction == "rtl"
+    assert page.title().endswith(f"\u2068{name}\u2069 · topgenre")
+
+
+def test_the_history_follows_other_tabs_and_keeps_the_keyboard(page, context, site):
+    page.set_input_files("#file", SONG)
+    answered(page, "song.mp3")
+    other = context.new_page()
+    other.goto(site.url)
+    entries = other.locator("#history-list button")
+    entries.first.focus()
+    page.set_input_files("#file", SONG)
+    expect(entries).to_have_count(2)
+    expect(entries.first).to_be_focused()
+    page.click("#history-clear")
+    expect(other.locator("#history")).to_be_hidden()
+    assert other.evaluate("document.activeElement.id") == "main"

@@ -1,7 +1,7 @@
 // How it works: what `/info` says, in words.
 import { info } from "./api.js";
 import { $, make } from "./dom.js";
-import { known, number, percent, say } from "./text.js";
+import { known, lasting, number, percent, say } from "./text.js";
 
 let last;
 /** Keep the times of the newest answer, to be told here. */
@@ -49,9 +49,9 @@ function told({ model, genres, clip_s: clip, provider, limits, versions }) {
     facts({
       provider: known(where) ? say(where) : provider,
       limits: say("about.limits.value", {
-        minutes: number(limits.max_duration_s / 60),
+        length: lasting(limits.max_duration_s),
         size: number(limits.max_body_bytes / 2 ** 20),
-        seconds: number(limits.deadline_s),
+        time: lasting(limits.deadline_s),
       }),
       timings: last ? Object.entries(last).map(([stage, time]) => say("about.timings.value", { stage, time: number(time) })).join(", ") : "",
       versions: Object.entries(versions).map((pair) => pair.join(" ")).join(", "),

@@ -3,13 +3,15 @@ import { watchPage } from "./api.js";
 import { asCsv, asJson, save } from "./downloads.js";
 import { $, colour, make, show, visit } from "./dom.js";
 import { isMusic, otherPieces } from "./music.js";
+import { changes, headline, parts } from "./parts.js";
 import { silentPieces } from "./mel.js";
-import { clock, exactly, percent, say, waited } from "./text.js";
+import { clock, exactly, lasting, percent, say } from "./text.js";
 import { timeline } from "./timeline.js";
 
 const SURE = 55;
 const UNSURE = 35;
 const FEW_PIECES = 3;
+const SURE_PIECE = 0.55;
 
 /** How sure an answer is, in words: `sure`, `leaning`, `unsure`, or `other` where it is not music. */
 export function certainty({ results, top_prediction: top, music }) {
@@ -23,16 +25,21 @@ export function certainty({ results, top_prediction: top, music }) {
  * the browser can play, or nothing. `onAgain` is called when another is wanted.
  */
 export function showAnswer(answer, source, onAgain) {
-  const kind = certainty(answer);
+  const found = parts(answer);
+  const kind = found.length ? "mix" : certainty(answer);
   const player = source.sound && make("audio", { controls: true, src: source.sound, "aria-label": say("answer.player") });
+  player?.addEventListener("error", () => {
+    show(player, false);
+    player.after(make("p", { class: "note", role: "status" }, say("answer.unplayable")));
+  });
   const chart = timeline(answer, source.id, player);
   $("answer").replaceChildren(
     make(
       "div",
       { class: `verdict ${colour(answer.clips.genres, answer.top_prediction)}` },
-      make("p", { class: "track" }, answer.video_title),
-      make("h2", { id: "answer-title", tabindex: "-1", class: kind }, kind === "other" ? say("answer.other.title") : answer.top_prediction),
-      make("p", { class: "sentence" }, sentence(answer, kind)),
+      make("p", { class: "track", dir: "auto" }, answer.video_title),
+      make("h2", { id: "answer-title", tabindex: "-1", class: kind }, headline(answer)),
+      make("p", { class: "sentence" }, kind === "mix" ? changes(found, answer) : sentence(answer, kind)),
       ...(kind === "other" ? [] : soundsLike(answer)),
       ...notes(answer, kind).map((note) => make("p", { class: "note" }, note)),
     ),
@@ -70,7 +77,8 @@ function notes(answer, kind) {
   const silent = silences.filter(Boolean).length;
   const others = otherPieces(answer).filter((other, n) => other && !silences[n]).length;
   return [
-    kind === "unsure" && say("answer.unsure.why", { count: clips.genres.length }),
+    ...(answer.warnings ?? []),
+    kind === "unsure" && say(surePieces(pieces) ? "answer.unsure.pieces" : "answer.unsure.why", { count: clips.genres.length }),
     kind === "other" && say("answer.other.why", { genre: answer.top_prediction }),
     kind !== "other" && others > 0 && say("answer.others", { time: clock(others * clip) }),
     silent > 0 && say("answer.silence", { time: clock(silent * clip) }),
@@ -78,6 +86,8 @@ function notes(answer, kind) {
     pieces.length > 1 && pieces.length <= FEW_PIECES && say("answer.short", { count: pieces.length }),
   ].filter(Boolean);
 }
+
+const surePieces = (pieces) => pieces.reduce((sum, { confidence }) => sum + confidence, 0) >= SURE_PIECE * pieces.length;
 
 function ranking({ results, clips }) {
   const most = Math.max(...Object.values(results));
@@ -101,8 +111,14 @@ function tools(answer, { id }, onAgain) {
   const title = answer.video_title;
   const copied = make("span", { class: "says", role: "status" });
   const link = new URL(`?v=${id}`, document.baseURI).href;
-  const copy = () =>
-    navigator.clipboard.writeText(link).then(() => { copied.textContent = say("answer.copied"); });
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(link);
+      copied.textContent = say("answer.copied");
+    } catch {
+      copied.textContent = say("answer.uncopied", { link });
+    }
+  };
   return make(
     "div",
     { class: "buttons" },
@@ -121,5 +137,5 @@ function tools(answer, { id }, onAgain) {
 
 function took({ duration_s: duration, timings_ms: timings, cached }) {
   if (cached) return say("answer.cached");
-  return say("answer.took", { duration: clock(duration), seconds: waited(timings.total / 1000) });
+  return say("answer.took", { duration: clock(duration), time: lasting(timings.total / 1000) });
 }

@@ -1,14 +1,18 @@
 // The server's API, as the page uses it.
 import { EventReader } from "./events.js";
+import { say } from "./text.js";
 
 const KEY = "topgenre.key";
 const address = (path) => new URL(path, document.baseURI);
 
-/** What went wrong: the server's own text and code, or `unreachable` where it said nothing. */
+/**
+ * What went wrong: the server's own text and code, or `unreachable` where it said nothing.
+ * `wait` is the number of seconds after which it is worth another try, where the server told it.
+ */
 export class Problem extends Error {
-  constructor({ error = "", code = "unreachable", retryable = true, request_id: id } = {}) {
+  constructor({ error = "", code = "unreachable", retryable = true, request_id: id } = {}, wait = 0) {
     super(error);
-    Object.assign(this, { code, retryable, id });
+    Object.assign(this, { code, retryable, id, wait });
   }
 }
 
@@ -16,7 +20,11 @@ export class Problem extends Error {
 export const watchPage = (id) => `https://www.youtube.com/watch?v=${id}`;
 
 /** Keep the API key as long as this tab lives. */
-export const useKey = (key) => sessionStorage.setItem(KEY, key);
+export function useKey(key) {
+  // A header takes no invisible characters, which come along when a key is pasted: keys have none.
+  const visible = key.replace(/[^\x21-\x7e]/g, "");
+  sessionStorage.setItem(KEY, visible);
+}
 
 function headers(more = {}) {
   const key = sessionStorage.getItem(KEY);
@@ -31,18 +39,27 @@ async function get(path, signal) {
     throw error.name === "AbortError" ? error : new Problem();
   }
   const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Problem(body);
+  if (!response.ok) throw new Problem(body, Number(response.headers.get("Retry-After")));
   return body;
 }
 
 /** The id and the plain address of the video that a link names; nothing is fetched. */
-export const check = (url, signal) => get(`check?url=${encodeURIComponent(url)}`, signal);
+export const check = (url, signal) => get(`check?${new URLSearchParams({ url })}`, signal);
 
 /** The model and the limits. */
 export const info = () => get("info");
 
 /** Whether tracks are taken. */
 export const ready = () => get("health/ready").then(() => true, () => false);
+
+/** Throws where the browser can't read a file: it is a folder, or has been moved, changed or locked. */
+export async function readable(file) {
+  try {
+    await (file.size ? file.slice(0, 1) : file).arrayBuffer();
+  } catch {
+    throw new Problem({ error: say("file.unreadable", { name: file.name }), code: "unreadable" });
+  }
+}
 
 /**
  * Ask for the genre of `{ url }` or of `{ file }`, and resolve to the answer.
@@ -65,7 +82,7 @@ export function predict({ url, file }, { signal, onProgress }) {
       for (const [name, data] of reader.more(request.responseText)) {
         if (name === "progress") onProgress(data);
         else if (name === "result") end(resolve, data);
-        else if (name === "error") end(reject, new Problem(data));
+        else if (name === "error") end(reject, new Problem(data, data.retry_after_s));
       }
     }
 
@@ -80,9 +97,10 @@ export function predict({ url, file }, { signal, onProgress }) {
     request.onprogress = read;
     request.onload = () => {
       read();
-      if (!ended) end(reject, new Problem(parsed(request)));
+      if (!ended) end(reject, new Problem(parsed(request), Number(request.getResponseHeader("Retry-After"))));
     };
-    request.onerror = () => end(reject, new Problem());
+    // A file that vanishes while it is sent looks like a server that does.
+    request.onerror = () => (file ? readable(file) : Promise.resolve()).then(() => end(reject, new Problem()), reject);
     request.onabort = () => end(reject, new DOMException("cancelled", "AbortError"));
     signal.addEventListener("abort", () => request.abort(), { once: true });
     request.send(url ? JSON.stringify({ url }) : file);

@@ -1,78 +1,81 @@
-// The page: from a link, a file or a recording to its answer.
-import { check, info, predict, Problem, useKey, watchPage } from "./api.js";
+// The page: from links, files or a recording to their answers.
+import { info, Problem, useKey, watchPage } from "./api.js";
 import { $, make, show, spot, visit } from "./dom.js";
-import { forget, remember, showHistory } from "./history.js";
-import { isMusic } from "./music.js";
+import { forget, showHistory, watchHistory } from "./history.js";
 import { lock, setLink, watchFiles, watchLink } from "./inputs.js";
+import { headline } from "./parts.js";
+import { at, place, watchPlace } from "./place.js";
 import { hideProblem, showProblem } from "./problem.js";
+import { Round } from "./round.js";
 import { fill, language, say } from "./text.js";
 import { waitForServer } from "./waiting.js";
-import { Work } from "./work.js";
 
 const AWAY = ["unreachable", "not_ready", "shutting_down"];
-const MIB = 2 ** 20;
+// What a browser calls the reasons why there is no microphone.
+const MICROPHONE = { NotFoundError: "missing", NotReadableError: "busy", AbortError: "busy", SecurityError: "insecure" };
 
 let limits = {};
-let running = null;
+let round = null;
 let sound = null;
 
-/** Answer a track, `{ id, url }` of a video or `{ file }`, and show whatever comes of it. */
-async function run(track) {
-  if (running) return;
-  const { file } = track;
+/** Take tracks, each `{ id, url }` of a video or `{ file }`: they come after those under way. */
+function take(...tracks) {
+  if (round?.running) return round.add(tracks);
   clear();
-  if (file && file.size > limits.max_body_bytes) return showProblem(tooLarge(file));
-  const work = new Work(file ? "file" : "video", file ? say("work.file", { name: file.name }) : say("work.video"));
-  running = new AbortController();
+  place(tracks.length === 1 ? tracks[0].id : null);
+  round = new Round({ limits, onOpen: open, onAnswer: list });
+  round.add(tracks);
+  return work();
+}
+
+async function work() {
   lock(true);
+  hideProblem();
+  $("banner").textContent = "";
   try {
-    // Typed while the server was away: only now can it be told which video it is.
-    if (!file && !track.id) track = await check(track.url, running.signal);
-    const asked = predict(track, { signal: running.signal, onProgress: (event) => work.tell(event) });
-    const answer = await asked;
-    if (file) sound = URL.createObjectURL(file);
-    await answered(answer, track.id);
-    remember(answer, track.id);
-    list();
-  } catch (error) {
-    failed(error, track);
+    await round.work();
   } finally {
-    work.end();
     lock(false);
-    running = null;
+  }
+  if (!round.left) await ended(round);
+}
+
+async function ended({ jobs: [first], alone, stopped, problem }) {
+  if (alone && first.answer) return open(first);
+  if (stopped) $("banner").textContent = say("work.cancelled");
+  if (alone && stopped) place(null, { replace: true });
+  if (!alone) visit($("queue-title"));
+  else if (stopped) visit($("main"));
+  return problem && failed(problem);
+}
+
+function failed(problem) {
+  const again = () => {
+    round.again();
+    return work();
+  };
+  const unknown = problem.code === "unauthorized";
+  showProblem(problem, problem.retryable || unknown ? again : null);
+  if (AWAY.includes(problem.code)) waitForServer(() => $("retry")?.focus());
+  if (unknown) askForKey(again);
+}
+
+/** Show an answer: of a job, or of the history. */
+async function open({ answer, id, file }) {
+  close();
+  try {
+    const [{ showAnswer }, { keepTimings }] = await Promise.all([import("./answer.js"), import("./about.js")]);
+    if (file) sound = URL.createObjectURL(file);
+    keepTimings(answer.timings_ms);
+    place(id, { title: say("page.title", { what: headline(answer), track: answer.video_title }) });
+    showAnswer(answer, { id, sound }, again);
+  } catch (error) {
+    console.error(error);
+    showProblem({ code: "page", message: say("problem.page") });
   }
 }
 
-async function answered(answer, id) {
-  const [{ showAnswer }, { keepTimings }] = await Promise.all([import("./answer.js"), import("./about.js")]);
-  keepTimings(answer.timings_ms);
-  const what = isMusic(answer) ? answer.top_prediction : say("answer.other.title");
-  document.title = `${what} · ${answer.video_title} · topgenre`;
-  address(id);
-  $("work").hidden = true;
-  showAnswer(answer, { id, sound }, again);
-}
-
-function failed(error, track) {
-  if (error.name === "AbortError") {
-    $("banner").textContent = say("work.cancelled");
-    visit($("main"));
-    return;
-  }
-  if (!(error instanceof Problem)) throw error;
-  const away = AWAY.includes(error.code);
-  const retry = error.retryable || error.code === "unauthorized" ? () => run(track) : null;
-  showProblem(error, retry);
-  if (away) waitForServer(() => $("retry")?.focus());
-  if (error.code === "unauthorized") askForKey(() => run(track));
-}
-
-function tooLarge(file) {
-  const values = { size: Math.ceil(file.size / MIB), limit: Math.floor(limits.max_body_bytes / MIB) };
-  return { code: "too_big", message: say("file.large", values) };
-}
-
-function clear() {
+function close() {
   hideProblem();
   show($("answer"), false);
   $("answer").replaceChildren();
@@ -82,67 +85,70 @@ function clear() {
   sound = null;
 }
 
+function clear() {
+  close();
+  show($("queue"), false);
+}
+
 function again() {
-  clear();
-  address(null);
+  if (round?.running) close();
+  else clear();
+  place(null);
   setLink("");
   $("link").focus();
   scrollTo({ top: 0 });
 }
 
-// A video's answer has an address of its own.
-function address(id) {
-  const search = id ? `?v=${id}` : location.pathname;
-  if (new URLSearchParams(location.search).get("v") !== (id ?? null)) history.pushState(null, "", search);
-  if (!id) document.title = "topgenre";
-}
-
-async function fromAddress() {
-  const id = new URLSearchParams(location.search).get("v");
-  if (!id) return clear();
-  const url = watchPage(id);
-  setLink(url);
-  return run({ url });
+async function fromAddress(id) {
+  await round?.leave();
+  if (at() !== id) return; // it changed again meanwhile
+  setLink(id ? watchPage(id) : "");
+  if (id) take({ url: watchPage(id) });
+  else clear();
 }
 
 function list() {
-  showHistory(async ({ id, answer }) => {
-    if (running) return;
-    clear();
+  showHistory(({ id, answer }) => {
     if (id) setLink(watchPage(id));
-    await answered(answer, id);
+    return open({ id, answer });
   });
 }
 
 function askForKey(onKey) {
   const dialog = $("key");
   $("key-value").value = "";
-  $("key-form").onsubmit = () => {
-    useKey($("key-value").value.trim());
+  // A dialog that closes gives the keyboard back to where it was: only then go on.
+  dialog.onclose = () => {
+    if (dialog.returnValue !== "use") return;
+    useKey($("key-value").value);
     onKey();
   };
+  dialog.returnValue = "";
   dialog.showModal();
 }
 
 async function record() {
   clear();
+  place(null);
   const recorder = await import("./recorder.js");
   lock(true);
   let file = null;
   try {
     file = await recorder.record();
-  } catch {
-    showProblem({ message: say("mic.denied"), code: "microphone" });
+  } catch (error) {
+    const why = MICROPHONE[error.name] ?? "denied";
+    showProblem({ message: say(`mic.${why}`), code: why === "denied" ? "microphone" : `microphone_${why}` });
   } finally {
-    lock(false);
+    lock(Boolean(round?.running));
   }
-  if (file) await run({ file });
+  if (file) await take({ file });
+  else if (document.activeElement === $("main")) $("record").focus(); // where the recorder took it from
 }
 
 async function ask() {
   try {
     const { limits: found, genres } = await info();
-    limits = found;
+    Object.assign(limits, found);
     $("genres").replaceChildren(...genres.map((genre) => make("li", {}, spot(genres, genre), genre)));
   } catch (error) {
     if (AWAY.includes(error.code)) waitForServer(ask);
@@ -150,16 +156,23 @@ async function ask() {
   }
 }
 
+function cancel({ key = "Escape" }) {
+  if (key === "Escape" && !document.querySelector("dialog[open]")) round?.stop();
+}
+
 document.documentElement.lang = language;
 fill(document);
-watchLink(run);
-watchFiles((file) => run({ file }));
+watchLink(take);
+watchFiles((files) => take(...files.map((file) => ({ file }))));
 $("record").addEventListener("click", record);
-$("cancel").addEventListener("click", () => running?.abort());
+$("cancel").addEventListener("click", cancel);
+addEventListener("keydown", cancel);
+$("queue-again").addEventListener("click", () => { round.again(); work(); });
 $("key-cancel").addEventListener("click", () => $("key").close());
 $("history-clear").addEventListener("click", () => { forget(); list(); $("link").focus(); });
 $("about-open").addEventListener("click", async () => (await import("./about.js")).openAbout());
-addEventListener("popstate", fromAddress);
+watchPlace(fromAddress);
+watchHistory(list);
 list();
 ask();
-if (location.search) fromAddress();
+if (at()) fromAddress(at());

@@ -35,10 +35,10 @@ export async function drawCharts(stage, answer, { onPoint, onChoose }) {
   function draw() {
     for (const plot of plots) plot.destroy();
     const style = getComputedStyle(stage);
-    const context = { uPlot, answer, style, width: stage.clientWidth, onPoint, onChoose };
+    // A new plot knows its places only when it is ready.
+    const context = { uPlot, answer, style, width: stage.clientWidth, onPoint, onChoose, onReady: () => mark(marked) };
     plots = [shares(context, smoothed), ...(answer.mel ? [spectrogram(context)] : [])];
     stage.replaceChildren(...plots.map((plot) => plot.root));
-    mark(marked);
   }
   function mark(n) {
     marked = n;
@@ -61,7 +61,7 @@ export async function drawCharts(stage, answer, { onPoint, onChoose }) {
   return { mark, smooth(on) { smoothed = on; draw(); } };
 }
 
-function common({ answer, style, width, onPoint, onChoose, uPlot }, height, bottom) {
+function common({ answer, style, width, onPoint, onChoose, onReady, uPlot }, height, bottom) {
   const end = answer.timeline.length * answer.clip_s;
   const quiet = style.getPropertyValue("--quiet");
   const axis = { stroke: quiet, font: "12px system-ui, sans-serif", ticks: { show: false } };
@@ -80,6 +80,7 @@ function common({ answer, style, width, onPoint, onChoose, uPlot }, height, bott
   const ready = (plot) => {
     heed(plot, "click", onChoose);
     heed(plot, "pointermove", onPoint);
+    onReady();
   };
   return {
     width,

@@ -15,9 +15,11 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** Show one element or hide it. */
+/** Show one element or hide it; a keyboard that was in it goes to the main part of the page. */
 export function show(element, shown = true) {
+  const held = !shown && element.contains(document.activeElement);
   element.hidden = !shown;
+  if (held) $("main").focus({ preventScroll: true });
 }
 
 /** Bring an element into view, and the keyboard with it. */

@@ -17,13 +17,43 @@ export function asCsv({ timeline, clips }) {
     music,
     ...clips.percent[n],
   ]);
-  return [head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n"; // RFC 4180
+  return table([head, ...rows]);
 }
 
+/** The answers of all jobs that came to an end, as the lines of a batch. */
+export function allAsJson(jobs) {
+  return JSON.stringify(jobs.map(line).filter(Boolean), null, 2);
+}
+
+function line({ name, track, answer, problem }, index) {
+  const which = { index, ...(track.file ? { name } : { url: track.url }) };
+  if (answer) return { ...which, ...JSON.parse(asJson(answer)) };
+  return problem && { ...which, error: problem.message, code: problem.code, retryable: problem.retryable };
+}
+
+/** A row for each track: what it is, every genre in percent, or why there is no answer. */
+export function allAsCsv(jobs) {
+  const { genres } = jobs.find(({ answer }) => answer).answer.clips;
+  const about = ["video_title", "top_prediction", "music", "duration_s"];
+  const rows = jobs.map(({ name, answer, problem }) => [
+    name,
+    ...about.map((column) => answer?.[column]),
+    ...genres.map((genre) => answer?.results[genre]),
+    problem?.code,
+    problem?.message,
+  ]);
+  return table([["track", ...about, ...genres.map((genre) => `${genre}_percent`), "code", "error"], ...rows]);
+}
+
+const table = (rows) => rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n"; // RFC 4180
+
 function cell(value) {
-  const text = String(value);
+  const text = typeof value === "string" ? harmless(value) : String(value ?? "");
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
+
+// A spreadsheet takes what begins like this for a formula.
+const harmless = (text) => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text);
 
 /** Have the browser save a text under a name made of the track's title. */
 export function save(text, title, suffix, type) {

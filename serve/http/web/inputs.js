@@ -4,6 +4,8 @@ import { $ } from "./dom.js";
 import { say } from "./text.js";
 
 const TYPING_MS = 250;
+const LINK = "text/uri-list";
+const DROPPED = ["Files", LINK, "text/plain"];
 
 /** Watch the link's field; `onLink({ id, url })` hears of a link that was entered. */
 export function watchLink(onLink) {
@@ -44,7 +46,10 @@ export function watchLink(onLink) {
     clearTimeout(timer);
     if (!field.value.trim()) return tell(say("link.empty"), true);
     const video = await look();
-    if (video.id && !(video instanceof Problem)) return onLink(video);
+    if (video.id && !(video instanceof Problem)) {
+      tell("", false);
+      return onLink(video);
+    }
     if (video instanceof Problem && ["unreachable", "unauthorized"].includes(video.code))
       return onLink({ url: field.value });
     field.focus();
@@ -53,39 +58,44 @@ export function watchLink(onLink) {
 
 /** Fill the link's field, as if it had been typed. */
 export function setLink(url) {
-  $("link").value = url;
+  $("link").value = url.replace(/\s+/g, " "); // a field drops line breaks, and glues what they part
   $("link-says").textContent = "";
 }
 
-/** Watch for files; `onFile(file)` hears of each that comes, whatever the way. */
-export function watchFiles(onFile) {
+/** Watch for files; `onFiles(files)` hears of those that come, whatever the way. */
+export function watchFiles(onFiles) {
   const picker = $("file");
   $("pick").addEventListener("click", () => picker.click());
   picker.addEventListener("change", () => {
-    if (picker.files.length) onFile(picker.files[0]);
+    if (picker.files.length) onFiles([...picker.files]);
     picker.value = ""; // the same file may be chosen again
   });
 
-  const holdsFile = (event) => event.dataTransfer?.types.includes("Files");
+  const holds = (event) => DROPPED.some((type) => event.dataTransfer?.types.includes(type)) && !moves(event);
+  // A text that is moved about within the field.
+  const moves = ({ target, dataTransfer: { types } }) => target.closest?.("input") && !types.includes(LINK) && !types.includes("Files");
   let depth = 0;
   const over = (change) => {
     depth = change === 0 ? 0 : depth + change;
     $("drop").classList.toggle("over", depth > 0);
   };
-  addEventListener("dragenter", (event) => holdsFile(event) && over(1));
-  addEventListener("dragleave", (event) => holdsFile(event) && over(-1));
-  addEventListener("dragover", (event) => holdsFile(event) && event.preventDefault());
+  addEventListener("dragenter", (event) => holds(event) && over(1));
+  addEventListener("dragleave", (event) => holds(event) && over(-1));
+  addEventListener("dragover", (event) => holds(event) && event.preventDefault());
   addEventListener("drop", (event) => {
-    if (!holdsFile(event)) return;
+    if (!holds(event)) return;
     event.preventDefault();
     over(0);
-    if (event.dataTransfer.files.length) onFile(event.dataTransfer.files[0]);
+    const { files } = event.dataTransfer;
+    if (files.length) return onFiles([...files]);
+    setLink(droppedLink(event.dataTransfer));
+    $("link-form").requestSubmit();
   });
 
   addEventListener("paste", (event) => {
     if (event.clipboardData.files.length) {
       event.preventDefault();
-      onFile(event.clipboardData.files[0]);
+      onFiles([...event.clipboardData.files]);
     } else if (!event.target.closest("input")) {
       setLink(event.clipboardData.getData("text").trim());
       $("link").dispatchEvent(new Event("input"));
@@ -94,9 +104,15 @@ export function watchFiles(onFile) {
   });
 }
 
-/** Lock the ways in while something is under way. */
+// A list of addresses has comments (RFC 2483).
+function droppedLink(data) {
+  const links = data.getData(LINK).split(/[\r\n]+/).filter((line) => line && !line.startsWith("#"));
+  return links.length ? links.join(" ") : data.getData("text/plain").trim();
+}
+
+/** Lock what has to wait while something is under way; files, and whatever is dropped, queue up. */
 export function lock(locked) {
   if (locked) $("link-says").textContent = "";
-  for (const id of ["pick", "record"]) $(id).disabled = locked;
+  $("record").disabled = locked;
   $("link-form").querySelector("button").disabled = locked;
 }

@@ -5,8 +5,12 @@ import { clock, say } from "./text.js";
 const LONGEST_S = 12;
 const BARS = 24;
 
-/** Record until it is stopped or long enough; null where it was discarded. Throws as getUserMedia does. */
+/**
+ * Record until it is stopped or long enough; null where it was discarded. Throws as getUserMedia
+ * does, or a SecurityError where the browser gives a page without HTTPS no microphone at all.
+ */
 export async function record() {
+  if (!navigator.mediaDevices) throw new DOMException("no microphone without HTTPS", "SecurityError");
   const stream = await navigator.mediaDevices.getUserMedia({
     audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
   });

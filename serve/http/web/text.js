@@ -10,8 +10,12 @@ const { strings } = await LANGUAGES[language]();
 export function say(name, values = {}) {
   const words = strings[name];
   if (words === undefined) throw new Error(`no words for ${name}`);
-  return words.replace(/\{(\w+)\}/g, (_, place) => values[place]);
+  return words.replace(/\{(\w+)\}/g, (_, place) => isolated(values[place]));
 }
+
+// A name that is written from right to left must not pull the words around it along.
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\u200f\u202b\u202e\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+const isolated = (value) => (RIGHT_TO_LEFT.test(value) ? `\u2068${value}\u2069` : value);
 
 /** Whether there are words of this name. */
 export const known = (name) => Object.hasOwn(strings, name);
@@ -38,11 +42,19 @@ export const exactly = (value) => `${exact.format(value)} %`;
 /** A number with at most one decimal. */
 export const number = (value) => plain.format(value);
 
-/** Seconds of waiting, to two digits. */
-export const waited = (seconds) => short.format(seconds);
+/** How long something takes, in hours, minutes and seconds; below a minute to two digits. */
+export function lasting(seconds) {
+  if (seconds < 59.5) return say("lasting.s", { s: short.format(seconds) });
+  const whole = Math.round(seconds);
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  if (h) return say(m ? "lasting.hm" : "lasting.h", { h, m });
+  return say(s ? "lasting.ms" : "lasting.m", { m, s });
+}
 
-/** Seconds as minutes and seconds, like a player shows them. */
+/** A place in a track, like a player shows it: hours only where there are any. */
 export function clock(seconds) {
   const whole = Math.max(0, Math.floor(seconds + 1e-6));
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const two = (value) => String(value).padStart(2, "0");
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }

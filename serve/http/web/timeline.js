@@ -1,9 +1,10 @@
 // Genre over time: the charts, and the one place in the track that pointer and keyboard share.
 import { watchPage } from "./api.js";
 import { drawCharts } from "./charts.js";
-import { colour, make, spot } from "./dom.js";
+import { colour, make, show, spot } from "./dom.js";
 import { silentPieces } from "./mel.js";
 import { otherPieces } from "./music.js";
+import { parts } from "./parts.js";
 import { clock, percent, say } from "./text.js";
 
 const TOLD = 3;
@@ -26,6 +27,8 @@ export function timeline(answer, id, player) {
     "aria-valuemin": "0", "aria-valuemax": String(pieces.length - 1), onkeydown: steer,
   });
 
+  const hint = make("p", { class: "fine" }, say("time.hint"));
+
   function shares(n) {
     return clips.percent[n]
       .map((share, g) => [clips.genres[g], share])
@@ -37,7 +40,7 @@ export function timeline(answer, id, player) {
     return { from: clock(n * clip), to: clock(Math.min((n + 1) * clip, answer.duration_s)) };
   }
 
-  function show(n) {
+  function tell(n) {
     at = n;
     const told = shares(n);
     const words = unnamed[n] ?? told.map(([g, s]) => `${g} ${percent(s)}`).join(", ");
@@ -55,10 +58,15 @@ export function timeline(answer, id, player) {
 
   function play() {
     if (id) hear.click();
-    else if (player) {
+    else if (player && !player.error) {
       player.currentTime = at * clip;
-      player.play().catch(() => {}); // what it can't play it says itself
+      player.play().catch(() => {}); // its `error` event tells what it can't play
     }
+  }
+  function mute() {
+    show(hear, false);
+    hint.textContent = say("time.hint.mute");
+    stage.setAttribute("aria-label", say("time.label.mute"));
   }
 
   function steer(event) {
@@ -67,14 +75,15 @@ export function timeline(answer, id, player) {
       ArrowRight: at + 1, ArrowUp: at + 1, ArrowLeft: at - 1, ArrowDown: at - 1,
       PageUp: at + PAGE, PageDown: at - PAGE, Home: 0, End: last,
     };
-    if (event.key in moves) show(Math.min(last, Math.max(0, moves[event.key])));
+    if (event.key in moves) tell(Math.min(last, Math.max(0, moves[event.key])));
     else if (event.key === "Enter" || event.key === " ") play();
     else return;
     event.preventDefault();
   }
 
+  player?.addEventListener("error", mute);
   player?.addEventListener("timeupdate", () => {
-    if (!player.paused) show(Math.min(pieces.length - 1, Math.floor(player.currentTime / clip)));
+    if (!player.paused) tell(Math.min(pieces.length - 1, Math.floor(player.currentTime / clip)));
   });
 
   const element = make(
@@ -86,16 +95,17 @@ export function timeline(answer, id, player) {
       make("h3", { id: "time-title" }, say("time.title")),
       make("label", { class: "switch", for: "smooth" }, smooth, say("time.smooth")),
     ),
-    make("div", { class: "now" }, readout, id || player ? hear : null),
+    make("div", { class: "now" }, readout, hear),
     stage,
-    make("p", { class: "fine" }, say("time.hint")),
+    hint,
     list(answer, unnamed),
   );
-  show(0);
+  if (!id && !player) mute();
+  tell(0);
   return {
     element,
     async draw() {
-      charts = await drawCharts(stage, answer, { onPoint: show, onChoose: (n) => { show(n); play(); } });
+      charts = await drawCharts(stage, answer, { onPoint: tell, onChoose: (n) => { tell(n); play(); } });
       charts.mark(at);
     },
   };
@@ -107,15 +117,11 @@ function unnamedPieces(answer) {
   return silentPieces(answer).map((silent, n) => (silent && say("time.silent")) || (others[n] && say("time.other")) || null);
 }
 
-// The same in words: neighbours of one genre together.
-function list({ timeline: pieces, clip_s: clip, duration_s: duration, clips }, unnamed) {
-  const stretches = [];
-  pieces.forEach(({ genre }, n) => {
-    const name = unnamed[n] ?? genre;
-    if (stretches.at(-1)?.name === name) stretches.at(-1).to = n + 1;
-    else stretches.push({ name, from: n, to: n + 1, genre: unnamed[n] ? null : genre });
-  });
-  const rows = stretches.map(({ name, from, to, genre }) =>
+// The same in words: the parts where it changes, else neighbours of one genre together.
+function list(answer, unnamed) {
+  const { clip_s: clip, duration_s: duration, clips } = answer;
+  const found = parts(answer);
+  const rows = (found.length ? found : neighbours(answer, unnamed)).map(({ genre, name = genre, from, to }) =>
     make(
       "li",
       { class: genre ? colour(clips.genres, genre) : "" },
@@ -125,4 +131,14 @@ function list({ timeline: pieces, clip_s: clip, duration_s: duration, clips }, u
     ),
   );
   return make("details", {}, make("summary", {}, say("time.list")), make("ol", { class: "stretches" }, ...rows));
+}
+
+function neighbours({ timeline: pieces }, unnamed) {
+  const stretches = [];
+  pieces.forEach(({ genre }, n) => {
+    const name = unnamed[n] ?? genre;
+    if (stretches.at(-1)?.name === name) stretches.at(-1).to = n + 1;
+    else stretches.push({ name, from: n, to: n + 1, genre: unnamed[n] ? null : genre });
+  });
+  return stretches;
 }

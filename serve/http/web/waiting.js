@@ -7,7 +7,22 @@ const PAUSES_MS = [500, 1000, 2000, 5000];
 const SHOWN_MS = 4000;
 let waiting = false;
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+function pause(ms, signal) {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+    signal?.addEventListener("abort", resolve, { once: true });
+  });
+}
+
+/** Call `tell(left)` every second until none is left; resolves to whether it came to that. */
+export async function countdown(seconds, tell, signal) {
+  const end = performance.now() + 1000 * seconds;
+  for (let left = seconds; left > 0 && !signal.aborted; left = (end - performance.now()) / 1000) {
+    tell(Math.ceil(left));
+    await pause(Math.min(1000, 1000 * left), signal);
+  }
+  return !signal.aborted;
+}
 
 /** Ask again and again until the server takes tracks; then call `onBack`. */
 export async function waitForServer(onBack) {

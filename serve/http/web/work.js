@@ -27,8 +27,9 @@ export class Work {
     );
     $("work-says").textContent = "";
     $("work-bar").removeAttribute("value");
+    const first = $("work").hidden;
     show($("work"));
-    visit($("work-title"));
+    if (first) visit($("work-title")); // whoever is elsewhere by the next track stays there
     this.#reach(0);
   }
 
@@ -66,8 +67,14 @@ export class Work {
     $("work-says").textContent = say(`work.${this.#stages[step]}`);
   }
 
+  /** Say that it can't go on yet. */
+  hold(words) {
+    $("stages").replaceChildren(make("li", { class: "now" }, words));
+    $("work-bar").removeAttribute("value");
+  }
+
   /** Take the panel away. */
-  end() {
+  static end() {
     show($("work"), false);
   }
 }

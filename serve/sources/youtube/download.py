@@ -8,13 +8,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from serve.errors import Extractor, Internal, TopgenreError, YouTubeError, from_code
+from serve.errors import ERRORS, Extractor, Internal, TopgenreError, YouTubeError, from_child
 from serve.sources.stream import SourceInfo
 from serve.sources.youtube.frames import Kind, parse_json, parse_object, read_frame
 from serve.sources.youtube.job import Job, YouTubeOptions
 from serve.sources.youtube.process import Running, Start, running, spawn
 
 logger = logging.getLogger(__name__)
+# What a downloader may say: YouTube's failures, and what it is told to look out for.
+_CODES = {code for code, of in ERRORS.items() if of.origin == "youtube"} | {
+    *("too_long", "too_big", "live", "upcoming", "timeout", "internal", "overloaded"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ class YouTubeStream:
 def _error(video_id: str, payload: bytes) -> TopgenreError:
     """The error in an ERROR frame; of those that need an operator the log gets the detail."""
     code, text, detail = parse_json(payload, "code", "text", "detail")
-    error = from_code(code, text)
+    error = from_child(code, text, _CODES)
     if isinstance(error, Internal | Extractor | YouTubeError):
         logger.warning("video %s: %s: %s", video_id, error.code, detail)
     return error

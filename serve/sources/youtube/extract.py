@@ -16,6 +16,7 @@ from typing import Any
 from yt_dlp import YoutubeDL  # type: ignore[import-untyped]
 from yt_dlp.utils import YoutubeDLError  # type: ignore[import-untyped]
 
+from serve.durations import spoken
 from serve.errors import (
     Extractor,
     Internal,
@@ -159,7 +160,7 @@ def _check(raw: dict[str, Any] | None, job: Job) -> float:
         raise Extractor("YouTube does not say how long the video is.")
     limit = job.options.max_duration_s
     if duration > limit:
-        raise TooLong(f"The video is {duration:g} s long; the limit is {limit:g} s.")
+        raise TooLong(f"The video is {spoken(duration)} long; the limit is {spoken(limit)}.")
     return float(duration)
 
 

@@ -52,7 +52,7 @@ class Launcher:
         await asyncio.gather(*(template.wait() for template in self._all))
 
     async def start(self) -> Child:
-        """A downloader that waits for its job; Internal where none can be started."""
+        """A downloader that waits for its job; a TopgenreError where none can be started."""
         template = self._template
         if template is not None and not template.over.is_set():
             if template.recipe != Recipe.now():
@@ -73,7 +73,7 @@ class Launcher:
             began = loop.time()
             try:
                 await self._have_one()
-            except OSError as error:
+            except Exception as error:  # whatever it was, the next one may come up
                 _LOG.error("yt-dlp can't be loaded ahead: %s", error)
             lived_s = loop.time() - began
             pause_s = _FIRST_PAUSE_S if lived_s > _LONGEST_PAUSE_S else pause_s

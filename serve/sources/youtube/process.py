@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import IO
 
-from serve.errors import Internal
+from serve.errors import unexpected
 from serve.process import ROOT, child_environment, kill_group
 from serve.sources.youtube.frames import MAX_PAYLOAD
 from serve.sources.youtube.job import Job
@@ -40,11 +40,11 @@ Start = Callable[[], Awaitable[Child]]
 
 
 async def spawn() -> Child:
-    """Start a child as the leader of its own group; Internal where none can be started."""
+    """Start a child as the leader of its own group; a TopgenreError where none can be started."""
     try:
         process = _popen()
     except OSError as error:
-        raise Internal("The downloader could not be started.") from error
+        raise unexpected(error) from error
     assert process.stdin is not None
     assert process.stdout is not None
 
@@ -101,7 +101,7 @@ class Running:
 
 @asynccontextmanager
 async def running(job: Job, start: Start = spawn) -> AsyncIterator[Running]:
-    """Have a child do this job; Internal where none can be started.
+    """Have a child do this job; a TopgenreError where none can be started.
 
     On leaving, the child and whatever it started are killed and reaped.
     """

@@ -2,7 +2,7 @@
 
 Players pass over tags, zeros and HTTP heads before the audio. And FFmpeg takes the valid bits of a
 PCM sample for the size of its container, and big-endian WAV for little-endian: both become noise.
-Expected values are those of libsndfile.
+What is read is what libsndfile reads.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from serve.errors import Undecodable
+
 # As much of the audio is looked at. What is put right lies in the first few hundred bytes, unless
 # an editor has put its own notes before.
 _HEAD_BYTES = 4096
 _READ_BYTES = 1 << 16
+_ID3_BYTES, _ID3_FOOTER = 10, 0x10
 _ID3 = re.compile(rb"(?s)ID3[^\xff]{2}.[\0-\x7f]{4}")
 _HTTP = re.compile(rb"(?:HTTP/\d|ICY )[^\0]+?\n\r?\n")
 _ZEROS = re.compile(
@@ -23,7 +26,10 @@ _ZEROS = re.compile(
 )
 _XING = re.compile(rb"(?s)(?:Xing|Info)\0\0\0[\x01\x03\x05\x07\x09\x0b\x0d\x0f](.{4})")
 _W64_FMT = re.compile(rb"(?s)riff\x2e\x91.*?fmt \xf3\xac\xd3\x11\x8c\xd1\0\xc0\x4f\x8e\xdb\x8a.{8}")
+_NOT_READ = "The codec in this file can't be read."
 _PCM, _FLOAT, _A_LAW, _MU_LAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
+# NMS's ADPCM and G.721 in WAV, G.723 in AU, as which FFmpeg decodes something else.
+_MISREAD_WAV, _MISREAD_AU = (0x38, 0x40), 26
 # Sun's names for what big-endian WAV can hold, by kind and bytes of a sample.
 _AU_ENCODINGS = {
     **{(_MU_LAW, 1): 1, (_PCM, 2): 3, (_PCM, 3): 4, (_PCM, 4): 5},
@@ -46,7 +52,10 @@ class Head:
 
 
 def head_of(read: Callable[[int], bytes]) -> Head:
-    """The head of what `read` reads; it waits for a few kilobytes."""
+    """The head of what `read` reads; it waits for a few kilobytes.
+
+    Raises Undecodable for what FFmpeg would take for something else.
+    """
     passed, head = 0, _filled(b"", read)
     while junk := _junk(head):
         passed += junk
@@ -70,7 +79,7 @@ def _junk(head: bytes) -> int:
         size = 0
         for byte in found[0][6:]:
             size = size << 7 | byte
-        return 10 + size
+        return size + _ID3_BYTES * (2 if found[0][5] & _ID3_FOOTER else 1)
     if len(head) == _HEAD_BYTES and not head.strip(b"\0"):
         return len(head) - 3  # an mp4 begins with zeros of its own
     found = _HTTP.match(head) or _ZEROS.match(head)
@@ -81,6 +90,8 @@ def _put_right(head: bytes) -> tuple[int, bytes]:
     """How many of the first bytes are replaced, and with what."""
     if head.startswith((b"RIFF", b"RF64", b"BW64")) and head[8:12] == b"WAVE":
         return _with_whole_samples(head, _chunks(head, "<").get(b"fmt ", (0, 0))[0])
+    if head.startswith(b".snd") and head[12:16] == _MISREAD_AU.to_bytes(4, "big"):
+        raise Undecodable(_NOT_READ)
     if found := _W64_FMT.match(head):
         return _with_whole_samples(head, found.end())
     if head.startswith(b"caff") and head[8:12] == b"desc":
@@ -110,6 +121,8 @@ def _with_whole_samples(head: bytes, at: int) -> tuple[int, bytes]:
     if not at or len(head) < at + 40:
         return 0, b""
     tag, channels, _, _, align, bits = struct.unpack_from("<HHIIHH", head, at)
+    if tag in _MISREAD_WAV:
+        raise Undecodable(_NOT_READ)
     extended = tag == _EXTENSIBLE
     valid, kind = struct.unpack_from("<H4xH", head, at + 18) if extended else (bits, tag)
     width = align // channels if channels else 0

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serve.audio.frontend import FrontEnd
+from train import first_head
+from train.dataset import Dataset
+from train.recipe import Recipe
+from train.tracks import Track
+from train.writer import DatasetWriter
+
+FRONT_END = FrontEnd()
+# Of tracks a.0 to a.2 and b.3, in clips; the first two are of one artist.
+CLIPS, ARTISTS = (4, 8, 4, 2), ("x", "x", "", "y")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Dataset:
+    with DatasetWriter(tmp_path, FRONT_END, "made up") as writer:
+        for number, (clips, artist) in enumerate(zip(CLIPS, ARTISTS, strict=True)):
+            genre = "aaab"[number]
+            mel_db = np.full((clips * FRONT_END.frames, FRONT_END.n_mels), -1.0, np.float32)
+            writer.add(Track(f"{genre}.{number}", genre, "train", artist=artist), mel_db)
+        return writer.finish()
+
+
+def fitted(data: Dataset, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What a head is fitted to, where a clip's embedding is the mean power of each band."""
+    found: dict[str, Any] = {}
+
+    def regression(features: Any, targets: Any, weights: Any, penalty: float) -> tuple[int, int]:
+        found.update(features=features, targets=targets, weights=weights, penalty=penalty)
+        return 0, 0
+
+    def hear(mel: Any, **_: Any) -> Any:
+        return mel.mean(axis=1)
+
+    monkeypatch.setattr(first_head, "embedding_of", lambda _: SimpleNamespace(predict=hear))
+    monkeypatch.setattr(first_head, "regression", regression)
+    monkeypatch.setattr(first_head, "set_head", lambda *_: None)
+    first_head.first_head(None, data, recipe)
+    return found
+
+
+def test_genres_and_artists_are_weighed(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = fitted(data, Recipe(head_low_pass=0.0), monkeypatch)
+    assert len(found["features"]) == sum(CLIPS)
+    weights = found["weights"]
+    per_track = [part.sum() for part in np.split(weights, np.cumsum(CLIPS)[:-1])]
+    root = 2**-0.5
+    of_genre = 2 * root + 1.0
+    np.testing.assert_allclose(per_track, [root / of_genre, root / of_genre, 1 / of_genre, 1.0])
+    np.testing.assert_allclose(weights @ found["targets"], 1.0)
+
+
+def test_some_clips_stand_there_without_treble(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe(head_low_pass=0.5, label_smoothing=0.0, head_penalty=0.2)
+    found = fitted(data, recipe, monkeypatch)
+    assert found["penalty"] == 0.2
+    bands = FRONT_END.n_mels
+    cut = found["features"][:, -1] < 1e-6
+    assert cut.sum() == sum(CLIPS) / 2
+    assert (found["features"][:, : int(0.62 * bands)] > 0.5).all(), "the rest is left"
+    # As they are, and cut: each half of the weight.
+    np.testing.assert_allclose(found["weights"][cut].sum(), found["weights"][~cut].sum())
+    again = fitted(data, replace(recipe, seed=2), monkeypatch)
+    assert not np.array_equal(again["features"], found["features"])
