@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import IO, Protocol, cast
 
@@ -25,7 +25,7 @@ _READ_BYTES = 1 << 16
 # media (hls, dash, concat, image sequences, …) are absent.
 _CONTAINERS = (
     "aac,ac3,adx,aiff,amr,ape,asf,au,avi,avr,caf,dsf,dts,dtshd,eac3,epaf,flac,flv,gsm,iff,ircam,"
-    "loas,matroska,mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,nistsphere,nut,ogg,oma,paf,pvf,qoa,rm,sbc,shn,"
+    "loas,matroska,mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,nistsphere,nut,ogg,oma,paf,pvf,qoa,rm,shn,"
     "sox,tak,truehd,tta,voc,w64,wav,webm,wv"
 )
 # How many seconds are listened to for channels that cancel each other, the mean square of what can
@@ -93,7 +93,7 @@ def attempts(media: Media, sample_rate: int, *, apart: bool = False) -> Iterator
             part = Part(frames, sample_rate, position, apart=apart)
             part.stated_s = stated_s
             yield part
-            if part.position > position and not frames.broken_off:
+            if part.joined or (part.position > position and not frames.broken_off):
                 return
             position = part.position
         if file.can_seek and not position:
@@ -155,7 +155,7 @@ def opened(file: IO[bytes]) -> Iterator[InputContainer | None]:
         yield next(containers, None)
 
 
-def _containers(file: _Forward | _Whole) -> Iterator[InputContainer]:
+def _containers(file: _Forward | _Whole) -> Generator[InputContainer]:
     """The containers in a file, one after the other, as far as they have audio to be decoded."""
     while True:
         with suppress(av.error.FFmpegError), _open(file) as container:
@@ -211,7 +211,8 @@ class _Whole:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._size = file.seek(0, os.SEEK_END)
+        file.seek(0, os.SEEK_END)
+        self._size = file.tell()  # a mapping's `seek` tells nothing
         file.seek(0)
         self.head = head_of(file.read)
         self._position = 0

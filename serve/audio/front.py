@@ -27,6 +27,8 @@ _ZEROS = re.compile(
 _XING = re.compile(rb"(?s)(?:Xing|Info)\0\0\0[\x01\x03\x05\x07\x09\x0b\x0d\x0f](.{4})")
 _W64_FMT = re.compile(rb"(?s)riff\x2e\x91.*?fmt \xf3\xac\xd3\x11\x8c\xd1\0\xc0\x4f\x8e\xdb\x8a.{8}")
 _NOT_READ = "The codec in this file can't be read."
+# Apple's names for little-endian samples, and one of libsndfile's.
+_LITTLE_ENDIAN = (b"sowt", b"23ni", b"42ni", b"42n1")
 _PCM, _FLOAT, _A_LAW, _MU_LAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 # NMS's ADPCM and G.721 in WAV, G.723 in AU, as which FFmpeg decodes something else.
 _MISREAD_WAV, _MISREAD_AU = (0x38, 0x40), 26
@@ -158,6 +160,8 @@ def _rifx(head: bytes) -> tuple[int, bytes]:
         (kind,) = struct.unpack_from(">H", head, at + 24)
     encoding = _AU_ENCODINGS.get((kind, align // channels if channels else 0))
     if encoding is None:
+        if kind != _PCM:
+            raise Undecodable(_NOT_READ)
         return 0, b""
     start, size = data
     return start, struct.pack(">4s5I4x", b".snd", 28, size, encoding, rate, channels)
@@ -170,7 +174,7 @@ def _aifc(head: bytes) -> tuple[int, bytes]:
     if not at or data is None or len(head) < at + 22:
         return 0, b""
     channels, _, bits, exponent, mantissa, kind = struct.unpack_from(">hIhHQ4s", head, at)
-    if kind != b"sowt" or bits <= 16:
+    if kind not in _LITTLE_ENDIAN or bits <= 16:
         return 0, b""
     rate, width = (mantissa >> max(0, 16383 + 63 - exponent)) & 0xFFFFFFFF, _bytes(bits)
     start, size = data[0] + 8, max(0, data[1] - 8)
