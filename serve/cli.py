@@ -160,6 +160,8 @@ class _TextPrinter:
             line = Text.assemble((f"{genre:12}", "bold"), share, record["track"])
             if words := not_music(record) or changes(record):
                 line.append(f"  {words}", style="yellow")
+            for warning in record.get("warnings", ()):  # older results have none
+                line.append(f"  {warning}", style="yellow")
             self._out.print(line)
 
 
@@ -172,6 +174,8 @@ def _table(record: Record) -> Text:
         text.append(f"  {genre:12} {percent:6.2f} % {bar}\n")
     if words := not_music(record) or changes(record):
         text.append(f"  {words}\n", style="yellow")
+    for warning in record.get("warnings", ()):
+        text.append(f"  {warning}\n", style="yellow")
     if (tags := record["tags"]) and not not_music(record):
         text.append(f"  sounds like {', '.join(of['tag'] for of in tags)}\n")
     return text

@@ -186,6 +186,7 @@ BODY = {
     ],
     "duration_s": 62.8,
     "clip_s": 1.4,
+    "warnings": [],
     "model": {"name": "m", "version": "1", "sha256": "0" * 64},
 }
 
@@ -228,6 +229,15 @@ def test_what_is_not_music_is_said_to_be_none(tags, words):
     one = Classification.from_body(BODY | {"music": 0.1, "tags": tags})
     assert ET.fromstring(one._repr_html_().replace("&nbsp;", " ")).find("div").text == words
     assert str(one).endswith(words)
+
+
+def test_what_was_lost_is_told():
+    warning = "3.1 s of the audio could not be read: this is about the other <62.8> s."
+    one = Classification.from_body(BODY | {"warnings": [warning]})
+    (_, told) = ET.fromstring(one._repr_html_().replace("&nbsp;", " ")).findall("div")
+    assert told.text == warning
+    assert str(one).endswith(warning)
+    assert one.warnings == (warning,)
 
 
 def test_in_a_real_kernel(environment, tmp_path):

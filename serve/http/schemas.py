@@ -94,6 +94,9 @@ SCHEMAS: Json = {
                     }
                 ),
             },
+            "warnings": _names(
+                "in words what of the track could not be read, or was assumed; mostly none"
+            ),
             "model": object_(
                 {
                     "name": text("the model's name"),

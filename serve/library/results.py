@@ -18,6 +18,10 @@ from serve.errors import BadRequest
 Record = dict[str, Any]
 
 
+# Between the warnings of a cell.
+_BETWEEN = " | "
+
+
 class Lines(Protocol):
     """Records as lines: how they are written, and how much of a record can be read again."""
 
@@ -54,7 +58,7 @@ class CsvLines:
     """A table (RFC 4180, but for the line ends) with a column for each genre, in percent."""
 
     _BEFORE = ("track", "id", "video_title", "top_prediction", "music", "tags", "duration_s")
-    _AFTER = ("model", "code", "error")
+    _AFTER = ("warnings", "model", "code", "error")
 
     def __init__(self, genres: Sequence[str]) -> None:
         self._genres = genres
@@ -64,6 +68,7 @@ class CsvLines:
         """The row; what the record does not have is empty, and the timeline is left out."""
         flat = record | {
             "tags": "; ".join(f"{of['tag']} {of['probability']}" for of in record.get("tags", ())),
+            "warnings": _BETWEEN.join(record.get("warnings", ())),
             "model": record.get("model", {}).get("sha256", ""),
         }
         results = record.get("results", {})
@@ -89,6 +94,7 @@ class CsvLines:
             "music": float(row["music"]),
             "tags": [{"tag": tag, "probability": float(share)} for tag, _, share in tags],
             "duration_s": float(row["duration_s"]),
+            "warnings": row["warnings"].split(_BETWEEN) if row["warnings"] else [],
             "model": {"sha256": row["model"]},
         }
 
