@@ -28,9 +28,10 @@ from serve.errors import BotCheck, Origin, Overloaded, RateLimited, Timeout, Top
 from serve.flight import Flights
 from serve.inference.card import ModelFileError
 from serve.inference.engine import Engine
+from serve.inference.providers import PROVIDERS
 from serve.inference.runner import runner_for
 from serve.inference.session import Model
-from serve.inference.tuning import SHARE, tuned
+from serve.inference.tuning import tuned
 from serve.metrics import Metrics
 from serve.run import Run, Works
 from serve.settings import Settings, cores
@@ -88,7 +89,7 @@ class Pipeline:
             memory_bytes=settings.decoder_memory_bytes,
             cpu_s=settings.decoder_cpu_s,
         )
-        share = settings.batch_clips or SHARE[model.provider]
+        share = settings.batch_clips or PROVIDERS[model.provider].shared_clips
         largest = max(share, FeatureStream.capacity(self.front_end, settings.max_duration_s))
         self._engine = Engine(
             runner_for(model, largest, settings.gpu_calls, lambda: self._pool.busy),

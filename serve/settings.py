@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from serve.devices import Calls, Device
 from serve.keys import ENTRY
 from serve.process import ROOT
 
@@ -144,7 +145,7 @@ class Settings(BaseSettings):
     )
 
     model: File = Field(MODELS / "topgenre.onnx", description="the model file")
-    device: Literal["auto", "tensorrt", "cuda", "cpu"] = Field(
+    device: Device = Field(
         "auto",
         description="where the model runs; a GPU that is named and can't be had stops the start",
     )
@@ -161,7 +162,7 @@ class Settings(BaseSettings):
         le=8192,
         description="clips up to which waiting tracks share a call; 0 is what suits the device",
     )
-    gpu_calls: Literal["plain", "bound", "pinned", "graphs"] = Field(
+    gpu_calls: Calls = Field(
         "plain",
         description="a GPU's memory: `plain`, `bound` once, also `pinned`, also with CUDA `graphs`",
     )
