@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from serve.answer import not_music
+from serve.container import cores
 from serve.errors import BadRequest, Internal, TopgenreError
 from serve.library.bars import Bars
 from serve.library.results import CsvLines, JsonLines, Lines, Record, ResultsFile
@@ -23,7 +24,7 @@ from serve.library.run import Run, workers_for
 from serve.library.tracks import Job, jobs_of, read_list
 from serve.parts import changes
 from serve.pipeline import Pipeline
-from serve.settings import Settings, cores
+from serve.settings import Settings
 
 # Added to a signal's number this is the exit code after it, as shells have it.
 _SIGNALLED = 128

@@ -23,6 +23,7 @@ from serve.audio.frontend import FrontEnd
 from serve.audio.pool import DecoderPool
 from serve.breaker import Breaker, through
 from serve.cache import cache_for
+from serve.container import cores
 from serve.durations import spoken
 from serve.errors import BotCheck, Origin, Overloaded, RateLimited, Timeout, TopgenreError
 from serve.flight import Flights
@@ -34,7 +35,7 @@ from serve.inference.session import Model
 from serve.inference.tuning import tuned
 from serve.metrics import Metrics
 from serve.run import Run, Works
-from serve.settings import Settings, cores
+from serve.settings import Settings, fitted
 from serve.sources.stream import AudioSource
 from serve.sources.youtube import Launcher, YouTubeOptions, YouTubeSource, video_id
 
@@ -116,6 +117,11 @@ class Pipeline:
         watch("requests_active", "Tracks being worked on", lambda: self._active)
         watch("decoders_alive", "Decoder processes", lambda: self._pool.alive)
         watch("decoders_idle", "Decoder processes that wait for a track", lambda: self._pool.idle)
+        watch(
+            "load",
+            "Decoders at work and tracks that wait for one, of all decoders: above 1 tracks queue",
+            lambda: self._pool.load,
+        )
         watch("youtube_preloaded", "1 while yt-dlp is loaded", lambda: self._launcher.preloaded)
         watch("inference_waiting", "Tracks waiting for the model", lambda: self._engine.waiting)
         watch("ready", "1 when tracks are taken", lambda: self.ready)
@@ -131,7 +137,7 @@ class Pipeline:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Load the model; raises ModelFileError or DeviceError where that can't be done."""
-        return cls(*tuned(settings))
+        return cls(*tuned(fitted(settings)))
 
     @property
     def sandbox(self) -> dict[str, Any]:

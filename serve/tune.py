@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from serve.container import cores
 from serve.devices import Provider
 from serve.inference.measure import median_ms, seconds
 from serve.inference.providers import PROVIDERS
@@ -20,7 +21,7 @@ from serve.inference.providers.base import DeviceError
 from serve.inference.runner import Runner, runner_for
 from serve.inference.session import Model
 from serve.inference.tuning import Tuning, load
-from serve.settings import Settings, cores
+from serve.settings import Settings
 
 _ROUNDS = 15
 # Clips of a moment, and of tracks of 30 seconds, 3 and 10 minutes.

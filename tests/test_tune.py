@@ -5,11 +5,12 @@ import pytest
 
 from serve import tune
 from serve.__main__ import main
+from serve.container import cores
 from serve.inference.providers import PROVIDERS
 from serve.inference.providers.base import DeviceError
 from serve.inference.runner import Runner
 from serve.inference.tuning import Tuning, load, tuned
-from serve.settings import Settings, cores
+from serve.settings import Settings
 
 
 @pytest.fixture

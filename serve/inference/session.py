@@ -13,6 +13,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 
+from serve.container import cores
 from serve.devices import Calls, Device, Provider
 from serve.inference.card import CLIPS_AT_ONCE, INPUT, ON_CPU, ModelCard, ModelFileError
 from serve.inference.feed import feed
@@ -20,7 +21,6 @@ from serve.inference.outputs import Float32, Outputs
 from serve.inference.providers import PROVIDERS, Providers, choose
 from serve.inference.providers import running as running_on
 from serve.inference.providers.base import DeviceError, Wanted
-from serve.settings import cores
 
 _LOG = logging.getLogger(__name__)
 _ON_CPU: Providers = [PROVIDERS["cpu"].runtime_name]

@@ -9,9 +9,10 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from serve.container import cores
 from serve.devices import Calls, Provider
 from serve.inference.session import Model, load_model
-from serve.settings import Settings, cores
+from serve.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 
