@@ -16,8 +16,9 @@ from rich.table import Table
 
 from serve.inference.engine import Engine
 from serve.inference.outputs import Float32
+from serve.inference.providers import PROVIDERS
 from serve.inference.runner import Runner, runner_for
-from serve.inference.tuning import SHARE, tuned
+from serve.inference.tuning import tuned
 from serve.settings import Settings
 
 # Clips of tracks of a few seconds to 10 minutes, most of about 3.
@@ -45,7 +46,7 @@ class Load:
 def main(settings: Settings, rounds: int, submitters: int = 8) -> int:
     """Measure with the settings that the server would have, and print a table."""
     settings, model = tuned(settings)
-    share = settings.batch_clips or SHARE[model.provider]
+    share = settings.batch_clips or PROVIDERS[model.provider].shared_clips
     runner = runner_for(model, max(share, *_LENGTHS), settings.gpu_calls)
     load = asyncio.run(measure(runner, share, rounds, submitters))
     table = Table("tracks/s", "of bare calls", "wait to 30 s", "wait above", "memory", "growth")

@@ -20,9 +20,11 @@ from rich.progress import Progress
 from rich.table import Table
 
 from export.variants import half
+from serve.devices import Calls, Device
 from serve.inference.measure import seconds
 from serve.inference.outputs import Float32
-from serve.inference.providers import Calls, Device, DeviceError, has_gpu
+from serve.inference.providers.base import DeviceError
+from serve.inference.providers.cuda import has_gpu
 from serve.inference.runner import Runner, runner_for
 from serve.inference.session import load_model
 from serve.tune import choose

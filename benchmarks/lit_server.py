@@ -12,10 +12,11 @@ import litserve
 from starlette.requests import Request
 
 from benchmarks.straight import Straight
+from serve.container import cores
 from serve.inference.aggregate import aggregate
 from serve.inference.outputs import Outputs
 from serve.inference.tuning import load
-from serve.settings import Settings, cores
+from serve.settings import Settings
 
 
 class Genres(litserve.LitAPI):  # type: ignore[misc]

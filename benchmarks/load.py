@@ -14,8 +14,9 @@ from benchmarks.goals import Result, quantile_ms
 from benchmarks.media import track
 from benchmarks.servers import Server, topgenre
 from benchmarks.straight import Straight
+from serve.container import cores
 from serve.inference.session import load_model
-from serve.settings import Settings, cores
+from serve.settings import Settings
 
 _CLIENTS = 8
 _SHARE = 0.8

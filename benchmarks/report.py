@@ -14,7 +14,7 @@ from typing import Any
 from threadpoolctl import threadpool_info
 
 from benchmarks import page
-from serve.settings import cores
+from serve.container import cores
 
 #: What has to be alike for numbers to be compared.
 ALIKE = ("machine", "processor", "cores", "model")

@@ -1,8 +1,8 @@
 """`python -m deploy.vendor` puts the pages' libraries into serve/http, as npm has them.
 
-Their licences come with them. To upgrade, name another version here and run it; needs npm. Beside
-the files, `versions.json` keeps the version, npm's own digest of the package, and the digest of
-each file as it lies here.
+Their licences come with them. The versions are those of `package.json`, which a bot keeps up to
+date: run this when it has changed one; needs npm. Beside the files, `versions.json` keeps the
+version, npm's own digest of the package, and the digest of each file as it lies here.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 _HTTP = Path(__file__).parents[1] / "serve" / "http"
 RECORD = "versions.json"
+_VERSIONS = json.loads(Path(__file__).with_name("package.json").read_text())["dependencies"]
 _PACK = ("npm", "pack", "--json", "--ignore-scripts")
 # A map would only be asked for in vain.
 _MAP = re.compile(rb"^/[/*]# sourceMappingURL=.*\n?", re.MULTILINE)
@@ -40,7 +41,7 @@ class Package:
 PACKAGES = (
     Package(
         "swagger-ui-dist",
-        "5.35.0",
+        _VERSIONS["swagger-ui-dist"],
         _HTTP / "swagger",
         {
             **{name: name for name in ("swagger-ui-bundle.js", "swagger-ui.css")},
@@ -51,7 +52,7 @@ PACKAGES = (
     ),
     Package(
         "uplot",
-        "1.6.32",
+        _VERSIONS["uplot"],
         _HTTP / "web" / "vendor",
         {
             "uplot.js": "dist/uPlot.iife.min.js",

@@ -100,10 +100,13 @@ def _training(card: ModelCard) -> str:
     if base := recipe["architecture"]["base"]:
         data += (
             f"The network is the base `{base['file']}` (sha256 `{base['sha256'][:16]}…`), trained "
-            "on AudioSet by others; music and tags are its own. On what it hears in the train "
-            "tracks' clips stands the likeliest linear head, genres weighing the same (penalty "
-            f"{recipe['head_penalty']}, label smoothing {recipe['label_smoothing']}). "
+            "on AudioSet by others; music and tags are its own. Its head is linear, fitted to "
+            "what the network makes of the train tracks' clips; genres weigh the same, and within "
+            f"them artists by the root of their tracks (penalty {recipe['head_penalty']}, label "
+            f"smoothing {recipe['label_smoothing']}). "
         )
+        if share := recipe["head_low_pass"]:
+            data += f"{share:.0%} of the clips stand there a second time without their treble. "
     if not recipe["epochs"]:
         return f"{data}Digest of the data: `{training['data_sha256']}`."
     return (

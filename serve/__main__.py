@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     # Imported only now: a wrong setting or --help should not wait for numpy and ONNX Runtime.
     from serve.inference.card import ModelFileError
-    from serve.inference.providers import DeviceError
+    from serve.inference.providers.base import DeviceError
 
     try:
         if asked.command == "classify":

@@ -11,6 +11,9 @@ from serve.errors import TopgenreError
 from serve.inference.aggregate import Verdict
 from serve.inference.outputs import IS_MUSIC
 
+# Less than this is lost at the ends of many files, and nobody hears it.
+_LEAST_LOST_S = 0.1
+
 Stage = Literal["accepted", "found", "downloading", "listening", "classifying"]
 
 
@@ -30,7 +33,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The genres of a track and of its clips; `timings_ms` holds the milliseconds of each stage."""
+    """The genres of a track and of its clips.
+
+    `timings_ms` holds the milliseconds of each stage, `warnings` in words what of the track was
+    lost, or assumed.
+    """
 
     title: str
     verdict: Verdict
@@ -38,6 +45,7 @@ class Answer:
     duration_s: float
     clip_s: float
     timings_ms: dict[str, float]
+    warnings: tuple[str, ...] = ()
     #: whether it was known already
     cached: bool = False
 
@@ -49,6 +57,15 @@ def not_music(body: Mapping[str, Any]) -> str | None:
     if not body["tags"]:
         return "This does not sound like music."
     return f"This sounds like {body['tags'][0]['tag'].lower()}, not music."
+
+
+def warnings_of(lost_s: float, heard_s: float, cancelled: bool) -> tuple[str, ...]:
+    """In words what of a track was lost, and whether its channels cancel each other."""
+    lost = (
+        f"{lost_s:.1f} s of the audio could not be read: this is about the other {heard_s:.1f} s."
+    )
+    apart = "The two channels cancel each other out, so their difference was heard."
+    return (lost,) * (lost_s >= _LEAST_LOST_S) + (apart,) * cancelled
 
 
 OnProgress = Callable[[Progress], None]

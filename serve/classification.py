@@ -62,8 +62,9 @@ class Classification:
     `top` is the most likely one; `results` holds every genre in percent, highest first, together
     100; `music` tells how sure it is that this is music, 0 to 1; `tags` what else it sounds like,
     most likely first: kinds of music, or other sounds where `music` is below 0.5. `timeline` holds
-    the genre of each clip of `clip_s` seconds; `duration_s` the seconds heard; `model` its name,
-    version and sha256. A notebook shows it as bars and a timeline.
+    the genre of each clip of `clip_s` seconds; `duration_s` the seconds heard; `warnings` in words
+    what could not be read or was assumed; `model` its name, version and sha256. A notebook shows
+    it as bars and a timeline.
     """
 
     title: str
@@ -74,6 +75,7 @@ class Classification:
     timeline: tuple[Clip, ...]
     duration_s: float
     clip_s: float
+    warnings: tuple[str, ...]
     model: dict[str, str]
     _body: dict[str, Any] = field(compare=False)
 
@@ -89,6 +91,7 @@ class Classification:
             timeline=tuple(Clip(**clip) for clip in body["timeline"]),
             duration_s=body["duration_s"],
             clip_s=body["clip_s"],
+            warnings=tuple(body["warnings"]),
             model=body["model"],
             _body=body,
         )
@@ -110,7 +113,8 @@ class Classification:
 
     def __str__(self) -> str:
         text = f"{self.top} ({self.results[self.top]:g} %): {self.title}"
-        return f"{text}. {words}" if (words := not_music(self._body)) else text
+        notes = " ".join(filter(None, (not_music(self._body), *self.warnings)))
+        return f"{text}. {notes}" if notes else text
 
     def _repr_html_(self) -> str:
         """Bars and a timeline, as a notebook shows them: self-contained, without scripts."""
@@ -140,7 +144,7 @@ class Classification:
         words = not_music(self._body)
         if not words and self.tags:
             words = f"Sounds like {', '.join(tag.tag for tag in self.tags)}."
-        return f"<div>{escape(words)}</div>" if words else ""
+        return "".join(f"<div>{escape(of)}</div>" for of in (words, *self.warnings) if of)
 
 
 def _colour(number: int) -> str:

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from serve.answer import not_music
+from serve.container import cores
 from serve.errors import BadRequest, Internal, TopgenreError
 from serve.library.bars import Bars
 from serve.library.results import CsvLines, JsonLines, Lines, Record, ResultsFile
@@ -25,7 +26,7 @@ from serve.library.run import Run, workers_for
 from serve.library.tracks import Job, jobs_of, read_list
 from serve.parts import changes
 from serve.pipeline import Pipeline
-from serve.settings import Settings, cores
+from serve.settings import Settings
 from serve.text import one_line
 
 # Added to a signal's number this is the exit code after it, as shells have it.
@@ -178,6 +179,8 @@ class _TextPrinter:
             line = Text.assemble((f"{one_line(genre):12}", "bold"), share, track)
             if words := not_music(record) or changes(record):
                 line.append(f"  {one_line(words)}", style="yellow")
+            for warning in record.get("warnings", ()):  # older results have none
+                line.append(f"  {one_line(warning)}", style="yellow")
             self._out.print(line)
 
 
@@ -191,6 +194,8 @@ def _table(record: Record) -> Text:
         text.append(f"  {one_line(genre):12} {percent:6.2f} % {bar}\n")
     if words := not_music(record) or changes(record):
         text.append(f"  {one_line(words)}\n", style="yellow")
+    for warning in record.get("warnings", ()):
+        text.append(f"  {one_line(warning)}\n", style="yellow")
     if (tags := record["tags"]) and not not_music(record):
         text.append(one_line(f"  sounds like {', '.join(of['tag'] for of in tags)}") + "\n")
     return text

@@ -23,17 +23,19 @@ from serve.audio.frontend import FrontEnd
 from serve.audio.pool import DecoderPool
 from serve.breaker import Breaker, through
 from serve.cache import cache_for
+from serve.container import cores
 from serve.durations import spoken
 from serve.errors import BotCheck, Origin, Overloaded, RateLimited, Timeout, TopgenreError
 from serve.flight import Flights
 from serve.inference.card import ModelFileError
 from serve.inference.engine import Engine
+from serve.inference.providers import PROVIDERS
 from serve.inference.runner import runner_for
 from serve.inference.session import Model
-from serve.inference.tuning import SHARE, tuned
+from serve.inference.tuning import tuned
 from serve.metrics import Metrics
 from serve.run import Run, Works
-from serve.settings import Settings, cores
+from serve.settings import Settings, fitted
 from serve.sources.stream import AudioSource
 from serve.sources.youtube import Launcher, YouTubeOptions, YouTubeSource, video_id
 
@@ -88,7 +90,7 @@ class Pipeline:
             memory_bytes=settings.decoder_memory_bytes,
             cpu_s=settings.decoder_cpu_s,
         )
-        share = settings.batch_clips or SHARE[model.provider]
+        share = settings.batch_clips or PROVIDERS[model.provider].shared_clips
         largest = max(share, FeatureStream.capacity(self.front_end, settings.max_duration_s))
         self._engine = Engine(
             runner_for(model, largest, settings.gpu_calls, lambda: self._pool.busy),
@@ -115,6 +117,11 @@ class Pipeline:
         watch("requests_active", "Tracks being worked on", lambda: self._active)
         watch("decoders_alive", "Decoder processes", lambda: self._pool.alive)
         watch("decoders_idle", "Decoder processes that wait for a track", lambda: self._pool.idle)
+        watch(
+            "load",
+            "Decoders at work and tracks that wait for one, of all decoders: above 1 tracks queue",
+            lambda: self._pool.load,
+        )
         watch("youtube_preloaded", "1 while yt-dlp is loaded", lambda: self._launcher.preloaded)
         watch("inference_waiting", "Tracks waiting for the model", lambda: self._engine.waiting)
         watch("ready", "1 when tracks are taken", lambda: self.ready)
@@ -130,7 +137,7 @@ class Pipeline:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Load the model; raises ModelFileError or DeviceError where that can't be done."""
-        return cls(*tuned(settings))
+        return cls(*tuned(fitted(settings)))
 
     @property
     def sandbox(self) -> dict[str, Any]:

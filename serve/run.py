@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
-from serve.answer import Answer, OnProgress, Outcome, Progress, Stage
+from serve.answer import Answer, OnProgress, Outcome, Progress, Stage, warnings_of
 from serve.audio.inflow import Inflow
 from serve.audio.picture import MelPicture, mel_picture
 from serve.audio.pool import DecoderPool
@@ -164,6 +164,7 @@ class Run:
             duration_s=decoded.duration_s,
             clip_s=self._works.clip_s,
             timings_ms=self._timings_ms,
+            warnings=warnings_of(decoded.lost_s, decoded.duration_s, decoded.cancelled),
         )
 
     async def _decode(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -12,8 +13,14 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from serve.container import cores, memory_limit
+from serve.devices import Calls, Device
 from serve.keys import ENTRY
 from serve.process import ROOT
+
+_LOG = logging.getLogger(__name__)
+# What the server with yt-dlp, a decoder, and a track of ten minutes take, about.
+_SERVER_BYTES, _DECODER_BYTES, _TRACK_BYTES = 256 << 20, 96 << 20, 64 << 20
 
 PREFIX = "TOPGENRE_"
 MODELS = Path(__file__).parent / "models"
@@ -86,11 +93,6 @@ File = Annotated[Path, AfterValidator(_expanded)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
 
-def cores() -> int:
-    """Cores that this process may use: what "one for each core" means."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class SettingsError(ValueError):
     """A setting that does not exist or whose value can't be used; the text names it."""
 
@@ -144,7 +146,7 @@ class Settings(BaseSettings):
     )
 
     model: File = Field(MODELS / "topgenre.onnx", description="the model file")
-    device: Literal["auto", "tensorrt", "cuda", "cpu"] = Field(
+    device: Device = Field(
         "auto",
         description="where the model runs; a GPU that is named and can't be had stops the start",
     )
@@ -161,7 +163,7 @@ class Settings(BaseSettings):
         le=8192,
         description="clips up to which waiting tracks share a call; 0 is what suits the device",
     )
-    gpu_calls: Literal["plain", "bound", "pinned", "graphs"] = Field(
+    gpu_calls: Calls = Field(
         "plain",
         description="a GPU's memory: `plain`, `bound` once, also `pinned`, also with CUDA `graphs`",
     )
@@ -241,7 +243,12 @@ class Settings(BaseSettings):
         60.0, gt=0, description="seconds that YouTube is left alone before one request tries"
     )
 
-    decoders: int = Field(0, ge=0, le=256, description="decoder processes; 0 is one for each core")
+    decoders: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="decoder processes; 0 is one for each core, if memory allows",
+    )
     decoder_memory_bytes: int = Field(
         2 << 30, ge=256 << 20, description="address space of one decoder process"
     )
@@ -283,3 +290,21 @@ class Settings(BaseSettings):
                 for e in error.errors(include_url=False)
             ]
             raise SettingsError("; ".join(lines)) from None
+
+
+def fitted(settings: Settings) -> Settings:
+    """The settings with as many decoders and tracks as the container has cores and memory for.
+
+    What was set is left as it is.
+    """
+    limit = memory_limit()
+    decoders, tracks = settings.decoders or cores(), settings.max_requests
+    if limit is not None:
+        free = limit - _SERVER_BYTES
+        if not settings.decoders:
+            decoders = max(1, min(decoders, free // (_DECODER_BYTES + _TRACK_BYTES)))
+        if "max_requests" not in settings.model_fields_set:
+            tracks = max(1, min(tracks, (free - decoders * _DECODER_BYTES) // _TRACK_BYTES))
+    if tracks < settings.max_requests:
+        _LOG.info("max_requests is %d: the container has %d MB", tracks, (limit or 0) >> 20)
+    return settings.model_copy(update={"decoders": decoders, "max_requests": tracks})

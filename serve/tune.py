@@ -6,28 +6,26 @@ import os
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from serve.container import cores
+from serve.devices import Provider
 from serve.inference.measure import median_ms, seconds
-from serve.inference.providers import Calls, DeviceError, Provider
+from serve.inference.providers import PROVIDERS
+from serve.inference.providers.base import DeviceError
 from serve.inference.runner import Runner, runner_for
 from serve.inference.session import Model
 from serve.inference.tuning import Tuning, load
-from serve.settings import Settings, cores
+from serve.settings import Settings
 
 _ROUNDS = 15
 # Clips of a moment, and of tracks of 30 seconds, 3 and 10 minutes.
 _TRACKS = (1, 22, 129, 428)
-_BATCHES: dict[Provider, tuple[int, ...]] = {
-    "cpu": tuple(2**n for n in range(10)),
-    "cuda": tuple(2**n for n in range(13)),
-    "tensorrt": tuple(2**n for n in range(13)),
-}
 # What is hardly faster is not worth more threads, larger batches or other ways to call.
 _HARDLY = 1.05
 
@@ -78,7 +76,9 @@ def _measure(
             {way: statistics.geometric_mean(min(ways[way, n]) for n in _TRACKS) for way in runners}
         )
         chosen, runner = runners[best]
-        batches = seconds({n: _call(runner, n) for n in _BATCHES[provider]}, rounds, on_round)
+        batches = seconds(
+            {n: _call(runner, n) for n in PROVIDERS[provider].tried_clips}, rounds, on_round
+        )
         _rows(table, {("batches", n): times for n, times in batches.items()})
     return table, Tuning(
         sha256=model.sha256,
@@ -95,15 +95,16 @@ def _runners(
     settings: Settings, provider: Provider
 ) -> Iterator[dict[str, tuple[Settings, Runner]]]:
     """A warm runner for each way to run the model, the simplest first, and its settings."""
-    ways: dict[str, dict[str, Any]] = {calls: {"gpu_calls": calls} for calls in get_args(Calls)}
-    if provider == "cpu":
+    of = PROVIDERS[provider]
+    ways: dict[str, dict[str, Any]] = {calls: {"gpu_calls": calls} for calls in of.calls}
+    if of.loops:
         ways = {f"{n} threads": {"inference_threads": n} for n in _thread_counts(cores())}
     runners: dict[str, tuple[Settings, Runner]] = {}
     try:
         for way, update in ways.items():
             candidate = settings.model_copy(update=update)
             try:
-                runner = runner_for(load(candidate), _BATCHES[provider][-1], candidate.gpu_calls)
+                runner = runner_for(load(candidate), of.tried_clips[-1], candidate.gpu_calls)
             except DeviceError as error:  # one that can't be had here, like page-locked memory
                 Console(stderr=True).print(f"{way}: {error}")
                 continue

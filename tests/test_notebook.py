@@ -195,6 +195,7 @@ BODY = {
     ],
     "duration_s": 62.8,
     "clip_s": 1.4,
+    "warnings": [],
     "model": {"name": "m", "version": "1", "sha256": "0" * 64},
 }
 
@@ -259,6 +260,15 @@ def test_the_colours_are_the_pages_and_nothing_shines_through():
     assert dark == list(zip([bar.get("class") for bar in bars[:10]], page[10:], strict=True))
     assert root.find("svg").get("shape-rendering") == "crispEdges"
     assert [clip.get("width") for clip in root.find("svg")] == ["1", "1"]
+
+
+def test_what_was_lost_is_told():
+    warning = "3.1 s of the audio could not be read: this is about the other <62.8> s."
+    one = Classification.from_body(BODY | {"warnings": [warning]})
+    (_, told) = ET.fromstring(one._repr_html_().replace("&nbsp;", " ")).findall("div")
+    assert told.text == warning
+    assert str(one).endswith(warning)
+    assert one.warnings == (warning,)
 
 
 def test_in_a_real_kernel(environment, tmp_path):

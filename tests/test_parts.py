@@ -82,3 +82,15 @@ def test_the_terminal_tells_of_changes() -> None:
     for in_full in (False, True):
         _TextPrinter(out, in_full=in_full)(record)
     assert text.getvalue().count("  jazz until 3:10, then hiphop\n") == 2
+
+
+def test_the_terminal_tells_what_was_lost() -> None:
+    text = io.StringIO()
+    out = Console(file=text, width=100)
+    record = CASES["two"][0] | {
+        "track": "a.mp3", "video_title": "A", "top_prediction": "jazz",
+        "timings_ms": {"total": 9.0}, "warnings": ["3.0 s of it could not be read."],
+    }  # fmt: skip
+    for in_full in (False, True):
+        _TextPrinter(out, in_full=in_full)(record)
+    assert text.getvalue().count("  3.0 s of it could not be read.\n") == 2

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from serve.settings import PREFIX, Settings, SettingsError
+from serve.settings import PREFIX, Settings, SettingsError, fitted
 
 
 @pytest.fixture(autouse=True)
@@ -104,3 +104,21 @@ def test_all_that_is_wrong_is_named(monkeypatch):
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_documented_in_a_line(name):
     assert Settings.model_fields[name].description
+
+
+@pytest.mark.parametrize(
+    ("memory", "given", "decoders", "tracks"),
+    [
+        (None, {}, 4, 16),
+        (64 << 30, {}, 4, 16),
+        (1024 << 20, {}, 4, 6),
+        (512 << 20, {}, 1, 2),
+        (100 << 20, {}, 1, 1),
+        (512 << 20, {"decoders": 3, "max_requests": 16}, 3, 16),
+    ],
+)
+def test_they_fit_the_container(monkeypatch, memory, given, decoders, tracks):
+    monkeypatch.setattr("serve.settings.cores", lambda: 4)
+    monkeypatch.setattr("serve.settings.memory_limit", lambda: memory)
+    found = fitted(Settings(**given))
+    assert (found.decoders, found.max_requests) == (decoders, tracks)

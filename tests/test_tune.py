@@ -5,10 +5,12 @@ import pytest
 
 from serve import tune
 from serve.__main__ import main
-from serve.inference.providers import DeviceError
+from serve.container import cores
+from serve.inference.providers import PROVIDERS
+from serve.inference.providers.base import DeviceError
 from serve.inference.runner import Runner
 from serve.inference.tuning import Tuning, load, tuned
-from serve.settings import Settings, cores
+from serve.settings import Settings
 
 
 @pytest.fixture
@@ -95,7 +97,8 @@ def test_on_a_gpu_ways_to_call_are_measured(settings, fake_times, monkeypatch, c
 
     monkeypatch.setattr(tune, "load", lambda settings: replace(load(settings), provider="cuda"))
     monkeypatch.setattr(tune, "runner_for", runner_for)
-    monkeypatch.setattr(tune, "_BATCHES", {"cuda": (1, 1024)})
+    few = replace(PROVIDERS["cuda"], tried_clips=(1, 1024))
+    monkeypatch.setitem(PROVIDERS, "cuda", few)
     for n in tune._TRACKS:
         fake_times["graphs", n] = 0.0001
     tune.tune(settings, rounds=1)

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import io
-import mmap
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import IO, Protocol, cast
 
 import av
+import numpy as np
 from av.container import InputContainer
 
-from serve.audio import front, ogg
 from serve.audio.frames import FAULTS, Frames, audio_stream
+from serve.audio.front import head_of
 from serve.audio.mel import Float32
+from serve.audio.ogg import OGG, OggLinks
 from serve.audio.parts import Part
 from serve.errors import Undecodable
 
-# Seconds by which less may come of a track than its container says.
-_SHORT_OF_S = 0.2
 # FFmpeg's buffer for reading through Python.
 _READ_BYTES = 1 << 16
 # Demuxers that may see untrusted bytes. Those that open other files or addresses named inside the
 # media (hls, dash, concat, image sequences, …) are absent.
 _CONTAINERS = (
-    "aac,ac3,adx,aiff,amr,ape,asf,au,avi,avr,caf,dsf,dts,dtshd,eac3,epaf,flac,flv,iff,ircam,loas,"
-    "matroska,mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,nistsphere,nut,ogg,pvf,rm,sox,tak,truehd,tta,voc,"
-    "w64,wav,webm,wv"
+    "aac,ac3,adx,aiff,amr,ape,asf,au,avi,avr,caf,dsf,dts,dtshd,eac3,epaf,flac,flv,gsm,iff,ircam,"
+    "loas,matroska,mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,nistsphere,nut,ogg,oma,paf,pvf,qoa,rm,shn,"
+    "sox,tak,truehd,tta,voc,w64,wav,webm,wv"
 )
+# How many seconds are listened to for channels that cancel each other, the mean square of what can
+# be heard, and how many times more of that their difference then has.
+_COMPARED_S = 10
+_AUDIBLE = 1e-8
+_CANCELLED = 100
 _OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none"}
 
 
@@ -73,82 +77,127 @@ def decode(media: Media, sample_rate: int) -> Iterator[Float32]:
         yield from part
 
 
-def attempts(media: Media, sample_rate: int) -> Iterator[Part]:
-    """Yield the track as one part, to be iterated over at once, until something has come of it.
+def attempts(media: Media, sample_rate: int, *, apart: bool = False) -> Iterator[Part]:
+    """Yield the track as parts to be iterated over at once, each going on where the last broke off.
 
-    Raises Undecodable where nothing does.
+    `apart` is for channels that cancel each other. Raises Undecodable where nothing comes of any.
     """
-    # First without seeking, so that decoding starts with the first bytes. Where nothing comes of
-    # that, as for an mp4 with its index at the end, or not all, everything is waited for.
-    position, interrupted = 0, False
-    with opened(_Forward(media)) as container:
-        if container:
-            frames = Frames(container)
-            yield (part := Part(frames, sample_rate))
-            position = part.position
-            interrupted = frames.interrupted and not _is_all(frames, position / sample_rate)
-            if part.joined or (position and not interrupted):
+    position, stated_s = 0, None
+    for file in _files(media):
+        with closing(_containers(file)) as containers:
+            if (container := next(containers, None)) is None:
+                continue
+            resumable = not (file.can_seek or file.chainable or position)
+            frames = Frames(container, containers, file.head.mp3_frames, resumable=resumable)
+            stated_s = frames.stated_s if stated_s is None else stated_s
+            part = Part(frames, sample_rate, position, apart=apart)
+            part.stated_s = stated_s
+            yield part
+            if part.joined or (part.position > position and not frames.broken_off):
                 return
-    begin = 0
-    for file in _sections(media.whole(), parted=interrupted):
-        with opened(file) as container:
-            if container:
-                yield (part := Part(Frames(container), sample_rate, begin, position))
-                if part.joined:
-                    return
-                begin = part.position
-    if not max(begin, position):
+            position = part.position
+        if file.can_seek and not position:
+            break
+    if not position:
         raise Undecodable
 
 
-def _is_all(frames: Frames, seconds: float) -> bool:
-    """Whether that is as long as the container says: a demuxer may also stumble at the very end."""
-    return frames.duration_s is not None and seconds > frames.duration_s - _SHORT_OF_S
+def cancels(media: Media, sample_rate: int) -> bool:
+    """Whether next to nothing is left of the first two channels when they are averaged.
+
+    Only the first seconds in which there is anything to be heard are looked at.
+    """
+    left, sums, differences = _COMPARED_S * sample_rate, 0.0, 0.0
+    means, apart = (_blocks(media, sample_rate, apart) for apart in (False, True))
+    for mean, difference in zip(means, apart, strict=False):
+        of_mean, of_difference = float(np.dot(mean, mean)), float(np.dot(difference, difference))
+        sums, differences = sums + of_mean, differences + of_difference
+        if max(of_mean, of_difference) > _AUDIBLE * len(mean):
+            left -= len(mean)
+        if left <= 0:
+            break
+    return differences > _CANCELLED * sums
 
 
-def _sections(file: IO[bytes], *, parted: bool) -> Iterator[IO[bytes]]:
-    """The file, or each stream of one that is a chain of them."""
-    if not parted:
-        yield file
-        return
-    content = file if isinstance(file, mmap.mmap) else file.read()
-    for start, end in ogg.links(content):
-        yield io.BytesIO(content[start:end])
+def _blocks(media: Media, sample_rate: int, apart: bool) -> Iterator[Float32]:
+    for part in attempts(_Again(media), sample_rate, apart=apart):
+        yield from part
+
+
+class _Again:
+    """Media that has been read, from the beginning."""
+
+    def __init__(self, media: Media) -> None:
+        self.whole = media.whole
+        self.read = media.whole().read
+
+
+def _files(media: Media) -> Iterator[_Forward | _Whole]:
+    # First without seeking, so that decoding starts with the first bytes. Where that comes to less
+    # than the file says, as for an mp4 with its index at the end or its chunks in another order,
+    # everything is waited for. Where that comes to even less, what can be had without still counts.
+    yield _Forward(media.read)
+    yield _Whole(media.whole())
+    yield _Forward(media.whole().read)
 
 
 @contextmanager
-def opened(file: IO[bytes] | _Forward) -> Iterator[InputContainer | None]:
-    """A container with audio that can be decoded; None where it has none, or is unknown to us."""
-    try:
-        container = av.open(
-            cast(IO[bytes], file if isinstance(file, _Forward) else _Whole(file)),
-            "r",
-            options=_OPTIONS,
-            metadata_errors="replace",
-            buffer_size=_READ_BYTES,
-        )
-    except FAULTS:
+def opened(file: IO[bytes]) -> Iterator[InputContainer | None]:
+    """A container with audio that can be decoded, of a whole file.
+
+    None where it has none, is unknown to us, or is several files in one.
+    """
+    whole = _Whole(file)
+    if whole.chained():
         yield None
         return
-    with container:
-        yield container if audio_stream(container) else None
+    with closing(_containers(whole)) as containers:
+        yield next(containers, None)
+
+
+def _containers(file: _Forward | _Whole) -> Generator[InputContainer]:
+    """The containers in a file, one after the other, as far as they have audio to be decoded."""
+    while True:
+        with suppress(*FAULTS), _open(file) as container:
+            if audio_stream(container):
+                yield container
+        if not file.advance():
+            return
+
+
+def _open(file: _Forward | _Whole) -> InputContainer:
+    return av.open(
+        cast(IO[bytes], file),
+        "r",
+        options=_OPTIONS,
+        metadata_errors="replace",
+        buffer_size=_READ_BYTES,
+    )
 
 
 class _Forward:
-    """A file with `read` alone: FFmpeg then knows that it can't seek."""
+    """A file with `read` alone: FFmpeg then knows that it can't seek.
 
-    def __init__(self, media: Media) -> None:
-        self._read = media.read
-        self._first: bytes | None = None
+    An Ogg file ends with its first link; `advance` goes on to the next.
+    """
 
-    def read(self, size: int) -> bytes:
-        """The next bytes."""
-        if self._first is None:
-            self._first = front.passed(self._read)
-        if not self._first:
-            return self._read(size)
-        block, self._first = self._first[:size], self._first[size:]
-        return block
+    can_seek = False
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self.head = head_of(read)
+        self._begin = io.BytesIO(self.head.content)
+        self._rest = read
+        links = OggLinks(self._read) if self.head.content.startswith(OGG) else None
+        self.chainable = links is not None
+        self.read = links.read if links else self._read
+        self.advance = links.advance if links else _is_all
+
+    def _read(self, size: int) -> bytes:
+        return self._begin.read(size) or self._rest(size)
+
+
+def _is_all() -> bool:
+    return False
 
 
 class _Whole:
@@ -157,30 +206,44 @@ class _Whole:
     Memory refuses such places, and a broken index names them by the thousand.
     """
 
+    # FFmpeg goes from link to link of an Ogg file by itself, as long as they are alike.
+    can_seek, chainable = True, False
+
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         file.seek(0, os.SEEK_END)
-        end = file.tell()
+        self._size = file.tell()  # a mapping's `seek` tells nothing
         file.seek(0)
-        self._first = front.passed(file.read)
-        self._start = file.tell() - len(self._first)
-        self._size = end - self._start
-        file.seek(self._start)
+        self.head = head_of(file.read)
+        self._position = 0
+        self.advance = _is_all
+
+    def chained(self) -> bool:
+        """Whether it is several Ogg files in one."""
+        if not self.head.content.startswith(OGG):
+            return False
+        chained = OggLinks(self.read).advance()
+        self.seek(0)
+        return chained
 
     def read(self, size: int) -> bytes:
         """The next bytes."""
-        block = self._first[self.tell() :][:size]
-        if not block:
-            return self._file.read(size)
-        self._file.seek(len(block), os.SEEK_CUR)
+        begin, head = self._position, self.head
+        if begin < len(head.content):
+            block = head.content[begin : begin + size]
+        else:
+            self._file.seek(min(head.length + begin - len(head.content), self._size))
+            block = self._file.read(size)
+        self._position += len(block)
         return block
 
     def tell(self) -> int:
-        """The place that is read next."""
-        return self._file.tell() - self._start
+        """The place of the next byte."""
+        return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a place, or to the nearest that there is."""
-        begin = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self._size}[whence]
-        self._file.seek(self._start + min(max(0, begin + offset), self._size))
-        return self.tell()
+        size = self._size - self.head.length + len(self.head.content)
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: size}[whence]
+        self._position = min(max(0, start + offset), size)
+        return self._position

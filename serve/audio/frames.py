@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from itertools import islice
@@ -15,13 +15,20 @@ from av import AudioCodecContext, AudioFrame, Packet
 from av.codec.context import Flags2
 from av.container import InputContainer
 
+from serve.audio.messages import TOLERATED_S
+
 # What a broken file makes FFmpeg raise, or PyAV: streams that come on the way are beyond its count.
 FAULTS = (
     *(av.error.FFmpegError, LookupError, ValueError, ArithmeticError, RuntimeError),
     *(TypeError, AssertionError),
 )
-# Packets in a row that may be broken before the rest is given up.
-_MAX_BROKEN = 1000
+# Times in a row that a demuxer may fail before the rest is given up.
+_MAX_FAILURES = 20_000
+# Whoever states more than this did not know how much there would be.
+_MOST_S = 86_400.0
+_MOST_BYTES = (1 << 31) - (1 << 17)
+# The clock and the samples of an Ogg file may differ by so much: encoders pad.
+_GAP_S = 0.1
 # These decoders carry a random number generator on from frame to frame (AAC for substituted noise,
 # AC-3 for dither), so that a decoder begun in the middle gives other noise. Theirs are begun anew
 # every few seconds, wherever the decoding began: the same noise, however a track is parted.
@@ -49,19 +56,30 @@ class Unseekable(Exception):
 class Frames:
     """Iterates over the frames of an audio stream, once.
 
-    Broken packets are passed over, as players do.
+    Broken packets are passed over, as players do. A `resumable` track is instead broken off where
+    reading fails, or has come to less than the container says.
     """
 
-    def __init__(self, container: InputContainer) -> None:
-        """Take the container's best audio; raise ValueError where it has none."""
-        stream = audio_stream(container)
-        if stream is None:
-            raise ValueError("there is no audio that can be decoded")
-        self._container = container
-        self._stream = stream
-        self._decoder: AudioCodecContext = self._stream.codec_context
-        # A decoder process may start no threads, and needs none: its cores are other tracks'.
-        self._decoder.thread_count = 1
+    def __init__(
+        self,
+        container: InputContainer,
+        following: Iterable[InputContainer] = (),
+        mp3_frames: int = 0,
+        *,
+        resumable: bool = False,
+    ) -> None:
+        """Take the container's best audio, then that of the `following`.
+
+        `mp3_frames` is what an mp3 says of its length. Raises ValueError where there is no audio.
+        """
+        self._use(container)
+        self._following = following
+        self._mp3_frames = mp3_frames
+        self._resumable = resumable
+        #: whether the rest is to be read in another way
+        self.broken_off = False
+        #: seconds of packets that could not be decoded
+        self.lost_s = 0.0
         self._decoded = self._run()
         self._period = 0
         #: samples (of each channel) of the track up to the end of the frame that was given last
@@ -70,10 +88,9 @@ class Frames:
         self._watched: float = float("inf")
         #: when the watched sample is heard, by the container's clock; None while not known
         self.time: Fraction | None = None
+        self._passed = 0
         #: after `seek`, the sample from which on samples are the same as always
         self.settled = 0
-        #: whether the demuxer stumbled, and audio may be missing
-        self.interrupted = False
         self._renewal: float = float("inf")
         self._recent: deque[Packet[av.AudioStream]] = deque(maxlen=_RENEWED_PACKETS)
 
@@ -84,6 +101,28 @@ class Frames:
     def position(self) -> int:
         """Samples of the track before the frame that was given last."""
         return self.end - self._samples
+
+    def _use(self, container: InputContainer) -> None:
+        stream = audio_stream(container)
+        if stream is None:
+            raise ValueError("there is no audio that can be decoded")
+        self._container = container
+        self._stream = stream
+        self._decoder: AudioCodecContext = stream.codec_context
+        # A decoder process may start no threads, and needs none: its cores are other tracks'.
+        self._decoder.thread_count = 1
+
+    @property
+    def stated_s(self) -> float:
+        """The audio's length where the container states just that, and credibly; else 0."""
+        if self._container.format.name == "mp3":  # what else is said of it is an estimate
+            rate = self._decoder.sample_rate
+            return self._mp3_frames * (1152 if rate >= 32_000 else 576) / rate
+        if self._stream.duration is None and len(self._container.streams) > 1:
+            return 0.0
+        stated_s = self.duration_s or 0.0
+        size = stated_s * (self._decoder.bit_rate or 0) / 8
+        return stated_s if 0 < stated_s < _MOST_S and size < _MOST_BYTES else 0.0
 
     @property
     def duration_s(self) -> float | None:
@@ -133,42 +172,80 @@ class Frames:
         passed = (frame.pts - known.pts) * ticks * rate
         # Where the clock is too coarse for samples, frames of one size are counted.
         unit = 1 if ticks * rate <= 1 else known.samples
+        decoded = self.end
         self.end = at + round(passed / unit) * unit + frame.samples
+        self._passed = self.end - decoded
         if not seconds - _MAX_OVERSHOOT_S < self.end / rate < seconds:
             raise Unseekable
         self._renew_after(self.position, rate)
+        self.lost_s = 0.0  # on the way here; who decodes up to here has it, too
         self.settled = math.ceil(seconds * rate)
         return frame
 
     def _run(self) -> Iterator[AudioFrame]:
+        yield from self._frames_of_one()
+        for container in self._following:
+            self._use(container)
+            yield from self._frames_of_one()
+
+    def _frames_of_one(self) -> Iterator[AudioFrame]:
+        ogg = self._container.format.name == "ogg"
         # A long track has tens of thousands of frames: a line in here costs it a millisecond.
-        broken = 0
-        while broken < _MAX_BROKEN:
+        for packet in self._ogg_packets() if ogg else self._packets():
+            if self.end >= self._renewal:
+                self._renew()
+            self._recent.append(packet)
+            try:
+                frames = self._decoder.decode(packet)
+            except FAULTS:
+                self.lost_s += _span([packet])
+                continue
+            for frame in frames:
+                self._samples = samples = frame.samples
+                self.end = end = self.end + samples
+                if end > self._watched:
+                    self._note(frame)
+                if end == samples:
+                    self._renew_after(0, frame.sample_rate)
+                yield frame
+
+    def _ogg_packets(self) -> Iterator[Packet[av.AudioStream]]:
+        """The packets of one Ogg file.
+
+        Its demuxer passes over broken pages in silence, but the clock tells what they held.
+        """
+        lost_s, end = self.lost_s, self.end
+        timed: list[Packet[av.AudioStream]] = []
+        for packet in self._packets():
+            if packet.pts is not None:
+                timed[1:] = [packet]
+            yield packet
+        decoded = self.end - end - self._passed
+        if timed and (missing_s := _span(timed) - self._seconds(decoded)) > _GAP_S:
+            self.lost_s = max(self.lost_s, lost_s + missing_s)
+
+    def _packets(self) -> Iterator[Packet[av.AudioStream]]:
+        failures = 0
+        while failures < _MAX_FAILURES:
             try:
                 for packet in self._container.demux(self._stream):
-                    if self.end >= self._renewal:
-                        self._renew()
-                    self._recent.append(packet)
-                    try:
-                        frames = self._decoder.decode(packet)
-                    except FAULTS:
-                        broken += 1
-                        if broken < _MAX_BROKEN:
-                            continue
-                        return
-                    broken = 0
-                    for frame in frames:
-                        self._samples = samples = frame.samples
-                        self.end = end = self.end + samples
-                        if end > self._watched:
-                            self._note(frame)
-                        if end == samples:
-                            self._renew_after(0, frame.sample_rate)
-                        yield frame
+                    if failures:
+                        self.lost_s += _gap(self._recent, packet)
+                        failures = 0
+                    yield packet
+                self.broken_off = self._resumable and self._is_short()
                 return
-            except FAULTS:  # of the demuxer, which may find its way again
-                self.interrupted = True
-                broken += 1
+            except FAULTS:
+                failures += 1
+                if self._resumable:
+                    self.broken_off = not self.stated_s or self._is_short()
+                    return
+
+    def _is_short(self) -> bool:
+        return self._seconds(self.end) < self.stated_s - TOLERATED_S
+
+    def _seconds(self, samples: int) -> float:
+        return samples / (self._decoder.sample_rate or 1)
 
     def _note(self, frame: AudioFrame) -> None:
         if self.position <= self._watched and frame.pts is not None and frame.time_base:
@@ -197,6 +274,20 @@ class Frames:
             with suppress(av.error.FFmpegError):
                 decoder.decode(packet)
         self._decoder = decoder
+
+
+def _span(packets: Sequence[Packet[av.AudioStream]]) -> float:
+    """Seconds from the beginning of the first to the end of the last."""
+    first, last = packets[0], packets[-1]
+    ticks = (last.pts or 0) - (first.pts or 0) + (last.duration or 0)
+    return float(max(0, ticks) * (last.time_base or 0))
+
+
+def _gap(before: Sequence[Packet[av.AudioStream]], after: Packet[av.AudioStream]) -> float:
+    """Seconds between the last packet before and the one after, as far as their times tell."""
+    if not before or before[-1].pts is None or after.pts is None:
+        return 0.0
+    return _span([before[-1], after]) - _span([before[-1]]) - _span([after])
 
 
 def audio_stream(container: InputContainer) -> av.AudioStream | None:

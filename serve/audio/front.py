@@ -1,104 +1,186 @@
-"""The first bytes of a file, as FFmpeg takes them best.
+"""What a file begins with, put right where FFmpeg would not find the audio, or would misread it.
 
-What may stand in front of audio and is none of it is passed: tags, the head of an HTTP answer,
-zeros. And a head that FFmpeg takes for another is mended.
+Players pass over tags, zeros and HTTP heads before the audio. And FFmpeg takes the valid bits of a
+PCM sample for the size of its container, and big-endian WAV for little-endian: both become noise.
+What is read is what libsndfile reads.
 """
 
 from __future__ import annotations
 
+import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from serve.errors import Undecodable
 
-Read = Callable[[int], bytes]
+# As much of the audio is looked at. What is put right lies in the first few hundred bytes, unless
+# an editor has put its own notes before.
+_HEAD_BYTES = 4096
+_READ_BYTES = 1 << 16
+_ID3_BYTES, _ID3_FOOTER = 10, 0x10
+_ID3 = re.compile(rb"(?s)ID3[^\xff]{2}.[\0-\x7f]{4}")
+_HTTP = re.compile(rb"(?:HTTP/\d|ICY )[^\0]+?\n\r?\n")
+_ZEROS = re.compile(
+    rb"(?s)\0+(?=OggS|fLaC|RIF[FX]|FORM|ID3|wvpk|MAC |caff|\x1a\x45\xdf\xa3|....ftyp|HTTP/|ICY )"
+)
+_XING = re.compile(rb"(?s)(?:Xing|Info)\0\0\0[\x01\x03\x05\x07\x09\x0b\x0d\x0f](.{4})")
+_W64_FMT = re.compile(rb"(?s)riff\x2e\x91.*?fmt \xf3\xac\xd3\x11\x8c\xd1\0\xc0\x4f\x8e\xdb\x8a.{8}")
+_NOT_READ = "The codec in this file can't be read."
+# Apple's names for little-endian samples, and one of libsndfile's.
+_LITTLE_ENDIAN = (b"sowt", b"23ni", b"42ni", b"42n1")
+_PCM, _FLOAT, _A_LAW, _MU_LAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
+# NMS's ADPCM and G.721 in WAV, G.723 in AU, as which FFmpeg decodes something else.
+_MISREAD_WAV, _MISREAD_AU = (0x38, 0x40), 26
+# Sun's names for what big-endian WAV can hold, by kind and bytes of a sample.
+_AU_ENCODINGS = {
+    **{(_MU_LAW, 1): 1, (_PCM, 2): 3, (_PCM, 3): 4, (_PCM, 4): 5},
+    **{(_FLOAT, 4): 6, (_FLOAT, 8): 7, (_A_LAW, 1): 27},
+}
 
-_TAG_HEADER, _FOOTER = 10, 0x10
-_HEADS = (b"HTTP/", b"ICY ")
-_HEAD_END = b"\r\n\r\n"
-_AFTER_ZEROS = (b"OggS", b"fLaC")
-# No head is longer; nor are zeros looked past for longer.
-_MOST = 1 << 16
-_CHUNK = struct.Struct("<4sI")
-_EXTENSIBLE, _EXTENSIBLE_BYTES = 0xFFFE, 40
-# NMS's ADPCM and G.721, as which FFmpeg decodes something else.
-_MISREAD = (0x38, 0x40)
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """`content` is to be read in place of the first `length` bytes of a file."""
+
+    length: int
+    content: bytes
+
+    @property
+    def mp3_frames(self) -> int:
+        """Frames that an mp3's Xing header counts; 0 where there is none."""
+        found = _XING.search(self.content, 0, 256)
+        return int.from_bytes(found[1], "big") if found else 0
 
 
-def passed(read: Read) -> bytes:
-    """Read past it; gives those bytes of what follows that were read.
+def head_of(read: Callable[[int], bytes]) -> Head:
+    """The head of what `read` reads; it waits for a few kilobytes.
 
-    ID3v2 (id3.org, 2.4.0, section 3) may stand in front of any format, though FFmpeg expects it
-    in few. Zeros are looked past only where Ogg or FLAC follows: an mp4 begins with some itself.
+    Raises Undecodable for what FFmpeg would take for something else.
     """
-    head = _exactly(read, _TAG_HEADER)
-    while head.startswith(b"ID3") and len(head) == _TAG_HEADER:
-        _exactly(read, _tag_bytes(head) - _TAG_HEADER)
-        head = _exactly(read, _TAG_HEADER)
-    if head.startswith(_HEADS):
-        head = _after_head(read, head)
-    if head.startswith(b"RIFX"):
-        raise Undecodable("This is a WAV file with big-endian samples, which can't be read.")
-    if head.startswith((b"RIFF", b"RF64")):
-        return _wav(read, head)
-    return _after_zeros(read, head)
+    passed, head = 0, _filled(b"", read)
+    while junk := _junk(head):
+        passed += junk
+        left = junk - len(head)
+        while left > 0 and (block := read(min(left, _READ_BYTES))):
+            left -= len(block)
+        head = _filled(head[junk:], read)
+    replaced, content = _put_right(head)
+    return Head(passed + len(head), content + head[replaced:])
 
 
-def _tag_bytes(header: bytes) -> int:
-    size = 0
-    for seven_bits in header[6:10]:
-        size = size << 7 | seven_bits & 0x7F
-    return _TAG_HEADER + size + (_TAG_HEADER if header[5] & _FOOTER else 0)
-
-
-def _after_head(read: Read, head: bytes) -> bytes:
-    while _HEAD_END not in head:
-        more = read(_MOST) if len(head) < _MOST else b""
-        if not more:
-            return head
-        head += more
-    return head.partition(_HEAD_END)[2]
-
-
-def _after_zeros(read: Read, head: bytes) -> bytes:
-    while head and not head.strip(b"\0") and len(head) < _MOST and (more := read(_MOST)):
-        head += more
-    if not head.startswith(b"\0"):
-        return head
-    audio = head.lstrip(b"\0")
-    if len(audio) < len(_AFTER_ZEROS[0]):
-        audio += (more := _exactly(read, len(_AFTER_ZEROS[0]) - len(audio)))
-        head += more
-    return audio if audio.startswith(_AFTER_ZEROS) else head
-
-
-def _wav(read: Read, head: bytes) -> bytes:
-    """A WAV's head whose samples are as wide as their containers.
-
-    Where fewer bits of them count, FFmpeg takes the samples for narrower ones, and hears noise.
-    """
-    at = 12
-    while at < _MOST:
-        head += _exactly(read, at + _CHUNK.size + _EXTENSIBLE_BYTES - len(head))
-        if len(head) < at + _CHUNK.size:
-            break
-        name, size = _CHUNK.unpack_from(head, at)
-        at += _CHUNK.size
-        if name == b"fmt " and size >= _EXTENSIBLE_BYTES and len(head) >= at + _EXTENSIBLE_BYTES:
-            (tag,) = struct.unpack_from("<H", head, at)
-            wide = head[at + 14 : at + 16]
-            return head[: at + 18] + wide + head[at + 20 :] if tag == _EXTENSIBLE else head
-        if name == b"fmt " and struct.unpack_from("<H", head, at)[0] in _MISREAD:
-            raise Undecodable("The codec in this WAV file can't be read.")
-        if name in (b"fmt ", b"data"):
-            break
-        at += size + size % 2
+def _filled(head: bytes, read: Callable[[int], bytes]) -> bytes:
+    while len(head) < _HEAD_BYTES and (block := read(_HEAD_BYTES - len(head))):
+        head += block
     return head
 
 
-def _exactly(read: Read, size: int) -> bytes:
-    """So many bytes, or all that there are."""
-    content = b""
-    while len(content) < size and (more := read(size - len(content))):
-        content += more
-    return content
+def _junk(head: bytes) -> int:
+    """Bytes to be passed over; 0 where the audio begins."""
+    if found := _ID3.match(head):
+        size = 0
+        for byte in found[0][6:]:
+            size = size << 7 | byte
+        return size + _ID3_BYTES * (2 if found[0][5] & _ID3_FOOTER else 1)
+    if len(head) == _HEAD_BYTES and not head.strip(b"\0"):
+        return len(head) - 3  # an mp4 begins with zeros of its own
+    found = _HTTP.match(head) or _ZEROS.match(head)
+    return found.end() if found else 0
+
+
+def _put_right(head: bytes) -> tuple[int, bytes]:
+    """How many of the first bytes are replaced, and with what."""
+    if head.startswith((b"RIFF", b"RF64", b"BW64")) and head[8:12] == b"WAVE":
+        return _with_whole_samples(head, _chunks(head, "<").get(b"fmt ", (0, 0))[0])
+    if head.startswith(b".snd") and head[12:16] == _MISREAD_AU.to_bytes(4, "big"):
+        raise Undecodable(_NOT_READ)
+    if found := _W64_FMT.match(head):
+        return _with_whole_samples(head, found.end())
+    if head.startswith(b"caff") and head[8:12] == b"desc":
+        return _caf(head)
+    if head.startswith(b"RIFX") and head[8:12] == b"WAVE":
+        return _rifx(head)
+    if head.startswith(b"FORM") and head[8:12] == b"AIFC":
+        return _aifc(head)
+    return 0, b""
+
+
+def _chunks(head: bytes, order: str) -> dict[bytes, tuple[int, int]]:
+    """Where the chunks of a RIFF or IFF file begin, and their sizes."""
+    return dict(_walk(head, order))
+
+
+def _walk(head: bytes, order: str) -> Iterator[tuple[bytes, tuple[int, int]]]:
+    at = 12
+    while at + 8 <= len(head):
+        name, size = struct.unpack_from(f"{order}4sI", head, at)
+        yield name, (at + 8, size)
+        at += 8 + size + size % 2
+
+
+def _with_whole_samples(head: bytes, at: int) -> tuple[int, bytes]:
+    """With samples that are said to be as wide as their containers: the rest of these is zeros."""
+    if not at or len(head) < at + 40:
+        return 0, b""
+    tag, channels, _, _, align, bits = struct.unpack_from("<HHIIHH", head, at)
+    if tag in _MISREAD_WAV:
+        raise Undecodable(_NOT_READ)
+    extended = tag == _EXTENSIBLE
+    valid, kind = struct.unpack_from("<H4xH", head, at + 18) if extended else (bits, tag)
+    width = align // channels if channels else 0
+    if kind not in (_PCM, _FLOAT) or width > 8 or not (_bytes(valid) < width >= _bytes(bits)):
+        return 0, b""
+    whole = struct.pack("<H", 8 * width)
+    middle = whole + head[at + 16 : at + 18] + whole if extended else whole
+    return at + 14 + len(middle), head[: at + 14] + middle
+
+
+def _bytes(bits: int) -> int:
+    return (bits + 7) // 8
+
+
+def _caf(head: bytes) -> tuple[int, bytes]:
+    if len(head) < 52:
+        return 0, b""
+    kind, _, size, frames, channels, bits = struct.unpack_from(">4s5I", head, 28)
+    width = size // channels if channels else 0
+    if (kind, frames) != (b"lpcm", 1) or width > 8 or _bytes(bits) >= width:
+        return 0, b""
+    return 52, head[:48] + struct.pack(">I", 8 * width)
+
+
+def _rifx(head: bytes) -> tuple[int, bytes]:
+    """Big-endian WAV with the head of an AU file."""
+    chunks = _chunks(head, ">")
+    at, data = chunks.get(b"fmt ", (0, 0))[0], chunks.get(b"data")
+    if not at or data is None or len(head) < at + 26:
+        return 0, b""
+    kind, channels, rate, _, align = struct.unpack_from(">HHIIH", head, at)
+    if kind == _EXTENSIBLE:
+        (kind,) = struct.unpack_from(">H", head, at + 24)
+    encoding = _AU_ENCODINGS.get((kind, align // channels if channels else 0))
+    if encoding is None:
+        if kind != _PCM:
+            raise Undecodable(_NOT_READ)
+        return 0, b""
+    start, size = data
+    return start, struct.pack(">4s5I4x", b".snd", 28, size, encoding, rate, channels)
+
+
+def _aifc(head: bytes) -> tuple[int, bytes]:
+    """Little-endian AIFF-C of more than 16 bits with the head of a WAV file."""
+    chunks = _chunks(head, ">")
+    at, data = chunks.get(b"COMM", (0, 0))[0], chunks.get(b"SSND")
+    if not at or data is None or len(head) < at + 22:
+        return 0, b""
+    channels, _, bits, exponent, mantissa, kind = struct.unpack_from(">hIhHQ4s", head, at)
+    if kind not in _LITTLE_ENDIAN or bits <= 16:
+        return 0, b""
+    rate, width = (mantissa >> max(0, 16383 + 63 - exponent)) & 0xFFFFFFFF, _bytes(bits)
+    start, size = data[0] + 8, max(0, data[1] - 8)
+    align = channels * width & 0xFFFF
+    return start, struct.pack(
+        "<4sI8sIHHIIHH4sI",
+        *(b"RIFF", (36 + size) & 0xFFFFFFFF, b"WAVEfmt ", 16, _PCM, channels & 0xFFFF, rate),
+        *(rate * align & 0xFFFFFFFF, align, 8 * width, b"data", size),
+    )

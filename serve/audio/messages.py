@@ -27,6 +27,8 @@ Message = tuple[bytes, dict[str, Any]]
 
 #: Seconds that a part has at least; a shorter one would cost more than is won.
 PART_S = 40.0
+#: What a file says of its length may be wrong by so much.
+TOLERATED_S = 0.5
 
 _HEADER = struct.Struct("!cI")
 _MAX_BODY = 1 << 16

@@ -42,22 +42,42 @@ class Joint:
 
 
 class Part:
-    """Iterates over the mono samples of a part, full scale 1.0, in blocks, once."""
+    """Iterates over the mono samples of a part, full scale 1.0, in blocks, once.
 
-    def __init__(self, frames: Frames, sample_rate: int, begin: int = 0, passed: int = 0) -> None:
-        """Of frames that begin at sample `begin` of the track, without those before `passed`."""
+    The samples of the track before `position` are passed over. `apart` is for channels that cancel
+    each other: see `Resampler`.
+    """
+
+    def __init__(
+        self, frames: Frames, sample_rate: int, position: int = 0, *, apart: bool = False
+    ) -> None:
         self._frames = frames
         self._sample_rate = sample_rate
-        self._resampled = self._after(passed, self._resample(iter(frames)))
+        self._apart = apart
+        self._resamplers: list[Resampler] = []
+        self._resampled = _after(self._resample(iter(frames)), position)
         self._rate = 0
         self._changed = False
         self._joint: Joint | None = None
         #: the place in the track, in samples, of what comes next
-        self.position = begin
+        self.position = position
         #: whether it ended at a joint
         self.joined = False
         #: whether it came to a joint that does not fit, and so goes on to the track's end
         self.parted = False
+        #: seconds that the file says the whole track has; 0 where it does not say
+        self.stated_s = 0.0
+
+    @property
+    def lost_s(self) -> float:
+        """Seconds of packets that could not be decoded."""
+        return self._frames.lost_s
+
+    @property
+    def power(self) -> float:
+        """The mean square of the samples."""
+        energy = sum(of.energy for of in self._resamplers)
+        return energy / max(1, sum(of.heard for of in self._resamplers))
 
     @classmethod
     def after(
@@ -89,13 +109,6 @@ class Part:
             self._joint, self.parted = None, True
             self.position += len(rest)
             yield rest
-
-    def _after(self, passed: int, blocks: Iterator[Float32]) -> Iterator[Float32]:
-        for samples in blocks:
-            known = min(max(0, passed - self.position), len(samples))
-            self.position += known
-            if known < len(samples):
-                yield samples[known:] if known else samples
 
     def _gathered(self, samples: Float32, least: int) -> Float32:
         """The samples, and those that follow, up to at least that many."""
@@ -147,9 +160,11 @@ class Part:
             # A stream may change its format on the way, as chained Ogg and AAC with SBR do.
             if (found := (frame.format.name, frame.layout.name, frame.sample_rate)) != setup:
                 try:
-                    following = Resampler(frame, self._sample_rate, skipped, begin)
+                    following = Resampler(
+                        frame, self._sample_rate, skipped, begin, apart=self._apart
+                    )
                 except FFmpegError:  # no such format: the decoder was given another codec's bytes
-                    self._frames.interrupted = True
+                    self._frames.lost_s += frame.samples / max(1, frame.sample_rate)
                     continue
                 if resampler:
                     self._changed = True
@@ -157,11 +172,13 @@ class Part:
                 setup = found
                 self._rate = frame.sample_rate
                 resampler = following
+                self._resamplers.append(resampler)
                 skipped = begin = 0
             assert resampler
             if resampler.push(frame):
                 yield from resampler.blocks()
-        if resampler:
+        # What is broken off is gone on with elsewhere: its end is not the track's.
+        if resampler and not self._frames.broken_off:
             yield from resampler.end()
 
 
@@ -175,6 +192,13 @@ def part_begin_s(duration_s: float | None, done_s: float, number: int, parts: in
     if number >= parts:
         raise Unseekable
     return done_s + left_s * number / parts
+
+
+def _after(blocks: Iterator[Float32], position: int) -> Iterator[Float32]:
+    for block in blocks:
+        if position < len(block):
+            yield block[position:]
+        position = max(0, position - len(block))
 
 
 def _digest(samples: Float32) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 from serve.audio.decoder import Decoder
@@ -48,6 +48,7 @@ class DecoderPool:
         self._cpu_s = cpu_s
         self._idle: asyncio.Queue[Decoder] = asyncio.Queue()
         self._tracks = asyncio.Semaphore(2 * size)
+        self._waiting = 0
         capacity = FeatureStream.capacity(front_end, max_duration_s)
         self._features_shape = (capacity, *front_end.clip_shape)
         self._all: set[Decoder] = set()
@@ -69,6 +70,11 @@ class DecoderPool:
     def busy(self) -> int:
         """Decoders that have a core's work; any thread may ask."""
         return sum(decoder.alive and decoder.busy for decoder in tuple(self._all))
+
+    @property
+    def load(self) -> float:
+        """Decoders at work and tracks that wait for one, of all decoders: above 1 tracks queue."""
+        return (self.busy + self._waiting) / self._size
 
     @property
     def ready(self) -> bool:
@@ -111,16 +117,28 @@ class DecoderPool:
 
         What it makes of the track is there until the context is left.
         """
-        async with self._tracks:
-            decoder = await self._idle.get()
-            # One may have ended while it had nothing to do, or have said something.
-            while not await decoder.is_quiet():
-                await self._give_back(decoder)
-                decoder = await self._idle.get()
+        async with AsyncExitStack() as place:
+            with self._wait():
+                await place.enter_async_context(self._tracks)
+                decoder = await self._quiet()
             async with AsyncExitStack() as held:
                 held.push_async_callback(self._give_back, decoder)
                 with SharedFeatures(self._features_shape) as features:
                     yield Track(decoder, features, self._borrowed, held.aclose)
+
+    @contextmanager
+    def _wait(self) -> Iterator[None]:
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
+    async def _quiet(self) -> Decoder:
+        # One may have ended while it had nothing to do, or have said something.
+        while not await (decoder := await self._idle.get()).is_quiet():
+            await self._give_back(decoder)
+        return decoder
 
     @asynccontextmanager
     async def _borrowed(self, most: int) -> AsyncIterator[list[Decoder]]:

@@ -28,12 +28,19 @@ _FILTER = 64
 class Resampler:
     """Averages the channels of frames that are all alike, and resamples the mean.
 
-    The first `skipped` samples are passed over. What follows is the track from its sample `begin`
-    on: its start, or where `run_up` says. No number depends on how the samples were cut.
+    `apart` takes half the difference of the first two channels instead, where there are two. The
+    first `skipped` samples are passed over. What follows is the track from its sample `begin` on:
+    its start, or where `run_up` says. No number depends on how the samples were cut.
     """
 
     def __init__(
-        self, like: AudioFrame, sample_rate: int, skipped: int = 0, begin: int = 0
+        self,
+        like: AudioFrame,
+        sample_rate: int,
+        skipped: int = 0,
+        begin: int = 0,
+        *,
+        apart: bool = False,
     ) -> None:
         rate = like.sample_rate
         filters = polyphase(rate, sample_rate)
@@ -46,10 +53,12 @@ class Resampler:
             sample_rate=rate, format=like.format.name, layout=like.layout.name
         )
         self._sink = self._graph.add("abuffersink")
+        apart = apart and like.layout.nb_channels > 1
         self._graph.link_nodes(
             self._source,
             self._graph.add("atrim", start_sample=str(skipped)),
             self._graph.add("asetnsamples", n=str(self._block), p="0"),
+            *([self._graph.add("pan", "mono|c0=0.5*c0-0.5*c1")] if apart else []),
             self._graph.add(
                 "aresample",
                 out_sample_rate=str(rate if filters else sample_rate),
@@ -61,6 +70,8 @@ class Resampler:
             self._sink,
         ).configure()
         self._gathered = -skipped
+        #: the squares of all samples so far, at the rate of the input, and how many there were
+        self.energy, self.heard = 0.0, 0
 
     def push(self, frame: AudioFrame) -> bool:
         """Take in a frame; whether there are blocks by then."""
@@ -96,10 +107,13 @@ class Resampler:
             samples = samples[: block.samples]  # a plane may be longer
             # No sample is louder than all of them together. Of numbers that are none, any
             # comparison is false.
-            with np.errstate(over="ignore"):  # some kernels of BLAS tell of it
+            with np.errstate(over="ignore", invalid="ignore"):  # some kernels of BLAS tell of it
                 power = np.dot(samples, samples)
-            if not power <= _LOUDEST**2:
-                samples = np.where(np.abs(samples) <= _LOUDEST, samples, np.float32(0.0))
+                if not power <= _LOUDEST**2:
+                    samples = np.where(np.abs(samples) <= _LOUDEST, samples, np.float32(0.0))
+                    power = np.dot(samples, samples)
+            self.energy += float(power)
+            self.heard += len(samples)
             yield samples
 
 

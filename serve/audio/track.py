@@ -53,6 +53,9 @@ class Done:
     mel_s: float
     silent: bool
     joined: bool
+    lost_s: float
+    stated_s: float
+    cancelled: bool
 
     @classmethod
     def told(cls, kind: bytes, **values: Any) -> Self:
@@ -62,6 +65,8 @@ class Done:
             raise ValueError(kind)
         for number in (done.clips, done.duration_s, done.decode_s, done.mel_s):
             _number(number)
+        for number in (done.lost_s, done.stated_s):
+            _number(number)
         return done
 
 
@@ -69,6 +74,8 @@ class Done:
 class Decoded:
     """A decoded track: its features (capacity, frames, mel bands), of which `clips` are filled.
 
+    `lost_s` of the file could not be read, as far as that can be told; `cancelled` tells that its
+    channels cancel each other, and their difference was heard instead of their mean.
     `decode_s` and `mel_s` are seconds of work, waiting for bytes left out, of the decoder that
     worked longest. The array is valid while the track is leased.
     """
@@ -80,6 +87,8 @@ class Decoded:
     mel_s: float
     parts: int
     """into which it was parted for as many decoders"""
+    lost_s: float
+    cancelled: bool
 
 
 class Track:
@@ -133,10 +142,30 @@ class Track:
             else:
                 await feeding
                 answers = await self._share(media, first, on_seconds)
+            if cancelled := all(answer.cancelled for answer in answers):
+                answers = [await self._apart(media)]
         finally:
             await _cancel(feeding, first.answer)
         await self._when_decoded()
-        return self._decoded(answers)
+        return self._decoded(answers, cancelled)
+
+    async def _apart(self, media: SharedMedia) -> Done:
+        """The answer of the whole track again, with the difference of its channels."""
+        part = _Part(
+            self._first,
+            media,
+            self._features,
+            lambda: None,
+            number=0,
+            parts=1,
+            done_s=0.0,
+            apart=True,
+        )
+        part.end()
+        try:
+            return await part.answer
+        finally:
+            await _cancel(part.answer)
 
     async def _feed(self, inflow: Inflow, idle_s: float) -> None:
         # A few bytes now and then are no reason to keep a decoder: each is worth its time alone.
@@ -191,16 +220,22 @@ class Track:
             finally:
                 await _cancel(laid, *(part.answer for part in (*parts[1:], *others)))
 
-    def _decoded(self, answers: list[Done]) -> Decoded:
+    def _decoded(self, answers: list[Done], cancelled: bool) -> Decoded:
         features = self._features.array
         clips, duration_s = answers[-1].clips, answers[-1].duration_s
+        missing_s = answers[0].stated_s - duration_s
+        lost_s = max(
+            sum(answer.lost_s for answer in answers),
+            missing_s if missing_s > messages.TOLERATED_S else 0.0,
+        )
         # What comes from there has been near strangers' bytes.
         if not 0 < clips <= len(features):
             raise NotUnderstood
         if all(answer.silent for answer in answers):
             raise Silent
         decode_s, mel_s = max(a.decode_s for a in answers), max(a.mel_s for a in answers)
-        return Decoded(features, clips, duration_s, decode_s, mel_s, len(answers))
+        parts = len(answers)
+        return Decoded(features, clips, duration_s, decode_s, mel_s, parts, lost_s, cancelled)
 
 
 class _Part:

@@ -8,13 +8,15 @@ from typing import Any
 
 from serve.audio import messages
 from serve.audio.arriving import ArrivingMedia
-from serve.audio.decode import attempts, opened
+from serve.audio.decode import attempts, cancels, opened
 from serve.audio.features import FeatureStream
 from serve.audio.frames import Frames, Unseekable
 from serve.audio.mel import Float32, MelSpectrogram
 from serve.audio.parts import Part, part_begin_s
 
 _PROGRESS_EVERY_S = 0.1
+# The mean square of what is so soft that something may have got lost in the mean of the channels.
+_FAINT = 1e-4
 
 
 class Work:
@@ -36,25 +38,26 @@ class Work:
         self._mel_s = 0.0
         self._said = 0.0
 
-    def do(self, *, number: int, parts: int, done_s: float) -> dict[str, Any]:
+    def do(self, *, number: int, parts: int, done_s: float, apart: bool = False) -> dict[str, Any]:
         """Do part `number` of `parts`: the first begins with the first bytes, others in the middle.
 
-        Gives what is told of it when it is done. Raises a TopgenreError, or Unseekable where the
-        part can't be had.
+        `apart` is for channels that cancel each other: it is the whole track then. Gives what is
+        told of it when it is done. Raises a TopgenreError, or Unseekable where the part can't be
+        had.
         """
         began = time.perf_counter()
         if number == 0:
-            done = self._from_the_start()
+            done = self._from_the_start(apart)
         else:
             done = self._from_the_middle(number, parts, done_s)
         decode_s = time.perf_counter() - began - self._mel_s - self._media.waited_s
         return done | {"decode_s": decode_s, "mel_s": self._mel_s}
 
-    def _from_the_start(self) -> dict[str, Any]:
+    def _from_the_start(self, apart: bool) -> dict[str, Any]:
         stream = self._stream()
-        for part in attempts(self._media, self._mel.front_end.sample_rate):
+        for part in attempts(self._media, self._mel.front_end.sample_rate, apart=apart):
             self._take(part, stream)
-        return self._end(stream, part.joined)
+        return self._end(stream, part, apart)
 
     def _from_the_middle(self, number: int, parts: int, done_s: float) -> dict[str, Any]:
         front_end = self._mel.front_end
@@ -67,7 +70,7 @@ class Work:
             self._channel.send(messages.JOINT, **asdict(joint))
             stream = self._stream(joint.sample // front_end.clip_samples)
             self._take(part, stream)
-        return self._end(stream, part.joined)
+            return self._end(stream, part)
 
     def _stream(self, first: int = 0) -> FeatureStream:
         return FeatureStream(self._mel, self._out, self._max_duration_s, first)
@@ -80,7 +83,7 @@ class Work:
                 # What the next part has written here must not come after what is written now.
                 self._channel.send(messages.PARTED)
                 self._media.wait_until_alone()
-                part.parted = False
+                part.parted, self._media.until = False, None
             start = time.perf_counter()
             stream.push(samples)
             self._mel_s += time.perf_counter() - start
@@ -90,11 +93,17 @@ class Work:
                 until = self._media.until
                 part.until(until)
 
-    def _end(self, stream: FeatureStream, joined: bool) -> dict[str, Any]:
+    def _end(self, stream: FeatureStream, part: Part, apart: bool = False) -> dict[str, Any]:
         start = time.perf_counter()
         extent = stream.end()
         self._mel_s += time.perf_counter() - start
-        return asdict(extent) | {"joined": joined}
+        looked_at = part.power < _FAINT and not apart
+        return asdict(extent) | {
+            "joined": part.joined,
+            "lost_s": part.lost_s,
+            "stated_s": part.stated_s,
+            "cancelled": looked_at and cancels(self._media, self._mel.front_end.sample_rate),
+        }
 
     def _report(self, seconds: float) -> None:
         now = time.monotonic()

@@ -108,6 +108,8 @@ def main(arguments: list[str]) -> None:
     front_end = FrontEnd.from_dict(json.loads(arguments[2]))
     max_duration_s, cpu_s, memory_bytes = map(float, arguments[3:6])
     confinement.limit(int(memory_bytes))
+    # What is wrong with strangers' numbers is nobody's concern; NaN and the like become silence.
+    np.seterr(all="ignore")
     told = messages.Channel(channel)
     worker = Worker(told, handing, front_end, max_duration_s, cpu_s)
     try:

@@ -22,7 +22,7 @@ from serve.metrics import Metrics
 _LOG = logging.getLogger(__name__)
 
 # What is stored looks otherwise than before: then this is another number.
-_FORM = 1
+_FORM = 2
 # An answer is not worth a longer wait for the store, in seconds.
 _PATIENCE_S = 0.5
 # A store that failed is left alone for so long, in seconds.

@@ -23,6 +23,7 @@ ANSWER: Json = {
         {"start": 0.0, "genre": "jazz", "confidence": 0.9012, "music": 0.9921},
         {"start": 1.4, "genre": "jazz", "confidence": 0.7228, "music": 0.9649},
     ],
+    "warnings": [],
     "model": {"name": "topgenre", "version": "1", "sha256": _SHA256},
     "provider": "cpu",
     "timings_ms": {"open": 0.1, "decode": 8.2, "mel": 1.1, "inference": 1.9, "total": 12.0},

@@ -65,6 +65,7 @@ def answer_body(
                 _starts(answer.clip_s, len(verdict.clips)), verdict.clips, strict=True
             )
         ],
+        "warnings": answer.warnings,
         "model": {
             "name": model.card.name,
             "version": model.card.version,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
+from serve.devices import Provider
 from serve.errors import ERRORS
 
 Json = dict[str, Any]
@@ -94,6 +95,9 @@ SCHEMAS: Json = {
                     }
                 ),
             },
+            "warnings": _names(
+                "in words what of the track could not be read, or was assumed; mostly none"
+            ),
             "model": object_(
                 {
                     "name": text("the model's name"),
@@ -101,7 +105,7 @@ SCHEMAS: Json = {
                     "sha256": text("the digest of its file", pattern="^[0-9a-f]{64}$"),
                 }
             ),
-            "provider": text("where the model ran", enum=["cpu", "cuda", "tensorrt"]),
+            "provider": text("where the model ran", enum=sorted(get_args(Provider))),
             "timings_ms": {
                 "type": "object",
                 "description": "milliseconds of each stage; stages overlap",
@@ -200,7 +204,7 @@ SCHEMAS: Json = {
             "sounds": _names("what `tags` may name of what is not music"),
             "front_end": {"type": "object", "description": "the parameters of the features"},
             "clip_s": number("seconds of one clip"),
-            "provider": text("where the model runs", enum=["cpu", "cuda", "tensorrt"]),
+            "provider": text("where the model runs", enum=sorted(get_args(Provider))),
             "limits": {"type": "object", "additionalProperties": {"type": "number"}},
             "sandbox": object_({"decoders": _CONFINEMENT, "downloaders": _CONFINEMENT}),
             "versions": {"type": "object", "additionalProperties": {"type": "string"}},

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from onnxruntime.capi import build_and_package_info
 
 from serve.inference.outputs import Float32
-from serve.inference.providers import DeviceError
+from serve.inference.providers.base import DeviceError
 
 
 def lock(array: Float32) -> Callable[[], None]:

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import onnxruntime as ort
 
+from serve.devices import Calls
 from serve.inference import pages
 from serve.inference.buckets import bucket_for, bucket_sizes
 from serve.inference.card import INPUT
 from serve.inference.outputs import Float32, Outputs
-from serve.inference.providers import Calls
+from serve.inference.providers import PROVIDERS
 from serve.inference.session import Model
 
 
 class Runner:
     """Calls a model with batches of up to `largest` clips, and leaves the memory to ONNX Runtime.
 
-    A batch is padded to one of a few sizes, each called once in `warm`. Not on a CPU: there padding
-    costs as much as clips do, and a new size costs nothing. There `busy_cores` tells how many cores
-    have other work.
+    Where the provider `pads`, a batch is padded to one of a few sizes, each called once in `warm`.
+    `busy_cores` tells how many cores have other work.
     """
 
     def __init__(
@@ -32,7 +31,7 @@ class Runner:
         self._busy_cores = busy_cores
         self.clip_shape = model.clip_shape
         self._model = model
-        self._pads = model.provider != "cpu"
+        self._pads = PROVIDERS[model.provider].pads
         self._sizes = bucket_sizes(largest) if self._pads else (1, largest)
         # Where batches are put together, and whether the device reads no other memory.
         self._staging = np.zeros((largest, *model.clip_shape), np.float32)
@@ -91,7 +90,7 @@ class BoundRunner(Runner):
     def __init__(self, model: Model, largest: int, calls: Calls) -> None:
         super().__init__(model, largest)
         self._session = model.session
-        self._device: Literal["cpu", "cuda"] = "cpu" if model.provider == "cpu" else "cuda"
+        self._device = PROVIDERS[model.provider].memory
         self._outputs = model.card.outputs
         self._graphs = calls == "graphs"
         self._bindings: dict[int, _Binding] = {}
@@ -137,10 +136,9 @@ class BoundRunner(Runner):
 def runner_for(
     model: Model, largest: int, calls: Calls, busy_cores: Callable[[], int] = lambda: 0
 ) -> Runner:
-    """How to call a model as `calls` has it; on a CPU there is only one way.
-
-    `graphs` are CUDA's own: TensorRT is called `pinned` then.
-    """
-    if calls == "plain" or model.provider == "cpu":
+    """How to call a model as `calls` has it, or as its provider has it that comes nearest."""
+    ways = PROVIDERS[model.provider].calls
+    way = calls if calls in ways else ways[-1]
+    if way == "plain":
         return Runner(model, largest, busy_cores)
-    return BoundRunner(model, largest, calls if model.provider == "cuda" else "pinned")
+    return BoundRunner(model, largest, way)

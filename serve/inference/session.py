@@ -13,14 +13,17 @@ from pathlib import Path
 
 import onnxruntime as ort
 
+from serve.container import cores
+from serve.devices import Calls, Device, Provider
 from serve.inference.card import CLIPS_AT_ONCE, INPUT, ON_CPU, ModelCard, ModelFileError
 from serve.inference.feed import feed
 from serve.inference.outputs import Float32, Outputs
-from serve.inference.providers import Calls, Device, DeviceError, Provider, Providers, choose
+from serve.inference.providers import PROVIDERS, Providers, choose
 from serve.inference.providers import running as running_on
-from serve.settings import cores
+from serve.inference.providers.base import DeviceError, Wanted
 
 _LOG = logging.getLogger(__name__)
+_ON_CPU: Providers = [PROVIDERS["cpu"].runtime_name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +79,17 @@ def load_model(
         raise ModelFileError(f"{path}: {error.strerror}") from None
     try:
         # On the CPU first: some providers must be told the shape of a clip.
-        session = _session(content, threads, ["CPUExecutionProvider"])
+        session = _session(content, threads, _ON_CPU)
         card = ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map)
         clip_shape = _clip_shape(session, card)
-        providers = choose(device, calls, clip_shape, half=half)
+        providers = choose(device, Wanted(clip_shape, calls, half))
         if len(providers) > 1:
             session = _session(content, threads, providers)
         provider = running_on(session)
         graph = content
-        if provider == "cpu" and (graph := _on_cpu(session) or content) is not content:
-            session = _session(graph, threads, ["CPUExecutionProvider"])
+        loops = PROVIDERS[provider].loops
+        if loops and (graph := _on_cpu(session) or content) is not content:
+            session = _session(graph, threads, _ON_CPU)
             _clip_shape(session, card)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from None
@@ -95,12 +99,12 @@ def load_model(
         "model %s %s runs on %s (%s was asked for)", card.name, card.version, provider, device
     )
     sessions = {}
-    if provider == "cpu":
+    if loops:
         widest = threads or cores()
         sessions[widest] = session
         # Half of them, half of that, down to one.
         for fewer in (widest >> times for times in range(1, widest.bit_length())):
-            sessions[fewer] = _session(graph, fewer, ["CPUExecutionProvider"])
+            sessions[fewer] = _session(graph, fewer, _ON_CPU)
     sha256 = hashlib.sha256(content).hexdigest()
     return Model(card, sha256, clip_shape, provider, session, sessions)
 

@@ -9,14 +9,12 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from serve.inference.providers import Calls, Provider
+from serve.container import cores
+from serve.devices import Calls, Provider
 from serve.inference.session import Model, load_model
-from serve.settings import Settings, cores
+from serve.settings import Settings
 
 _LOG = logging.getLogger(__name__)
-#: Clips up to which waiting tracks share a call, where nothing was measured. On a CPU a clip costs
-#: the same in a batch of 8 as of 64, and sharing only makes the first track wait for the last.
-SHARE: dict[Provider, int] = {"cpu": 16, "cuda": 1024, "tensorrt": 1024}
 
 
 class TuningError(ValueError):

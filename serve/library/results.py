@@ -24,6 +24,8 @@ Record = dict[str, Any]
 _TO_ESCAPE = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 # A spreadsheet takes what begins like this for a formula, but not behind an apostrophe.
 _FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠]")
+# Between the warnings of a cell.
+_BETWEEN = " | "
 
 
 class Lines(Protocol):
@@ -85,7 +87,7 @@ class CsvLines:
     """
 
     _BEFORE = ("track", "id", "video_title", "top_prediction", "music", "tags", "duration_s")
-    _AFTER = ("model", "code", "error")
+    _AFTER = ("warnings", "model", "code", "error")
 
     def __init__(self, genres: Sequence[str]) -> None:
         self._genres = genres
@@ -102,6 +104,7 @@ class CsvLines:
         """The row; what the record does not have is empty, and the timeline is left out."""
         flat = record | {
             "tags": "; ".join(f"{of['tag']} {of['probability']}" for of in record.get("tags", ())),
+            "warnings": _BETWEEN.join(record.get("warnings", ())),
             "model": record.get("model", {}).get("sha256", ""),
         }
         results = record.get("results", {})
@@ -152,6 +155,7 @@ class CsvLines:
             "music": _number(row["music"]),
             "tags": [{"tag": tag, "probability": _number(share)} for tag, _, share in tags],
             "duration_s": _number(row["duration_s"]),
+            "warnings": row["warnings"].split(_BETWEEN) if row["warnings"] else [],
             "model": {"sha256": row["model"]},
         }
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from serve.audio import ogg
 from serve.audio.decode import Complete, decode
+from serve.audio.ogg import OggLinks
 from serve.errors import Undecodable
 from tests.media import Bytes, Encoding, by_name, encode, music
 
@@ -40,6 +40,10 @@ def decoded(content: bytes) -> np.ndarray:
         (bytes(9), "opus-ogg"),
         (HEAD, "vorbis"),
         (HEAD + TAG, "flac"),
+        (HEAD.replace(b"\r", b"").replace(b"HTTP/1.1", b"ICY"), "opus-ogg"),
+        (bytes(4096), "m4a-index-first"),
+        (bytes(70_001), "wav-s16"),
+        (TAG + bytes(3), "opus-webm"),
     ],
 )
 def test_what_stands_in_front_is_passed(front: bytes, name: str) -> None:
@@ -76,13 +80,100 @@ def test_samples_narrower_than_their_containers(bits: int, valid: int, before: b
     np.testing.assert_allclose(decoded(content), expected, atol=1e-6)
 
 
+def chunk(name: bytes, content: bytes, order: str = "<") -> bytes:
+    return name + struct.pack(f"{order}I", len(content)) + content
+
+
+def w64_chunk(name: bytes, content: bytes) -> bytes:
+    guid = bytes.fromhex("f3acd3118cd100c04f8edb8a")
+    return name + guid + struct.pack("<q", 24 + len(content)) + content
+
+
+PEAK = 2.0**31 - 1
+SONG = music(1.0, RATE, 1)[0].astype(np.float64)
+# 24 bits that count, at the top of 32.
+NARROW = np.round(SONG * PEAK / 256).astype("<i4") * 256
+EXTENSIBLE = extensible(32, 24, SONG)[20:60]
+PLAIN = struct.pack("<HHIIHH", 1, 1, RATE, 4 * RATE, 4, 24)
+DATA = NARROW.tobytes()
+DESCRIBED = struct.pack(">d4sIIIII", RATE, b"lpcm", 2, 4, 1, 1, 24)
+RF64 = chunk(b"ds64", struct.pack("<QQQI", len(DATA) + 96, len(DATA), len(SONG), 0))
+HEADED = {
+    "WAV that is not extensible": b"RIFF"
+    + struct.pack("<I", len(DATA) + 36)
+    + b"WAVE"
+    + chunk(b"fmt ", PLAIN)
+    + chunk(b"data", DATA),
+    "RF64": b"RF64\xff\xff\xff\xffWAVE"
+    + RF64
+    + chunk(b"fmt ", EXTENSIBLE)
+    + b"data\xff\xff\xff\xff"
+    + DATA,
+    "BW64": b"BW64\xff\xff\xff\xffWAVE"
+    + RF64
+    + chunk(b"fmt ", EXTENSIBLE)
+    + b"data\xff\xff\xff\xff"
+    + DATA,
+    "Wave64": bytes.fromhex("726966662e91cf11a5d628db04c10000")
+    + struct.pack("<q", len(DATA) + 128)
+    + b"wave"
+    + bytes.fromhex("f3acd3118cd100c04f8edb8a")
+    + w64_chunk(b"fmt ", EXTENSIBLE)
+    + w64_chunk(b"data", DATA),
+    "CAF": b"caff\0\1\0\0desc"
+    + struct.pack(">q", 32)
+    + DESCRIBED
+    + b"data"
+    + struct.pack(">q", len(DATA) + 4)
+    + bytes(4)
+    + DATA,
+}
+
+
+@pytest.mark.parametrize("name", HEADED)
+def test_samples_narrower_than_their_containers_in_other_files(name: str) -> None:
+    np.testing.assert_allclose(decoded(HEADED[name]), NARROW / 2.0**31, atol=1e-6)
+
+
 @pytest.mark.parametrize(
-    ("subtype", "endian"), [("PCM_16", "BIG"), ("NMS_ADPCM_16", "FILE"), ("G721_32", "FILE")]
+    ("kind", "subtype", "endian"),
+    [
+        *(("WAV", of, "BIG") for of in ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW")),
+        *(("AIFF", of, "LITTLE") for of in ("PCM_16", "PCM_24", "PCM_32")),
+        *((of, "PCM_16", "BIG") for of in ("PVF", "NIST", "IRCAM", "AVR", "PAF", "CAF", "SVX")),
+        *((of, "PCM_16", "LITTLE") for of in ("NIST", "IRCAM", "PAF", "W64", "RF64", "VOC")),
+    ],
 )
-def test_what_would_be_heard_as_noise_is_refused(subtype: str, endian: str) -> None:
+def test_what_libsndfile_writes_is_read_as_it_reads_it(
+    kind: str, subtype: str, endian: str
+) -> None:
     file = io.BytesIO()
-    samples = music(1.0, RATE, 1)[0]
-    soundfile.write(file, samples, RATE, format="WAV", subtype=subtype, endian=endian)
+    soundfile.write(file, SONG, RATE, format=kind, subtype=subtype, endian=endian)
+    expected, _ = soundfile.read(io.BytesIO(file.getvalue()), dtype="float32")
+    np.testing.assert_allclose(decoded(file.getvalue()), expected, atol=1e-6)
+
+
+def test_floats_that_are_none_are_no_warning() -> None:
+    """Warnings are errors here."""
+    noise = np.random.default_rng(3).bytes(4 * RATE)
+    assert np.isfinite(
+        decoded(
+            chunk(
+                b"RIFF",
+                b"WAVE"
+                + chunk(b"fmt ", struct.pack("<HHIIHH", 3, 1, RATE, 4 * RATE, 4, 32))
+                + chunk(b"data", noise),
+            )
+        )
+    ).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype"), [("WAV", "NMS_ADPCM_16"), ("WAV", "G721_32"), ("AU", "G723_40")]
+)
+def test_what_would_be_heard_as_noise_is_refused(kind: str, subtype: str) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, music(1.0, RATE, 1)[0], RATE, format=kind, subtype=subtype)
     with pytest.raises(Undecodable, match="can't be read"):
         decoded(file.getvalue())
 
@@ -119,14 +210,23 @@ def test_a_chain_whose_links_differ() -> None:
         channels = 2 if layout == "stereo" else 1
         links.append(encode(music(2.0 + number, rate, channels, seed=number), encoding))
     content = b"".join(links)
-    assert [content[start:end] for start, end in ogg.links(content)] == links
+    assert links_of(content) == links
     alone = np.concatenate([decoded(link) for link in links])
     np.testing.assert_array_equal(decoded(content), alone)
 
 
+def links_of(content: bytes, size: int = 1000) -> list[bytes]:
+    chain = OggLinks(io.BytesIO(content).read)
+    found = []
+    while True:
+        found.append(b"".join(iter(lambda: chain.read(size), b"")))
+        if not chain.advance():
+            return found
+
+
 @pytest.mark.parametrize("content", [b"", b"OggS", b"no Ogg at all", b"OggS" + bytes(40)])
 def test_what_is_no_chain_is_one_piece(content: bytes) -> None:
-    assert list(ogg.links(content)) == [(0, len(content))]
+    assert links_of(content) == [content]
 
 
 def test_a_stream_that_comes_on_the_way() -> None:

@@ -196,6 +196,17 @@ async def test_a_decoder_is_busy_while_it_has_all_that_it_works_on(pool):
     assert pool.busy == 0
 
 
+async def test_the_load_counts_who_waits(pool):
+    async with pool.lease():
+        assert pool.load == 0  # nothing is worked on yet, as while bytes arrive
+        waiting = [asyncio.ensure_future(pool.lease().__aenter__()) for _ in range(3)]
+        await eventually(lambda: pool.load == 3)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert pool.load == 0
+
+
 async def test_a_cancelled_track_kills_and_replaces_its_decoder(pool):
     (before,) = decoder_pids()
     with pytest.raises(TimeoutError):

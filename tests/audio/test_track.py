@@ -342,6 +342,9 @@ DONE = {
     "mel_s": 0,
     "silent": False,
     "joined": False,
+    "lost_s": 0,
+    "stated_s": 0,
+    "cancelled": False,
 }
 
 
@@ -357,6 +360,7 @@ NONSENSE = {
     "an error without a code": pack(messages.FAILED),
     "too many clips": pack(messages.DONE, **DONE | {"clips": 10**9}),
     "half a clip": pack(messages.DONE, **DONE | {"clips": 0.5}),
+    "endless loss": pack(messages.DONE, **DONE | {"lost_s": 1e999}),
     "endless audio": pack(messages.DONE, **DONE | {"duration_s": 1e999}),
     "a joint of words": pack(messages.JOINT, sample="", time=0, digest=[]),
     "parted twice": pack(messages.PARTED) * 2,

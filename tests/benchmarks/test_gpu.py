@@ -8,7 +8,7 @@ from benchmarks import gpu
 from benchmarks.__main__ import main
 from export.loop import plain
 from export.variants import half
-from serve.inference.providers import DeviceError
+from serve.inference.providers.base import DeviceError
 from serve.inference.runner import BoundRunner, Runner
 from serve.inference.session import load_model
 from serve.settings import MODELS

@@ -16,6 +16,7 @@ import psutil
 
 from serve.audio.frontend import FrontEnd
 from serve.audio.pool import DecoderPool
+from serve.audio.track import Decoded
 from serve.errors import TopgenreError
 
 #: Small, so that what would cost much is found out soon.
@@ -37,9 +38,13 @@ class Decoding:
     def __init__(self, loop: asyncio.AbstractEventLoop, pool: DecoderPool) -> None:
         self._loop = loop
         self.pool = pool
+        #: what came of the last file that was decoded
+        self.decoded: Decoded | None = None
+        self.features = np.empty(0, np.float32)
 
     def __call__(self, content: bytes) -> str:
         """The code of its error, or "ok"."""
+        self.decoded = None
         return asyncio.run_coroutine_threadsafe(self._decode(content), self._loop).result(120)
 
     async def _decode(self, content: bytes) -> str:
@@ -53,6 +58,7 @@ class Decoding:
                 features = decoded.features[: decoded.clips]
                 assert np.isfinite(features).all()
                 assert (features >= 0).all()
+                self.decoded, self.features = decoded, features.copy()
                 return "ok"
         except TopgenreError as error:
             return error.code

@@ -64,6 +64,7 @@ def test_every_form_gets_the_one_answer(client, server, form):
     }
     assert answer["provider"] == "cpu"
     assert answer["cached"] is False
+    assert answer["warnings"] == []
     assert answer["request_id"] == response.headers["x-request-id"]
     stages = {"open", "download", "decode", "mel", "queue", "inference", "aggregate", "total"}
     assert set(answer["timings_ms"]) == stages
@@ -77,6 +78,16 @@ def test_all_forms_agree(client):
         answer = client.post("/predict", **FORMS[form]).json()
         answers.append({key: answer[key] for key in same})
     assert answers[0] == answers[1]
+
+
+def test_what_could_not_be_read_is_told(client):
+    content = encode(music(8.0), by_name("flac"))
+    answer = client.post("/predict", **raw(content[: len(content) // 2])).json()
+    (warning,) = answer["warnings"]
+    heard, lost = answer["duration_s"], 8.0 - answer["duration_s"]
+    assert warning.startswith(f"{lost:.1f} s of the audio could not be read")
+    assert f"{heard:.1f} s" in warning
+    assert client.post("/predict", **raw(content)).json()["warnings"] == []
 
 
 @pytest.mark.parametrize("seconds", [0.8, 20.0, 120.0])

@@ -6,7 +6,7 @@ import pytest
 from onnxruntime.capi import build_and_package_info
 
 from serve.inference import pages
-from serve.inference.providers import DeviceError
+from serve.inference.providers.base import DeviceError
 
 
 @pytest.fixture

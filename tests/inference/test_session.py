@@ -7,11 +7,12 @@ import pytest
 from onnx import TensorProto, helper
 
 from serve.audio.frontend import FrontEnd
-from serve.inference import providers, session
+from serve.inference import session
 from serve.inference.card import ModelFileError
 from serve.inference.feed import feed
 from serve.inference.outputs import Outputs
-from serve.inference.providers import DeviceError
+from serve.inference.providers import cuda
+from serve.inference.providers.base import DeviceError
 from serve.inference.session import load_model
 from serve.pipeline import front_end_of
 from serve.settings import MODELS
@@ -143,7 +144,7 @@ def test_auto_says_what_it_got(path, tmp_path, monkeypatch, caplog, capfd, gpu):
     device = tmp_path / "nvidiactl"
     if gpu:  # a driver without the libraries: CUDA is tried, and the CPU taken
         device.touch()
-    monkeypatch.setattr(providers, "_GPU_DEVICES", (str(device),))
+    monkeypatch.setattr(cuda, "_DEVICES", (str(device),))
     caplog.set_level("INFO")
     model = load_model(path, "auto", 2)
     assert (model.provider, list(model.sessions)) == ("cpu", [2, 1])

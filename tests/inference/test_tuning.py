@@ -1,9 +1,10 @@
 import pytest
 
+from serve.container import cores
 from serve.inference import tuning
 from serve.inference.tuning import Tuning, TuningError, tuned
 from serve.pipeline import Pipeline
-from serve.settings import Settings, cores
+from serve.settings import Settings
 
 
 @pytest.fixture

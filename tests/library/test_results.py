@@ -18,6 +18,7 @@ OK = {
     "music": 0.93,
     "tags": [{"tag": "Drum and bass", "probability": 0.4}, {"tag": "Techno", "probability": 0.1}],
     "duration_s": 20.011,
+    "warnings": ["1 s was lost.", "Channels; cancelled."],
     "timeline": [{"start": 0.0, "genre": "rock", "confidence": 0.6, "music": 0.9}],
     "model": {"name": "m", "version": "1", "sha256": MODEL},
 }
@@ -144,6 +145,7 @@ def test_a_genre_may_be_called_as_a_column_is():
     assert (known["track"], known["music"]) == (OK["track"], OK["music"])
     assert known["results"] == record["results"]
     assert known["tags"] == OK["tags"]
+    assert known["warnings"] == OK["warnings"]
 
 
 def test_a_table_is_for_others_to_read():
@@ -160,6 +162,7 @@ def test_a_table_is_for_others_to_read():
         "duration_s": "20.011",
         "jazz": "39.75",
         "rock": "60.25",
+        "warnings": "1 s was lost. | Channels; cancelled.",
         "model": MODEL,
         "code": "",
         "error": "",
