@@ -242,10 +242,10 @@ class ResultsFile:
     def _opened(self) -> IO[bytes]:
         """The file, made if need be, and nobody else's while it is open."""
         while True:
+            if self._path.exists() and not self._path.is_file():
+                raise BadRequest(f"{self._path}: Results need a file.")
             file = self._path.open("a+b")
             try:
-                if not self._path.is_file():
-                    raise BadRequest(f"{self._path}: Results need a file.")
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.path.samestat(os.fstat(file.fileno()), self._path.stat()):
                     return file

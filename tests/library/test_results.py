@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import re
 
 import pytest
@@ -120,12 +121,32 @@ def test_two_runs_do_not_share_a_file(path, lines):
     assert len(read(path, lines)) == 2
 
 
-@pytest.mark.parametrize("name", [".", "nowhere/results", "/dev/null"])
-def test_what_can_not_hold_results_is_said(tmp_path, monkeypatch, lines, name):
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".", "need a file"),
+        ("nowhere/results", "No such file"),
+        ("/dev/null", "need a file"),
+        ("pipe", "need a file"),
+    ],
+)
+def test_what_can_not_hold_results_is_said(tmp_path, monkeypatch, lines, name, text):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BadRequest):
+    os.mkfifo("pipe")
+    with pytest.raises(BadRequest, match=text):
         write(tmp_path / name, lines, OK)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_json_that_an_editor_has_saved_is_gone_on_with(path):
+    lines = LINES["json"]
+    write(path, lines, OK, OTHER)
+    kept = path.read_text()
+    path.write_text(kept, "utf-8-sig", newline="\r\n")
+    with ResultsFile(path, lines, MODEL) as results:
+        assert results.has("sha256:1", "songs/a.mp3")
+        assert results.has("sha256:2", "b.mp3")
+    assert path.read_text() == kept
 
 
 def test_a_file_keeps_its_mode_and_its_place(tmp_path, path, lines):

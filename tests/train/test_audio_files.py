@@ -13,6 +13,7 @@ from serve.audio.frontend import FrontEnd
 from tests.media import by_name, encode, music
 from tests.train import synthetic
 from train import audio_files
+from train.__main__ import main
 from train.data import Source, make
 from train.dataset import Dataset
 from train.doubts import doubts, unmatched
@@ -137,3 +138,19 @@ def test_names_in_no_folder_are_told(tmp_path: Path) -> None:
     (said,) = unmatched(data, Path("table.csv"), ["a/0", "0", "1"])
     assert said == "2 of 3 tracks that table.csv names are not among the data, as '0'."
     assert not list(unmatched(data, Path("table.csv"), ["a/0"]))
+
+
+def test_no_name_is_markup_or_commands_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    touch(tmp_path, "rock [live]/[bold]\x1b[31m.txt", "rock [live]/[deep]/[i].mp3")
+    path = tmp_path / "rock [live]" / "a.wav"
+    soundfile.write(path, synthetic.sound("noise", 1, 22_050), 22_050)
+    assert main(["data", str(tmp_path), "--cache", str(tmp_path / ".cache")]) == 0
+    said = capsys.readouterr().err
+    assert "skipped rock [live]/[bold]\ufffd[31m.txt: not a kind of audio file: .txt" in said
+    assert "warning: The genre 'rock [live]' has only one track." in said
+    assert "rock [live] │ 1" in said
+    path.unlink()
+    assert main(["data", str(tmp_path), "--cache", str(tmp_path / ".cache")]) == 2
+    assert "as rock [live]/[deep]/[i].mp3" in capsys.readouterr().err
