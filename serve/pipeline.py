@@ -34,6 +34,7 @@ from serve.inference.runner import runner_for
 from serve.inference.session import Model
 from serve.inference.tuning import tuned
 from serve.metrics import Metrics
+from serve.replicas import replicas_for
 from serve.run import Run, Works
 from serve.settings import Settings, fitted
 from serve.sources.stream import AudioSource
@@ -113,6 +114,7 @@ class Pipeline:
             for kind in BREAKERS
         ]
         self._cache = cache_for(settings, model, self.metrics)
+        self._replicas = replicas_for(settings, self.metrics)
         watch = self.metrics.watch
         watch("requests_active", "Tracks being worked on", lambda: self._active)
         watch("decoders_alive", "Decoder processes", lambda: self._pool.alive)
@@ -168,6 +170,7 @@ class Pipeline:
     async def __aexit__(self, *_: object) -> None:
         """Stop everything."""
         await self._flights.stop()
+        await self._replicas.close()
         await asyncio.to_thread(self._engine.stop)
         await self._pool.stop()
 
@@ -200,9 +203,8 @@ class Pipeline:
             if isinstance(known, TopgenreError):
                 raise known
             return known
-        return await self._flights.join(
-            key, partial(self._video, source, key), _followed(on_progress, "youtube")
-        )
+        once = partial(self._replicas.once, key, partial(self._video, source, key))
+        return await self._flights.join(key, once, _followed(on_progress, "youtube"))
 
     async def _file(self, source: AudioSource, on_progress: OnProgress) -> Answer:
         def key(digest: str) -> str:
