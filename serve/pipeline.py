@@ -114,7 +114,8 @@ class Pipeline:
             for kind in BREAKERS
         ]
         self._cache = cache_for(settings, model, self.metrics)
-        self._replicas = replicas_for(settings, self.metrics)
+        #: this server and those that share its Redis
+        self.replicas = replicas_for(settings, self.metrics)
         watch = self.metrics.watch
         watch("requests_active", "Tracks being worked on", lambda: self._active)
         watch("decoders_alive", "Decoder processes", lambda: self._pool.alive)
@@ -170,7 +171,7 @@ class Pipeline:
     async def __aexit__(self, *_: object) -> None:
         """Stop everything."""
         await self._flights.stop()
-        await self._replicas.close()
+        await self.replicas.close()
         await asyncio.to_thread(self._engine.stop)
         await self._pool.stop()
 
@@ -203,7 +204,7 @@ class Pipeline:
             if isinstance(known, TopgenreError):
                 raise known
             return known
-        once = partial(self._replicas.once, key, partial(self._video, source, key))
+        once = partial(self.replicas.once, key, partial(self._video, source, key))
         return await self._flights.join(key, once, _followed(on_progress, "youtube"))
 
     async def _file(self, source: AudioSource, on_progress: OnProgress) -> Answer:

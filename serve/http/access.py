@@ -50,7 +50,7 @@ class Access:
             if isinstance(error, Unauthorized):
                 response.headers["WWW-Authenticate"] = 'Bearer realm="topgenre"'
             return await response(scope, receive, send)
-        allowance = self._rates.take(record.key, client_address(scope)) if tracks else None
+        allowance = await self._rates.take(record.key, client_address(scope)) if tracks else None
         if allowance is None:
             return await self.app(scope, receive, send)
         if allowance.retry_after_s is not None:

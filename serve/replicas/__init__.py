@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from serve.answer import Answer, OnProgress
 from serve.flight import Work
 from serve.metrics import Metrics
 from serve.settings import REDIS, Settings
+
+if TYPE_CHECKING:
+    from throttled.rate_limiter import Quota, RateLimitResult
+
+
+class Limiter(Protocol):
+    """A rate for each of many."""
+
+    async def limit(self, who: str, tracks: int) -> RateLimitResult | None:
+        """Count so many tracks, if that is not too many; None where that can't be known."""
+        ...
 
 
 class Replicas(Protocol):
@@ -15,6 +26,10 @@ class Replicas(Protocol):
 
     async def once(self, key: str, work: Work, on_progress: OnProgress) -> Answer:
         """The outcome of `work`, here or where it is done already; raises what that raises."""
+        ...
+
+    def limiter(self, quota: Quota) -> Limiter:
+        """A rate that they count together."""
         ...
 
     async def close(self) -> None:
@@ -29,6 +44,14 @@ class Alone:
         """The outcome of `work`."""
         return await work(on_progress)
 
+    def limiter(self, quota: Quota) -> Limiter:
+        """One that knows of nobody."""
+        return self
+
+    async def limit(self, who: str, tracks: int) -> RateLimitResult | None:
+        """None: others don't count."""
+        return None
+
     async def close(self) -> None:
         """Nothing."""
 
@@ -37,7 +60,6 @@ def replicas_for(settings: Settings, metrics: Metrics) -> Replicas:
     """Those that share the Redis which the settings name as their cache, if they do."""
     if not settings.cache.startswith(REDIS):
         return Alone()
-    from serve.replicas.flights import SharedFlights  # needs an extra
-    from serve.replicas.redis import SharedRedis
+    from serve.replicas.together import Together  # needs an extra
 
-    return SharedFlights(SharedRedis(settings.cache, metrics))
+    return Together(settings.cache, metrics)

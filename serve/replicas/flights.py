@@ -68,9 +68,8 @@ class SharedFlights:
                 return outcome
 
     async def close(self) -> None:
-        """Tell what is still to be told, and close the connections."""
+        """Tell what is still to be told."""
         await asyncio.gather(*self._telling)
-        await self._shared.close()
 
     async def _take(self, key: str, token: str) -> bool:
         redis, lease_ms = self._shared.redis, _ms(self._lease_s)

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 PREFIX = "topgenre:"
 # What is shared saves work; to wait for it any longer would cost more.
-_TIMEOUT_S = 0.25
+_TIMEOUT_S = 1.0
 _CONNECTIONS = 64
 # After a failure it is left alone for so long, in seconds.
 _REST_S = 5.0

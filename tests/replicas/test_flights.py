@@ -51,6 +51,10 @@ class Replica:
         on_progress(Progress("classifying", None, 0.0))
         return ANSWER
 
+    async def close(self):
+        await self.flights.close()
+        await self.shared.close()
+
     def asks(self, key="video", work=None):
         asked = self.flights.once(key, work or self.work, self.heard.append)
         return asyncio.ensure_future(asked)
@@ -63,7 +67,7 @@ async def replicas(redis):
     yield made
     for replica in made:
         replica.finish.set()
-        await replica.flights.close()
+        await replica.close()
 
 
 async def test_it_is_done_once_for_all(replicas):
@@ -159,7 +163,7 @@ async def test_without_redis_each_works_alone(tmp_path, caplog):
     assert b"topgenre_alone_total 1.0" in alone.metrics.render()
     assert "working without other replicas" in caplog.text
     assert "secret" not in caplog.text
-    await alone.flights.close()
+    await alone.close()
 
 
 @pytest.mark.parametrize("how", ["stopped", "slow"])
@@ -180,7 +184,7 @@ async def test_redis_may_fail_in_the_middle(tmp_path, how):
             first.finish.set()
             assert await asked[0] == ANSWER
             assert (first.done, second.done) == (1, 1)
-            await asyncio.gather(first.flights.close(), second.flights.close())
+            await asyncio.gather(first.close(), second.close())
         finally:
             if how == "slow":
                 os.kill(server.process.pid, signal.SIGCONT)
