@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FILE",
-        help="a list of more tracks; - is standard input",
+        help="a list of more tracks, # begins a comment; - is standard input",
     )
     kind: dict[str, Any] = {"dest": "format", "action": "store_const", "default": "text"}
     classify.add_argument("--json", const="json", help="one JSON object a line", **kind)

@@ -9,21 +9,29 @@ from typing import Any, Self
 
 from serve.answer import not_music
 
-# Colours that stay apart for colour-blind people (Okabe and Ito, and Tol's muted), on light and
-# dark alike.
-_COLOURS = (
-    *("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9"),
-    *("#d55e00", "#b3a125", "#7f6bbf", "#b0435c", "#7a8a99"),
+# The page's (style.css), for light notebooks and dark ones. Which one it is says JupyterLab by an
+# attribute, VS Code by a class and Colab by another attribute; the browser does not know.
+_LIGHT = (
+    *("#4362bc", "#b3aa96", "#733210", "#794c70", "#3dd4e3"),
+    *("#eeb23d", "#443557", "#ad6689", "#58a147", "#ae4329"),
 )
+_DARK = (
+    *("#698deb", "#eee9c8", "#e89536", "#b180a6", "#46dbea"),
+    *("#f3ca4f", "#59658a", "#a53748", "#83ba93", "#d16348"),
+)
+_IN_THE_DARK = ":is([data-jp-theme-light=false],.vscode-dark,html[theme=dark])"
+# Notebooks stripe and rule their tables by rules that weigh more than one class.
 _STYLE = """
 .topgenre{font:14px/1.5 system-ui,sans-serif;max-width:42em;color:inherit}
-.topgenre table{color:inherit;border-collapse:collapse;width:100%;margin:.5em 0;font-size:inherit}
-.topgenre tr,.topgenre td{background:none;border:0;padding:1px 8px 1px 0;text-align:left}
+.topgenre table{color:inherit;border:0!important;border-collapse:collapse;width:100%;margin:.5em 0;\
+font-size:inherit}
+.topgenre tr,.topgenre td{background:none!important;border:0!important;padding:1px 8px 1px 0;\
+text-align:left}
 .topgenre td:nth-child(2){width:100%}
 .topgenre td:nth-child(3){text-align:right;font-variant-numeric:tabular-nums}
 .topgenre svg{display:block;width:100%}
 .topgenre small{opacity:.75}
-"""
+""" + "".join(f"{_IN_THE_DARK} .topgenre .g{n}{{fill:{of}}}\n" for n, of in enumerate(_DARK))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ class Tag:
     probability: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Classification:
     """The genres of a track.
 
@@ -69,7 +77,7 @@ class Classification:
     clip_s: float
     warnings: tuple[str, ...]
     model: dict[str, str]
-    _body: dict[str, Any] = field(repr=False, compare=False)
+    _body: dict[str, Any] = field(compare=False)
 
     @classmethod
     def from_body(cls, body: dict[str, Any]) -> Self:
@@ -98,6 +106,11 @@ class Classification:
         copy: dict[str, Any] = json.loads(json.dumps(self._body))
         return copy
 
+    def __repr__(self) -> str:
+        # One line, so that a notebook shows a list of answers line by line.
+        about = f"title={self.title!r}, top={self.top!r}, confidence={self.confidence:.4g}"
+        return f"Classification({about})"
+
     def __str__(self) -> str:
         text = f"{self.top} ({self.results[self.top]:g} %): {self.title}"
         notes = " ".join(filter(None, (not_music(self._body), *self.warnings)))
@@ -105,15 +118,15 @@ class Classification:
 
     def _repr_html_(self) -> str:
         """Bars and a timeline, as a notebook shows them: self-contained, without scripts."""
-        colours = dict(zip(sorted(self.results), _COLOURS * 99, strict=False))
+        colours = {genre: _colour(n) for n, genre in enumerate(sorted(self.results))}
         rows = "".join(
             f"<tr><td>{escape(genre)}</td><td>{_bar(percent, colours[genre])}</td>"
             f"<td>{percent:.2f}&nbsp;%</td></tr>"
             for genre, percent in self.results.items()
         )
         clips = "".join(
-            f'<rect x="{n}" width="1.02" y="{1 - clip.confidence:.3f}" '
-            f'height="{clip.confidence:.3f}" fill="{colours[clip.genre]}">'
+            f'<rect x="{n}" width="1" y="{1 - clip.confidence:.3f}" '
+            f'height="{clip.confidence:.3f}" {colours[clip.genre]}>'
             f"<title>{_clock(clip.start)} {escape(clip.genre)} {clip.confidence:.0%}</title></rect>"
             for n, clip in enumerate(self.timeline)
         )
@@ -123,7 +136,8 @@ class Classification:
             f"<strong>{escape(self.top)}</strong> {escape(self.title)} "
             f"<small>{_clock(self.duration_s)}</small>{self._sounds_like()}<table>{rows}</table>"
             f'<svg role="img" aria-label="{label}" height="48" preserveAspectRatio="none" '
-            f'viewBox="0 0 {max(1, len(self.timeline))} 1">{clips}</svg></div>'
+            f'shape-rendering="crispEdges" viewBox="0 0 {max(1, len(self.timeline))} 1">'
+            f"{clips}</svg></div>"
         )
 
     def _sounds_like(self) -> str:
@@ -133,10 +147,15 @@ class Classification:
         return "".join(f"<div>{escape(of)}</div>" for of in (words, *self.warnings) if of)
 
 
+def _colour(number: int) -> str:
+    """The attributes of a shape in the colour of a genre, by its place among all."""
+    return f'class="g{number % len(_LIGHT)}" fill="{_LIGHT[number % len(_LIGHT)]}"'
+
+
 def _bar(percent: float, colour: str) -> str:
     return (
         '<svg height="12" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">'
-        f'<rect width="{percent:.2f}" height="1" fill="{colour}"/></svg>'
+        f'<rect width="{percent:.2f}" height="1" {colour}/></svg>'
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,9 +27,12 @@ from serve.library.tracks import Job, jobs_of, read_list
 from serve.parts import changes
 from serve.pipeline import Pipeline
 from serve.settings import Settings
+from serve.text import one_line
 
 # Added to a signal's number this is the exit code after it, as shells have it.
 _SIGNALLED = 128
+# What is under way has so long to end after a signal.
+_STOP_S = 3.0
 _BAR_CELLS = 24
 _GENRES_SHOWN = 5
 
@@ -50,6 +55,8 @@ def classify(settings: Settings, asked: Asked) -> int:
     it has is not done again. Ctrl-C and SIGTERM leave what is done. Raises ModelFileError or
     DeviceError.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # whose encoding may not have every character
+        sys.stdout.reconfigure(errors="replace")
     try:
         listed = [track for name in asked.lists for track in read_list(name)]
         jobs = jobs_of([*asked.tracks, *listed])
@@ -65,7 +72,7 @@ def classify(settings: Settings, asked: Asked) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Internal.exit_code
     except (TopgenreError, OSError) as error:
-        print(f"topgenre: {error}", file=sys.stderr)
+        print(f"topgenre: {one_line(str(error))}", file=sys.stderr)
         return error.exit_code if isinstance(error, TopgenreError) else Internal.exit_code
 
 
@@ -81,7 +88,7 @@ def _classify(pipeline: Pipeline, jobs: list[Job], asked: Asked) -> int:
     with ExitStack() as stack:
         results = None
         if asked.out:
-            lines = _lines(pipeline, asked.format == "csv" or asked.out.suffix == ".csv")
+            lines = _lines(pipeline, asked.format == "csv" or asked.out.suffix.lower() == ".csv")
             results = stack.enter_context(ResultsFile(asked.out, lines, pipeline.model.sha256))
             emit = _nothing
         elif asked.format == "text":
@@ -91,7 +98,7 @@ def _classify(pipeline: Pipeline, jobs: list[Job], asked: Asked) -> int:
         stack.enter_context(bars)
         code = asyncio.run(_until_signalled(Run(pipeline, jobs, emit, bars, results).run))
     if asked.out:
-        err.print(f"{bars.summary}: {asked.out}")
+        err.print(Text(one_line(f"{bars.summary}: {asked.out}")))
     return code
 
 
@@ -100,22 +107,32 @@ def _lines(pipeline: Pipeline, as_csv: bool) -> Lines:
 
 
 async def _until_signalled(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    """Do the work; Ctrl-C or SIGTERM cancels it, and gives the exit code that says so."""
+    """Do the work; Ctrl-C or SIGTERM cancels it, and gives the exit code that says so.
+
+    If that does not end the process soon, as where a full pipe is written to, nothing is waited for
+    any longer: what is done has been written, and children end with their parent.
+    """
     working = asyncio.ensure_future(work())
+    loop = asyncio.get_running_loop()
     code = 0
 
-    def stop(number: int) -> None:
+    def stop(number: int, _: object) -> None:
         nonlocal code
         code = _SIGNALLED + number
-        working.cancel()
+        loop.call_soon_threadsafe(working.cancel)
+        limit = threading.Timer(_STOP_S, os._exit, [code])
+        limit.daemon = True
+        limit.start()
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, number)
+    # Not the loop's own handlers, which wait for their turn.
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return await working
     except asyncio.CancelledError:
         return code
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Out(Console):
@@ -150,33 +167,35 @@ class _TextPrinter:
         self._out, self._in_full = out, in_full
 
     def __call__(self, record: Record) -> None:
+        track = one_line(record["track"])
         if "code" in record:
-            text = f"{record['track']}: {record['error']} ({record['code']})"
+            text = f"{track}: {one_line(record['error'])} ({record['code']})"
             self._out.print(Text(text, style="red"))
         elif self._in_full:
             self._out.print(_table(record))
         else:
             genre = record["top_prediction"]
             share = f"{record['results'][genre]:6.2f} %  "
-            line = Text.assemble((f"{genre:12}", "bold"), share, record["track"])
+            line = Text.assemble((f"{one_line(genre):12}", "bold"), share, track)
             if words := not_music(record) or changes(record):
-                line.append(f"  {words}", style="yellow")
+                line.append(f"  {one_line(words)}", style="yellow")
             for warning in record.get("warnings", ()):  # older results have none
-                line.append(f"  {warning}", style="yellow")
+                line.append(f"  {one_line(warning)}", style="yellow")
             self._out.print(line)
 
 
 def _table(record: Record) -> Text:
     genre, seconds = record["top_prediction"], record["timings_ms"]["total"] / 1000
     audio = f"{record['duration_s']:.0f} s of audio in {seconds:.2f} s"
-    text = Text.assemble((genre, "bold"), f"  {record['video_title']}  ({audio})\n")
+    title = one_line(record["video_title"])
+    text = Text.assemble((one_line(genre), "bold"), f"  {title}  ({audio})\n")
     for genre, percent in list(record["results"].items())[:_GENRES_SHOWN]:
         bar = "█" * round(percent / 100 * _BAR_CELLS)
-        text.append(f"  {genre:12} {percent:6.2f} % {bar}\n")
+        text.append(f"  {one_line(genre):12} {percent:6.2f} % {bar}\n")
     if words := not_music(record) or changes(record):
-        text.append(f"  {words}\n", style="yellow")
+        text.append(f"  {one_line(words)}\n", style="yellow")
     for warning in record.get("warnings", ()):
-        text.append(f"  {warning}\n", style="yellow")
+        text.append(f"  {one_line(warning)}\n", style="yellow")
     if (tags := record["tags"]) and not not_music(record):
-        text.append(f"  sounds like {', '.join(of['tag'] for of in tags)}\n")
+        text.append(one_line(f"  sounds like {', '.join(of['tag'] for of in tags)}") + "\n")
     return text

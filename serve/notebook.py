@@ -11,6 +11,7 @@ import os
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import IO
@@ -18,11 +19,13 @@ from typing import IO
 from serve.classification import Classification
 from serve.errors import BadRequest
 from serve.http.replies import answer_body
+from serve.library.aside import aside
+from serve.library.files import read
+from serve.library.tracks import is_link
 from serve.pipeline import Pipeline
 from serve.settings import Settings
 from serve.sources.memory import MemorySource
 from serve.sources.stream import AudioSource
-from serve.sources.upload import FileSource
 
 Track = str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 
@@ -32,8 +35,9 @@ def classify(track: Track) -> Classification:
 
     The first call starts decoders and the model, as the settings in the environment have it; they
     stay warm until `stop` or the interpreter's end. It may be called from several threads at once,
-    and where an event loop runs. Raises a TopgenreError (serve.errors) where the track can't be
-    classified, and SettingsError, ModelFileError or DeviceError where nothing can.
+    and where an event loop runs. Raises FileNotFoundError or another OSError where a path can't be
+    read, a TopgenreError (serve.errors) where the track can't be classified, and SettingsError,
+    ModelFileError or DeviceError where nothing can.
     """
     return _service().classify(track)
 
@@ -67,17 +71,18 @@ class _Service:
             raise
 
     async def _classify(self, track: Track) -> Classification:
-        source = await asyncio.to_thread(self._source, track)
+        source = await aside(partial(self._source, track))
         async with self._pipeline.deadline():
             answer = await self._pipeline.classify(source)
         return Classification.from_body(answer_body(answer, self._pipeline.model))
 
     def _source(self, track: Track) -> AudioSource:
         limit = self._pipeline.settings.max_body_bytes
-        if isinstance(track, str) and "://" in track:
+        if isinstance(track, str) and is_link(track):
             return self._pipeline.video(track)
         if isinstance(track, str | PathLike):
-            return FileSource(Path(track).expanduser(), limit)
+            path = Path(os.path.expanduser(track))  # noqa: PTH111 - `~x.mp3` is left as it is
+            return MemorySource(path.name, read(path, limit), limit)
         if isinstance(track, bytes | bytearray | memoryview):
             return MemorySource("audio", bytes(track), limit)
         if not callable(getattr(track, "read", None)):

@@ -125,7 +125,7 @@ def test_a_folder_as_a_table(run, tmp_path):
         ([DATA / "README.md"], 4, "(undecodable)"),
         (["https://www.youtube.com/playlist?list=PL1"], 2, "(playlist)"),
         ([ROOT / "tests" / "library"], 2, "no audio in this folder. (bad_request)"),
-        (["hello"], 2, "hello: "),
+        (["hello"], 2, "hello: No such file or directory (bad_request)"),
     ],
 )
 def test_failures_have_their_exit_code(run, tracks, code, text):
@@ -171,6 +171,27 @@ def test_a_name_that_is_no_text(run, tmp_path):
         assert "\ufffd" in done.stdout
         assert done.returncode == 0
     assert run(tmp_path).returncode == 0
+
+
+def test_what_is_no_file_does_not_hang_the_rest(run, tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp3")
+    shutil.copyfile(SONG, tmp_path / "song.mp3")
+    done = run(tmp_path, "--json")
+    lines = {Path(line["track"]).name: line for line in records(done.stdout)}
+    assert lines["pipe.mp3"]["error"] == "This is not a regular file."
+    assert lines["song.mp3"]["top_prediction"]
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize(("encoding", "option"), [("ascii", []), ("latin-1", ["--json"])])
+def test_a_terminal_gets_no_more_than_it_can_show(run, tmp_path, encoding, option):
+    shutil.copyfile(SONG, tmp_path / "\x1b]0;own\x07\x9b31m\u202e ♫ é \udcff.mp3")
+    out = os.environ | {"PYTHONIOENCODING": encoding}
+    done = run(tmp_path, "\x1b[1m.mp3", *option, encoding=encoding, env=out)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", done.stdout + done.stderr)
+    assert len(done.stdout.splitlines()) == 2
+    assert ("é" in done.stdout) == (encoding == "latin-1")
+    assert done.returncode == 2
 
 
 # Many tracks.
@@ -236,6 +257,43 @@ def test_a_second_run_does_only_what_is_new(counted, tmp_path, name, capsys):
     assert len(added) == 2
     assert sum("renamed.flac" in line for line in added) == 1
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("sign", "hangs"), [(signal.SIGINT, "reading"), (signal.SIGTERM, "writing")]
+)
+def test_a_stop_waits_for_nothing_that_hangs(environment, tmp_path, sign, hangs):
+    program = [sys.executable, "-c", HANGING[hangs], str(SONG)]
+    stopping = subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with stopping:
+        assert stopping.stderr.readline() == b"hangs\n"
+        stopping.send_signal(sign)
+        assert stopping.wait(20) == 128 + sign
+
+
+HANGING = {
+    "reading": """
+import sys, time
+from serve.__main__ import main
+from serve.library import files
+def read(*_):
+    print("hangs", file=sys.stderr, flush=True)
+    time.sleep(300)
+files.read = read
+sys.exit(main(["classify", sys.argv[1]]))
+""",
+    "writing": """
+import sys
+from serve import cli
+from serve.__main__ import main
+class Hanging(cli._TextPrinter):
+    def __call__(self, record):
+        print("hangs", file=sys.stderr, flush=True)
+        sys.stdout.write("x" * 1_000_000)
+cli._TextPrinter = Hanging
+sys.exit(main(["classify", sys.argv[1]]))
+""",
+}
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])

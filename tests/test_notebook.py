@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from IPython.lib.pretty import pretty
 
 import serve
 import serve.errors
@@ -58,8 +59,11 @@ def test_every_kind_of_track(environment, youtube, tmp_path, monkeypatch):
             "file": serve.classify(file),
             "buffer": serve.classify(io.BytesIO(SONG)),
             "link": serve.classify(f"https://youtu.be/{ID}"),
+            "short link": serve.classify(f"youtu.be/{ID}"),
+            "long link": serve.classify(f"www.youtube.com/watch?v={ID}"),
         }
-    titles = dict.fromkeys(found, "song.mp3") | {"home": "at home.mp3", "link": "T"}
+    titles = dict.fromkeys(found, "song.mp3") | {"home": "at home.mp3"}
+    titles |= dict.fromkeys(("link", "short link", "long link"), "T")
     titles |= dict.fromkeys(("bytes", "bytearray", "view", "buffer"), "audio")
     assert {kind: one.title for kind, one in found.items()} == titles
     assert len({tuple(one.results.items()) for one in found.values()}) == 1
@@ -92,7 +96,12 @@ def test_what_it_gives(environment):
 @pytest.mark.parametrize(
     ("track", "error", "text"),
     [
-        ("nowhere.mp3", serve.errors.BadRequest, "No such file"),
+        ("nowhere.mp3", FileNotFoundError, "No such file"),
+        ("nowhere", FileNotFoundError, "'nowhere'"),
+        (Path("no/where"), FileNotFoundError, "'no/where'"),
+        ("~nobody at all.mp3", FileNotFoundError, "No such file"),
+        ("tests", IsADirectoryError, "'tests'"),
+        ("/dev/zero", serve.errors.BadRequest, "not a regular file"),
         (b"words", Undecodable, "No audio"),
         ("https://vimeo.com/1", serve.errors.NotYouTube, "Only YouTube"),
         ("https://www.youtube.com/watch?v=x", BadUrl, ""),
@@ -229,6 +238,28 @@ def test_what_is_not_music_is_said_to_be_none(tags, words):
     one = Classification.from_body(BODY | {"music": 0.1, "tags": tags})
     assert ET.fromstring(one._repr_html_().replace("&nbsp;", " ")).find("div").text == words
     assert str(one).endswith(words)
+
+
+def test_a_list_of_answers_is_a_line_each():
+    one = Classification.from_body(BODY | {"video_title": "a\nb"})
+    line = "Classification(title='a\\nb', top='r&b', confidence=0.75)"
+    assert pretty([one, one]) == f"[{line},\n {line}]"
+
+
+def test_the_colours_are_the_pages_and_nothing_shines_through():
+    css = (ROOT / "serve" / "http" / "web" / "style.css").read_text()
+    page = re.findall(r"--g\d: (#[0-9a-f]{6})", css)
+    genres = {f"genre {n:02}": 100.0 * (n == 0) for n in range(11)}
+    clip = BODY["timeline"][0] | {"genre": "genre 00"}
+    body = BODY | {"results": genres, "top_prediction": "genre 00", "timeline": [clip, clip]}
+    html = Classification.from_body(body)._repr_html_()
+    root = ET.fromstring(html.replace("&nbsp;", " "))
+    bars = [row.find(".//rect") for row in root.iter("tr")]
+    assert [bar.get("fill") for bar in bars] == [*page[:10], page[0]]
+    dark = re.findall(r"data-jp-theme-light=false.*\.(g\d){fill:(#\w+)}", html)
+    assert dark == list(zip([bar.get("class") for bar in bars[:10]], page[10:], strict=True))
+    assert root.find("svg").get("shape-rendering") == "crispEdges"
+    assert [clip.get("width") for clip in root.find("svg")] == ["1", "1"]
 
 
 def test_what_was_lost_is_told():

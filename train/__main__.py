@@ -7,7 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.text import Text
 
+from serve.text import one_line
 from train import commands
 from train.errors import DataError
 from train.options import parser
@@ -36,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _COMMANDS[options.command](options, console)
     except DataError as error:
-        console.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        text = Text.assemble(("error:", "red"), f" {one_line(str(error))}")
+        console.print(text, highlight=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
         console.print("stopped", highlight=False)

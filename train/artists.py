@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from serve.inference.outputs import Float64
+from train import sheets
 from train.errors import DataError
 from train.splits import track_name
 from train.tracks import Track
@@ -88,21 +88,12 @@ def _artists(rows: Rows) -> Artists:
 
 def _rows(path: Path) -> Rows:
     """The rows of a table by their tracks."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [
-                (track_name(row["track"]), {**row, "artist": row["artist"] or ""})
-                for row in csv.DictReader(file)
-            ]
-    except KeyError as error:
-        raise DataError(f"{path} has no column {error}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} can't be read: {error}") from error
+    return [(track_name(row["track"]), row) for row in sheets.rows(path, "track", "artist")]
 
 
 def _weight(path: Path, track: str, text: str) -> float:
     try:
-        weight = float(text)
+        weight = float(text.replace(",", "."))  # as in "0,3"
     except ValueError:
         weight = math.nan
     if not 0.0 < weight < math.inf:

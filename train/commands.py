@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
+from rich.text import Text
 
+from serve.text import one_line
+from train import artists, splits
 from train.adaptation import Adaptation
 from train.data import Advance, Source, make, prepare
-from train.dataset import NO_SPLIT, Dataset
+from train.dataset import ABOUT, NO_SPLIT, Dataset
+from train.doubts import doubts, unmatched
 from train.errors import DataError
 from train.options import default_recipe, front_end_of, given_of, hardware_of, recipe_of, source_of
 from train.pinned import Pinned
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
 # Of the family of sounds that are not music, and for how many clips of music one of other audio.
 _EVERY_SOUND = 8
 _OTHER_SHARE = 4
+# Files left out for one reason that are named one by one.
+_NAMED = 20
 
 
 def data(options: argparse.Namespace, console: Console) -> None:
@@ -41,7 +47,7 @@ def data(options: argparse.Namespace, console: Console) -> None:
     if options.split is None:
         with _reading(console) as advance:
             made = make(source_of(options), advance)
-        _name_skipped(made, console)
+        _tell(made, console)
     else:
         made = _prepare(options, console).data
     console.print(tables.contents(made))
@@ -290,11 +296,7 @@ def _prepare(options: argparse.Namespace, console: Console, quiet: bool = False)
     with _reading(console) as advance:
         prepared = prepare(source, advance)
     if not quiet:
-        _name_skipped(prepared.data, console)
-        if prepared.warning:
-            console.print(
-                f"[yellow]warning:[/yellow] {prepared.warning}", highlight=False, soft_wrap=True
-            )
+        _tell(prepared.data, console, prepared.warning, *_unmatched(prepared.data, source))
     return prepared
 
 
@@ -309,9 +311,34 @@ def _working(on: str, console: Console) -> Iterator[Advance]:
         yield lambda done, all_: progress.update(task, completed=done, total=all_)
 
 
-def _name_skipped(dataset: Dataset, console: Console) -> None:
+def _tell(dataset: Dataset, console: Console, *warnings: str) -> None:
+    """Name what was left out, and what may not be as it was meant."""
+    for reason, entries in _by_reason(dataset).items():
+        for name in entries[:_NAMED]:
+            _say(console, "skipped", f"{name}: {reason}")
+        if (more := len(entries) - _NAMED) > 0:
+            _say(console, "skipped", f"{more} more: {reason}; {ABOUT} of the dataset has all")
+    for text in (*filter(None, warnings), *doubts(dataset)):
+        _say(console, "warning:", text)
+
+
+def _unmatched(dataset: Dataset, source: Source) -> Iterator[str]:
+    if source.splits:
+        yield from unmatched(dataset, source.splits, splits.read(source.splits))
+    if source.plan.artists:
+        yield from unmatched(dataset, source.plan.artists, artists.read(source.plan.artists))
+
+
+def _by_reason(dataset: Dataset) -> dict[str, list[str]]:
+    of_reason: dict[str, list[str]] = {}
     for entry in dataset.skipped:
-        console.print(f"[yellow]skipped[/yellow] {entry.name}: {entry.reason}", highlight=False)
+        of_reason.setdefault(entry.reason, []).append(entry.name)
+    return of_reason
+
+
+def _say(console: Console, word: str, text: str) -> None:
+    line = Text.assemble((word, "yellow"), f" {one_line(text)}")
+    console.print(line, highlight=False, soft_wrap=True)
 
 
 def _run(options: argparse.Namespace) -> Run:

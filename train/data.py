@@ -17,7 +17,7 @@ from train.plan import Plan, Prepared
 from train.renditions import RENDITIONS, Rendition
 
 # Counts up when the same input would come to other files.
-_LAYOUT = 2
+_LAYOUT = 3
 
 Advance = Callable[[int, int], None]
 """Told files (and renditions) done and all of them."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from serve.audio_files import has_audio_suffix
+from train import sheets
 from train.errors import DataError
 from train.tracks import SPLITS
-
-AUDIO_SUFFIXES = (".wav", ".au", ".flac", ".mp3", ".ogg")
 
 Splits = dict[str, str]
 """Track to split."""
@@ -23,8 +23,9 @@ def track_name(path: str) -> str:
 
     Elsewhere files of two genres may share a name, so the genre stays part of it.
     """
-    pure = PurePosixPath(path.replace("\\", "/"))
-    name = pure.stem if pure.suffix.lower() in AUDIO_SUFFIXES else pure.name
+    # A Mac writes accents apart from their letters, a spreadsheet does not.
+    pure = PurePosixPath(unicodedata.normalize("NFC", path.replace("\\", "/")))
+    name = pure.stem if has_audio_suffix(pure) else pure.name
     genre = pure.parent.name
     return name if not genre or name.startswith(f"{genre}.") else f"{genre}/{name}"
 
@@ -58,25 +59,24 @@ def _read_lists(folder: Path) -> Splits:
     splits: Splits = {}
     for split in SPLITS:
         path = folder / f"{split}.txt"
-        if not path.is_file():
-            continue
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if not line.strip():
-                continue
-            name = track_name(line.strip())
-            if splits.setdefault(name, split) != split:
-                raise DataError(f"{name} is in both {splits[name]}.txt and {split}.txt")
+        if path.is_file():
+            _add(splits, ((line, split) for line in sheets.lines(path)), folder)
     if not {"train", "valid"} <= set(splits.values()):
         raise DataError(f"{folder} has no train.txt and valid.txt that name tracks")
     return splits
 
 
 def _read_table(path: Path) -> Splits:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            splits = {track_name(row["track"]): row["split"] for row in csv.DictReader(file)}
-    except KeyError as error:
-        raise DataError(f"{path} has no column {error}") from None
+    splits: Splits = {}
+    rows = sheets.rows(path, "track", "split")
+    _add(splits, ((row["track"], row["split"].casefold()) for row in rows), path)
     if wrong := set(splits.values()) - set(SPLITS):
-        raise DataError(f"{path} has unknown splits: {', '.join(sorted(map(str, wrong)))}")
+        raise DataError(f"{path} has unknown splits: {', '.join(sorted(wrong))}")
     return splits
+
+
+def _add(splits: Splits, named: Iterable[tuple[str, str]], path: Path) -> None:
+    for track, split in named:
+        name = track_name(track)
+        if splits.setdefault(name, split) != split:
+            raise DataError(f"{path}: {name} is in both {splits[name]} and {split}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Column, Table
 
 from train.dataset import Dataset
@@ -23,7 +24,7 @@ def contents(data: Dataset) -> Table:
     splits = [split for split in SPLITS if any(track.split == split for track in data.tracks)]
     table = Table("genre", *splits, title=f"{data.source}, split {data.split_by}")
     for genre in data.genres:
-        table.add_row(genre, *(str(count[genre, split]) for split in splits))
+        table.add_row(escape(genre), *(str(count[genre, split]) for split in splits))
     totals = [sum(count[genre, split] for genre in data.genres) for split in splits]
     table.add_section()
     table.add_row("all", *map(str, totals))
@@ -54,13 +55,13 @@ def evaluation(result: Evaluation) -> Table:
 def confusion(of: Scores, genres: tuple[str, ...]) -> Table:
     """Tracks by genre (row) and answer (column)."""
     # Ten genres fit into 80 columns.
-    columns = [Column(genre[:5], justify="right", no_wrap=True) for genre in genres]
+    columns = [Column(escape(genre[:5]), justify="right", no_wrap=True) for genre in genres]
     ends = Column("genre", no_wrap=True), Column("right", justify="right", no_wrap=True)
     title = "tracks by genre (row) and answer (column)"
     table = Table(ends[0], *columns, ends[1], title=title, box=None, padding=(0, 0, 0, 1))
     for genre, row in zip(genres, of.confusion, strict=True):
         right = f"{of.recall[genre]:.0%}" if genre in of.recall else "-"
-        table.add_row(genre, *(str(number) if number else "·" for number in row), right)
+        table.add_row(escape(genre), *(str(number) if number else "·" for number in row), right)
     return table
 
 

@@ -20,6 +20,7 @@ from serve.audio.mel import Float32, MelSpectrogram
 from serve.errors import Undecodable
 from train import audioset
 from train.adaptation import CLIPS
+from train.audio_files import below
 from train.dataset import Float16, relative_db
 from train.errors import DataError
 from train.pinned import Pinned
@@ -48,8 +49,8 @@ class Audio:
     seed: int = 1
 
     def files(self) -> list[Path]:
-        """All files below the folder but hidden ones; raise DataError where there is none."""
-        files = sorted(p for p in self.folder.rglob("*") if p.is_file() and p.name[0] != ".")
+        """All files below the folder, but no hidden ones; raise DataError where there is none."""
+        files = sorted(path for path in below(self.folder) if path.is_file())
         if not files:
             raise DataError(f"{self.folder} holds no files")
         return files

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from serve.answer import Progress as Report
+from serve.text import one_line
 
 # How much of the whole way has been gone when a stage begins, and when it ends.
 _STAGES = {
@@ -52,7 +53,7 @@ class Bars:
     @contextmanager
     def track(self, name: str) -> Iterator[Callable[[Report], None]]:
         """A bar for a track, while the context lasts; gives what it is to be told."""
-        bar = self._bars.add_task(name, total=1.0, stage="")
+        bar = self._bars.add_task(one_line(name), total=1.0, stage="")
         done = 0.0
 
         def report(progress: Report) -> None:

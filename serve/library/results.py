@@ -7,17 +7,23 @@ import fcntl
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol, Self
 
 from serve.errors import BadRequest
+from serve.text import one_line
 
 #: A result: "track" and, where it is known, "id"; beside them an answer or an error as in HTTP.
 Record = dict[str, Any]
 
 
+# What of JSON may end a line or command a terminal, beyond what is escaped anyway.
+_TO_ESCAPE = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# A spreadsheet takes what begins like this for a formula, but not behind an apostrophe.
+_FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠]")
 # Between the warnings of a cell.
 _BETWEEN = " | "
 
@@ -27,13 +33,23 @@ class Lines(Protocol):
 
     head: str
     """the first line of a file"""
+    start: str
+    """how a file begins in any case"""
 
     def format(self, record: Record) -> str:
         """The line of a record."""
         ...
 
+    def read(self, lines: Iterator[str]) -> Iterator[Record]:
+        """The records of a file's lines; raise ValueError where one is none."""
+        ...
+
     def parse(self, line: str) -> Record:
-        """The record of a line; raise ValueError where it is none."""
+        """The record of a line that was written here; raise ValueError where it is none."""
+        ...
+
+    def name(self, track: str) -> str:
+        """A track as it is read again."""
         ...
 
 
@@ -41,10 +57,16 @@ class JsonLines:
     """One JSON object a line."""
 
     head = ""
+    start = '{"track": '
 
     def format(self, record: Record) -> str:
         """The object."""
-        return json.dumps(record, ensure_ascii=False) + "\n"
+        text = json.dumps(record, ensure_ascii=False)
+        return _TO_ESCAPE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
+
+    def read(self, lines: Iterator[str]) -> Iterator[Record]:
+        """The objects."""
+        return map(self.parse, lines)
 
     def parse(self, line: str) -> Record:
         """The object."""
@@ -53,16 +75,30 @@ class JsonLines:
             raise ValueError(line)
         return record
 
+    def name(self, track: str) -> str:
+        """The track as it is."""
+        return track
+
 
 class CsvLines:
-    """A table (RFC 4180, but for the line ends) with a column for each genre, in percent."""
+    """A table (RFC 4180, but for the line ends) with a column for each genre, in percent.
+
+    A record is one line, whatever is in its names, and no cell is a formula to a spreadsheet.
+    """
 
     _BEFORE = ("track", "id", "video_title", "top_prediction", "music", "tags", "duration_s")
     _AFTER = ("warnings", "model", "code", "error")
 
     def __init__(self, genres: Sequence[str]) -> None:
         self._genres = genres
-        self.head = self._line((*self._BEFORE, *genres, *self._AFTER))
+        self._columns = list(self._BEFORE)
+        for genre in genres:
+            column = one_line(genre)
+            while column in (*self._columns, *self._AFTER):
+                column += "_percent"
+            self._columns.append(column)
+        self._columns += self._AFTER
+        self.start = self.head = self._line(map(_cell, self._columns))
 
     def format(self, record: Record) -> str:
         """The row; what the record does not have is empty, and the timeline is left out."""
@@ -74,26 +110,51 @@ class CsvLines:
         results = record.get("results", {})
         # By place, not by name: a genre may be called as another column is.
         before, after = ([flat.get(name, "") for name in of] for of in (self._BEFORE, self._AFTER))
-        return self._line(map(_one_line, [*before, *map(results.get, self._genres), *after]))
+        return self._line(map(_cell, [*before, *map(results.get, self._genres), *after]))
+
+    def read(self, lines: Iterator[str]) -> Iterator[Record]:
+        """The rows as records, also of a table that a spreadsheet has saved since."""
+        if (head := next(lines, None)) is None:
+            return
+        for delimiter in ",;\t":
+            if self._is_head(_cells(head, delimiter)):
+                break
+        else:
+            raise BadRequest("This table has other columns.")
+        for line in lines:
+            if any(values := _cells(line, delimiter)):
+                yield self._record(values)
 
     def parse(self, line: str) -> Record:
         """The row as a record, without timeline and timings."""
-        (values,) = csv.reader([line])
+        return self._record(_cells(line, ","))
+
+    def name(self, track: str) -> str:
+        """The track in one line."""
+        return _value(str(_cell(track)))
+
+    def _is_head(self, values: list[str]) -> bool:
+        return values == [_value(str(_cell(column))) for column in self._columns]
+
+    def _record(self, values: list[str]) -> Record:
+        values += [""] * (len(self._columns) - len(values))  # empty ones at the end may be lost
         first, end = len(self._BEFORE), len(self._BEFORE) + len(self._genres)
         before, shares, after = values[:first], values[first:end], values[end:]
         row = dict(zip((*self._BEFORE, *self._AFTER), (*before, *after), strict=True))
+        if not row["track"]:
+            raise ValueError(values)
         record: Record = {name: row[name] for name in ("track", "id") if row[name]}
         if row["code"]:
             return record | {"code": row["code"], "error": row["error"]}
-        results = {genre: float(share) for genre, share in zip(self._genres, shares, strict=True)}
+        results = {genre: _number(share) for genre, share in zip(self._genres, shares, strict=True)}
         tags = (of.rpartition(" ") for of in row["tags"].split("; ") if of)
         return record | {
             "video_title": row["video_title"],
             "top_prediction": row["top_prediction"],
             "results": dict(sorted(results.items(), key=lambda item: -item[1])),
-            "music": float(row["music"]),
-            "tags": [{"tag": tag, "probability": float(share)} for tag, _, share in tags],
-            "duration_s": float(row["duration_s"]),
+            "music": _number(row["music"]),
+            "tags": [{"tag": tag, "probability": _number(share)} for tag, _, share in tags],
+            "duration_s": _number(row["duration_s"]),
             "warnings": row["warnings"].split(_BETWEEN) if row["warnings"] else [],
             "model": {"sha256": row["model"]},
         }
@@ -104,8 +165,24 @@ class CsvLines:
         return text.getvalue()
 
 
-def _one_line(value: object) -> object:
-    return " ".join(value.splitlines()) if isinstance(value, str) else value
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = one_line(value)
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    (values,) = csv.reader([line.rstrip("\r\n")], delimiter=delimiter)
+    return list(map(_value, values))
+
+
+def _value(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def _number(cell: str) -> float:
+    return float(cell.replace(",", "."))  # as a spreadsheet of many a country writes it
 
 
 class ResultsFile:
@@ -139,7 +216,7 @@ class ResultsFile:
 
     def has(self, record_id: str, track: str) -> bool:
         """Whether there is a result for this track."""
-        return (record_id, track) in self._tracks
+        return (record_id, self._lines.name(track)) in self._tracks
 
     def get(self, record_id: str) -> Record | None:
         """The result for what this id stands for, whatever track has it: without "track"."""
@@ -160,15 +237,15 @@ class ResultsFile:
     def _remember(self, record: Record, at: int) -> None:
         if "id" in record and "code" not in record:
             self._at.setdefault(record["id"], at)
-            self._tracks.add((record["id"], record["track"]))
+            self._tracks.add((record["id"], self._lines.name(record["track"])))
 
     def _opened(self) -> IO[bytes]:
         """The file, made if need be, and nobody else's while it is open."""
         while True:
+            if self._path.exists() and not self._path.is_file():
+                raise BadRequest(f"{self._path}: Results need a file.")
             file = self._path.open("a+b")
             try:
-                if not self._path.is_file():
-                    raise BadRequest(f"{self._path}: Results need a file.")
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.path.samestat(os.fstat(file.fileno()), self._path.stat()):
                     return file
@@ -185,9 +262,9 @@ class ResultsFile:
         try:
             fcntl.flock(after, fcntl.LOCK_EX | fcntl.LOCK_NB)
             after.write(self._lines.head.encode())
-            for line, record in self._kept(before):
+            for record in self._kept(before):
                 self._remember(record, after.tell())
-                after.write(line)
+                after.write(self._lines.format(record).encode())
             after.flush()
             os.fsync(descriptor)
             os.fchmod(descriptor, os.fstat(before.fileno()).st_mode & 0o777)
@@ -198,18 +275,23 @@ class ResultsFile:
             raise
         return after
 
-    def _kept(self, before: IO[bytes]) -> Iterator[tuple[bytes, Record]]:
-        before.seek(0)
-        for number, line in enumerate(before, start=1):
-            if not line.endswith(b"\n"):
-                return
-            if number == 1 and self._lines.head:
-                if line.decode("utf-8", "replace") != self._lines.head:
-                    raise BadRequest(f"{self._path}: This table has other columns.")
-                continue
-            try:
-                record = self._lines.parse(line.decode())
-            except ValueError:
-                raise BadRequest(f"{self._path}: Line {number} is no result.") from None
-            if "code" not in record and record.get("model", {}).get("sha256") == self._model:
-                yield line, record
+    def _kept(self, before: IO[bytes]) -> Iterator[Record]:
+        number, start = 0, self._lines.start.encode()
+
+        def lines() -> Iterator[str]:
+            nonlocal number
+            before.seek(0)
+            for number, line in enumerate(before, start=1):
+                if line.endswith(b"\n"):
+                    yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+                elif number == 1 and not start.startswith(line[: len(start)]):
+                    raise ValueError(line)
+
+        try:
+            for record in self._lines.read(lines()):
+                if "code" not in record and record.get("model", {}).get("sha256") == self._model:
+                    yield record
+        except BadRequest as error:
+            raise BadRequest(f"{self._path}: {error}") from None
+        except (ValueError, csv.Error):
+            raise BadRequest(f"{self._path}: Line {number} is no result.") from None

@@ -6,11 +6,14 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from serve.answer import OnProgress
-from serve.errors import BadRequest, Internal, TooBig, TopgenreError
+from serve.errors import BadRequest, Internal, TopgenreError
 from serve.http.replies import answer_body, error_body
+from serve.library import files
+from serve.library.aside import aside
 from serve.library.bars import Bars
 from serve.library.results import Record, ResultsFile
 from serve.library.tracks import Job
@@ -89,7 +92,7 @@ class Run:
                     video, self._pipeline.video(job.tracks[0]), report
                 )
             limit = self._pipeline.settings.max_body_bytes
-            content = await asyncio.to_thread(_read, job.path, limit)
+            content = await aside(partial(_read, job.path, limit))
             record_id = "sha256:" + await asyncio.to_thread(_sha256, content)
             if record := self._known(record_id):
                 return record
@@ -121,14 +124,9 @@ def workers_for(decoders: int) -> int:
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size <= limit:
-                content = file.read(limit + 1)
-                if len(content) <= limit:
-                    return content
+        return files.read(path, limit)
     except OSError as error:
         raise BadRequest(error.strerror) from None
-    raise TooBig(f"The file is larger than the limit of {limit} bytes.")
 
 
 def _sha256(content: bytes) -> str:

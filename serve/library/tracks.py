@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from serve.audio_files import has_audio_suffix, is_hidden
 from serve.errors import BadRequest, TopgenreError
+from serve.library.files import check_regular
 from serve.sources.youtube import video_id
 
-# What is taken for audio in a folder. A file that is named itself is always tried.
-_SUFFIXES = """
-.3g2 .3gp .aac .ac3 .aif .aifc .aiff .alac .amr .ape .asf .au .avi .caf .dsf .dts .eac3 .flac .flv
-.m4a .m4b .m4v .mka .mkv .mov .mp1 .mp2 .mp3 .mp4 .mpc .mpeg .mpg .oga .ogg .ogv .opus .ra .rm .snd
-.spx .tak .ts .tta .voc .w64 .wav .weba .webm .wma .wmv .wv
-"""
-SUFFIXES = frozenset(_SUFFIXES.split())
+# Without a scheme, and perhaps in quotes or brackets.
+_YOUTUBE = re.compile(
+    r"(?i)[^\w./*~-]*(?://)?(?:[a-z]+\.)?(?:youtube(?:-nocookie)?\.com|youtu\.be)(?=[/?#:]|$)"
+)
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ def jobs_of(given: Iterable[str]) -> list[Job]:
             job.tracks.append(name)
 
     for name in given:
-        if _is_link(name):
+        if is_link(name):
             try:
                 video = video_id(name)
             except TopgenreError as error:
@@ -61,9 +62,9 @@ def jobs_of(given: Iterable[str]) -> list[Job]:
         for path in _files(name):
             found = True
             try:
-                stat = path.stat()
-            except OSError as error:
-                add(("wrong", path), str(path), error=BadRequest(error.strerror))
+                stat = _stat(path)
+            except BadRequest as error:
+                add(("wrong", path), str(path), error=error)
                 continue
             inode = (stat.st_dev, stat.st_ino)
             if inode not in jobs:
@@ -80,27 +81,65 @@ def jobs_of(given: Iterable[str]) -> list[Job]:
 def read_list(name: str) -> list[str]:
     """The tracks that a file names, one a line; `-` is standard input. Raises BadRequest.
 
-    Blank lines and those that begin with # are left out.
+    Blank lines are left out, and those that begin with # where no file is called so. Names need
+    not be UTF-8.
     """
     try:
-        if name == "-":
-            lines = sys.stdin.read().splitlines()
-        else:
-            lines = Path(name).read_text("utf-8").splitlines()
+        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise BadRequest(f"{name}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadRequest(f"{name}: This is no list of tracks.") from None
-    return [line for raw in lines if (line := raw.strip()) and not line.startswith("#")]
+    text = _decoded(content)
+    lines = [line for line in text.split("\n") if line.strip()]
+    if "\0" in text or (lines and not any(_is_text(of) or os.path.lexists(of) for of in lines)):
+        raise BadRequest(f"{name}: This is no list of tracks.")
+    return [track for line in lines if (track := _listed(line))]
 
 
-def _is_link(name: str) -> bool:
-    if "://" in name:
+def _decoded(content: bytes) -> str:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as Windows writes it
+        return content.decode("utf-16", "replace")
+    return os.fsdecode(content.removeprefix(codecs.BOM_UTF8))
+
+
+def _is_text(line: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in line)
+
+
+def _listed(line: str) -> str:
+    """The track of a line, or nothing."""
+    if os.path.lexists(line):
+        return line  # as it is: a name may begin with # or end in a space
+    track = line.strip()
+    return "" if track.startswith("#") and not os.path.lexists(track) else track
+
+
+def is_link(name: str) -> bool:
+    """Whether this is a link, with a scheme or to YouTube without one, rather than a path."""
+    if os.path.lexists(name):
+        return False
+    if "://" in name or _YOUTUBE.match(name):
         return True
-    return not (os.path.lexists(name) or glob.has_magic(name) or Path(name).suffix)
+    try:
+        video_id(name)
+    except TopgenreError:
+        return False
+    return True
+
+
+def _stat(path: Path) -> os.stat_result:
+    try:
+        found = path.stat()
+        check_regular(path, found.st_mode)
+    except OSError as error:
+        raise BadRequest(error.strerror) from None
+    except ValueError:
+        raise BadRequest("No file can be called so.") from None
+    return found
 
 
 def _files(name: str) -> Iterator[Path]:
+    if not name:
+        return  # which as a path means this folder
     if os.path.lexists(name) or not glob.has_magic(name):
         matches, named = [name], True
     else:
@@ -110,14 +149,14 @@ def _files(name: str) -> Iterator[Path]:
     for path in map(Path, matches):
         if path.is_dir():
             yield from _audio_in(path)
-        elif named or path.suffix.lower() in SUFFIXES:
+        elif named or has_audio_suffix(path):
             yield path
 
 
 def _audio_in(folder: Path) -> Iterator[Path]:
     for root, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
         for name in sorted(files):
             path = Path(root, name)
-            if not name.startswith(".") and path.suffix.lower() in SUFFIXES:
+            if not is_hidden(name) and has_audio_suffix(path):
                 yield path

@@ -1,5 +1,8 @@
 import csv
+import io
 import json
+import os
+import re
 
 import pytest
 
@@ -118,12 +121,32 @@ def test_two_runs_do_not_share_a_file(path, lines):
     assert len(read(path, lines)) == 2
 
 
-@pytest.mark.parametrize("name", [".", "nowhere/results", "/dev/null"])
-def test_what_can_not_hold_results_is_said(tmp_path, monkeypatch, lines, name):
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".", "need a file"),
+        ("nowhere/results", "No such file"),
+        ("/dev/null", "need a file"),
+        ("pipe", "need a file"),
+    ],
+)
+def test_what_can_not_hold_results_is_said(tmp_path, monkeypatch, lines, name, text):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BadRequest):
+    os.mkfifo("pipe")
+    with pytest.raises(BadRequest, match=text):
         write(tmp_path / name, lines, OK)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_json_that_an_editor_has_saved_is_gone_on_with(path):
+    lines = LINES["json"]
+    write(path, lines, OK, OTHER)
+    kept = path.read_text()
+    path.write_text(kept, "utf-8-sig", newline="\r\n")
+    with ResultsFile(path, lines, MODEL) as results:
+        assert results.has("sha256:1", "songs/a.mp3")
+        assert results.has("sha256:2", "b.mp3")
+    assert path.read_text() == kept
 
 
 def test_a_file_keeps_its_mode_and_its_place(tmp_path, path, lines):
@@ -167,3 +190,69 @@ def test_a_table_is_for_others_to_read():
     }
     assert (failed["track"], failed["code"], failed["rock"]) == ("c.mp3", "undecodable", "")
     assert json.loads(LINES["json"].format(OK)) == OK
+
+
+ODD = [
+    *("a\rb.mp3", "a\nb", "a\vb", "a\x1cb", "a\x85b", "a\u2028b", "a\r\nb", "\tb", "a\x1b[31mb"),
+    *("=1+1", "+1", "-1", "@sum", "'=1", "''=1", "'round", " =1", "\n=1", "＝1", "a,b;c", 'a"b'),
+]
+
+
+@pytest.mark.parametrize("track", ODD)
+def test_every_name_is_one_line_and_known_again(path, lines, track):
+    record = OK | {"track": track, "video_title": track}
+    write(path, lines, record)
+    kept = path.read_text()
+    assert len(kept.splitlines()) == 1 + bool(lines.head)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", kept)
+    for _ in range(2):
+        with ResultsFile(path, lines, MODEL) as results:
+            assert results.has("sha256:1", track)
+        assert path.read_text() == kept
+    if lines.head:
+        row = next(csv.DictReader(kept.splitlines()))
+        assert not re.match(r"\s*[=+\-@＝＋－＠]", row["track"] + row["video_title"])
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_table_that_a_spreadsheet_has_saved_is_gone_on_with(path, delimiter):
+    lines = CsvLines(["jazz", "=rock"])
+    records = [OK | {"results": {"=rock": 60.25, "jazz": 39.75}, "track": track} for track in ODD]
+    write(path, lines, *records)
+    kept = path.read_text()
+    rows = [row[:-2] if row[-1] == "" else row for row in csv.reader(kept.splitlines())]
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows([*rows, [""] * 12])
+    saved = text.getvalue()
+    if delimiter == ";":
+        saved = re.sub(r'"([0-9]+)\.([0-9]+)"', r'"\1,\2"', saved)
+    path.write_bytes(saved.encode("utf-8-sig"))
+    with ResultsFile(path, lines, MODEL) as results:
+        assert all(results.has("sha256:1", track) for track in ODD)
+        assert results.get("sha256:1")["results"] == {"=rock": 60.25, "jazz": 39.75}
+    assert path.read_text() == kept
+
+
+def test_no_genre_takes_another_columns_place():
+    genres = ["track", "error", "track_percent", "music", "id"]
+    lines = CsvLines(genres)
+    record = OK | {"results": dict(zip(genres, (40.0, 30.0, 15.0, 10.0, 5.0), strict=True))}
+    text = lines.head + lines.format(record)
+    (row,) = csv.DictReader(text.splitlines())
+    assert len(row) == len(next(csv.reader([lines.head])))
+    assert (row["track"], row["error"], row["music"], row["id"]) == (
+        OK["track"],
+        "",
+        "0.93",
+        OK["id"],
+    )
+    assert (row["track_percent"], row["error_percent"]) == ("40.0", "30.0")
+    assert lines.parse(lines.format(record))["results"] == record["results"]
+
+
+@pytest.mark.parametrize("content", [b"my notes", b"\xff\xfb\x90", b"a;b"])
+def test_one_line_of_anything_else_is_left_alone(path, lines, content):
+    path.write_bytes(content)
+    with pytest.raises(BadRequest, match="Line 1 is no result"):
+        write(path, lines, OK)
+    assert path.read_bytes() == content

@@ -1,9 +1,12 @@
 import io
 import os
+import socket
+from pathlib import Path
 
 import pytest
 
 from serve.errors import BadRequest
+from serve.library.files import read
 from serve.library.tracks import jobs_of, read_list
 
 ID = "dQw4w9WgXcQ"
@@ -65,12 +68,23 @@ def test_files_folders_and_patterns(music, given, found):
         ("nowhere.mp3", "bad_request", "No such file"),
         ("nowhere*.mp3", "bad_request", "No such file"),
         ("dangling.mp3", "bad_request", "No such file"),
-        ("hello", "bad_url", "not a link"),
+        ("hello", "bad_request", "No such file"),
+        ("music/nowhere", "bad_request", "No such file"),
+        ("a\0b", "bad_request", "No file can be called so"),
+        ("", "bad_request", "no audio in this folder"),
+        ("pipe.mp3", "bad_request", "not a regular file"),
+        ("socket.mp3", "bad_request", "not a regular file"),
+        ("/dev/zero", "bad_request", "not a regular file"),
+        ("youtu.be/short", "bad_url", "11 letters"),
+        ("www.youtube.com/playlist?list=PL1", "playlist", "one video"),
         ("https://vimeo.com/1", "not_youtube", "Only YouTube"),
     ],
 )
 def test_what_is_nothing_is_a_job_that_fails(music, given, code, text):
     (music / "dangling.mp3").symlink_to("nowhere")
+    os.mkfifo("pipe.mp3")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket.mp3")
     (job,) = jobs_of([given])
     assert job.tracks == [given]
     assert job.error.code == code
@@ -90,6 +104,7 @@ def test_one_file_under_several_names_is_one_job(music):
 
 def test_one_video_under_several_links_is_one_job():
     links = [f"https://youtu.be/{ID}", f"https://www.youtube.com/watch?v={ID}&t=9"]
+    links += [f"youtu.be/{ID}", f"M.YouTube.com/watch?v={ID}"]
     (job,) = jobs_of([*links, links[0]])
     assert job.tracks == links
     assert job.video == ID
@@ -105,9 +120,36 @@ def test_lists(tmp_path, monkeypatch):
     (tmp_path / "list").write_text(text)
     expected = [f"https://youtu.be/{ID}", "music/a song.mp3"]
     assert read_list(str(tmp_path / "list")) == expected
-    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     assert read_list("-") == expected
     (tmp_path / "song").write_bytes(b"\xff\xfb\x90")
     for name, why in {"song": "no list", "nowhere": "No such", "": "Is a directory"}.items():
         with pytest.raises(BadRequest, match=why):
             read_list(str(tmp_path / name))
+
+
+NAMES = ["#1 hit.mp3", " a\u2028b\x85\x0c.mp3 ", "c\r.mp3", "caf\udce9.mp3"]
+
+
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_list_may_name_every_file(tmp_path, monkeypatch, start, end):
+    monkeypatch.chdir(tmp_path)
+    for name in NAMES:
+        Path(name).touch()
+    lines = ["first.mp3", "#EXTM3U", *NAMES, f"youtu.be/{ID}"]
+    content = start + b"".join(os.fsencode(line + end) for line in lines)
+    Path("list").write_bytes(content)
+    kept = NAMES if end == "\n" else [NAMES[0], NAMES[1].strip(" "), *NAMES[2:]]
+    assert read_list("list") == ["first.mp3", *kept, f"youtu.be/{ID}"]
+    Path("list").write_bytes("first.mp3\r\nä.mp3".encode("utf-16"))
+    assert read_list("list") == ["first.mp3", "ä.mp3"]
+
+
+def test_a_file_that_has_become_a_pipe_is_not_waited_for(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe.mp3")
+    (tmp_path / "song.mp3").touch()
+    status = (tmp_path / "song.mp3").stat()
+    monkeypatch.setattr(Path, "stat", lambda _: status)
+    with pytest.raises(BadRequest, match="not a regular file"):
+        read(tmp_path / "pipe.mp3", 100)

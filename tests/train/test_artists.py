@@ -44,6 +44,10 @@ def test_the_table_normalises_artists(tmp_path: Path) -> None:
     path = tmp_path / "artists.csv"
     path.write_text('track,artist,title\na/a.1.wav,The  Band,X\na.2,the band,Y\nb.1,,"Z, z"\n')
     assert artists.read(path) == {"a.1": "the band", "a.2": "the band"}
+    path.write_text("\ufeffTrack; Artist ;Weight\r\na/a.1.wav; The Band;0,5\r\nb.1;;\r\n")
+    assert artists.read(path) == {"a.1": "the band"}
+    (track,) = artists.named([Track("a.1", "a", "train")], path)
+    assert track.weight == 0.5
     path.write_text("track,singer\na.1,The Band\n")
     with pytest.raises(DataError, match="no column 'artist'"):
         artists.read(path)

@@ -39,10 +39,11 @@ def test_a_folder_of_every_kind_of_file(gtzan_folder: Path, lists: Path, tmp_pat
     assert "hidden" in reasons["noise/._noise.00000.wav"]
     assert "unreadable" in reasons["noise/noise.00054.wav"]
     assert "shorter than a clip" in reasons["noise/noise.00099.wav"]
+    assert reasons["noise/notes.txt"] == "not a kind of audio file: .txt"
     assert make(gtzan_folder, tmp_path, lists).data.skipped == data.skipped, "kept, not made again"
 
 
-NOT_USED = ("._noise.00000.wav", "noise.00054.wav", "noise.00099.wav")
+NOT_USED = ("._noise.00000.wav", "noise.00054.wav", "noise.00099.wav", "notes.txt")
 
 
 def test_without_a_split_chance_decides_and_says_so(gtzan_folder: Path, tmp_path: Path) -> None:

@@ -77,8 +77,9 @@ def test_only_training_sees_them(data: Dataset) -> None:
     assert data.source == f"audio files, {4 * len(RENDITIONS)} renditions of them"
     assert {entry.name: entry.reason for entry in data.skipped} == {
         "noise/._noise.00000.wav": "a hidden file",
-        "noise/noise.00001.wav": "unreadable: Format not recognised.",
+        "noise/noise.00001.wav": "unreadable: No audio could be read from this.",
         "noise/noise.00002.wav": "a second copy of noise.00002.flac",
+        "noise/notes.txt": "not a kind of audio file: .txt",
     }
 
 
