@@ -61,6 +61,11 @@ _WHOLE_BATCH = (
     *("too_big", "unsupported_media", "overloaded", "too_many_requests", "timeout"),
 )
 _BINARY = {"type": "string", "format": "binary"}
+# Others of `application/` are looked at, too.
+_RAW = (
+    *("application/octet-stream", "audio/*", "video/*"),
+    *("application/ogg", "application/mp4", "binary/octet-stream"),
+)
 _URL = parameter(
     *("url", "query", "a link to one YouTube video", {"type": "string"}),
     required=True,
@@ -73,7 +78,12 @@ _INCLUDE = parameter(
     explode=False,
 )
 _FILENAME = parameter(
-    *("X-Filename", "header", "for a raw body: its name, percent-encoded", {"type": "string"}),
+    *(
+        "X-Filename",
+        "header",
+        "a raw body's name, UTF-8 or percent-encoded",
+        {"type": "string"},
+    ),
     example="song.mp3",
 )
 
@@ -102,7 +112,7 @@ def _predict() -> Json:
             "example": {"url": examples.URL},
         },
         "multipart/form-data": {"schema": object_({"file": _BINARY})},
-        **dict.fromkeys(("application/octet-stream", "audio/*", "video/*"), raw),
+        **dict.fromkeys(_RAW, raw),
     }
     return {
         "get": operation(

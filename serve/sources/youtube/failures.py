@@ -22,6 +22,7 @@ from yt_dlp.utils import (  # type: ignore[import-untyped]
 )
 
 from serve.errors import ERRORS, TopgenreError
+from serve.titles import safe
 
 #: Longest text for a person, in characters.
 MAX_TEXT = 200
@@ -108,7 +109,7 @@ def classify(error: BaseException, warnings: Iterable[str] = ()) -> Failure:
 def clean(text: str) -> str:
     """Text from outside as one line of at most `MAX_TEXT` characters, without links."""
     text = re.sub(r"\S*://\S*|\S*@\S*", "…", text)
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    text = " ".join(safe(text, " ").split())
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
