@@ -97,8 +97,9 @@ LINES: tuple[Json, ...] = (
 
 def event_stream() -> str:
     """A request's events, as they go over the wire."""
-    events = [("progress", data) for data in PROGRESS] + [("result", ANSWER)]
-    return "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in events)
+    events = [("event: progress", data) for data in PROGRESS]
+    events.append(("id: end\nevent: result", ANSWER))
+    return "".join(f"{head}\ndata: {json.dumps(data)}\n\n" for head, data in events)
 
 
 def lines() -> str:

@@ -29,7 +29,7 @@ curl -H 'Content-Type: audio/mpeg' -H 'X-Filename: song.mp3' --data-binary @song
 ```
 
 With `Accept: text/event-stream` the answer comes as events named `progress` (Progress), then one
-`result` (Answer) or `error` (Error), each with JSON as its data:
+`result` (Answer), or `failure` and `error` with the same Error, each with JSON as its data:
 
 ```sh
 curl -N -H 'Accept: text/event-stream' -F file=@song.mp3 http://localhost:5000/predict
@@ -97,11 +97,15 @@ def _answer() -> Json:
         "include=clips,mel": {"value": examples.WITH_EXTRAS},
     }
     content["text/event-stream"] = {
-        "schema": text("events `progress`, then `result` or `error`"),
+        "schema": text("events `progress`, then `result`, or `failure` and `error`"),
         "example": examples.event_stream(),
     }
     answer["headers"] = response_headers(*RATE_HEADERS)
-    return {"200": answer}
+    stop = {
+        "description": "to a request with `Last-Event-ID`: the events have come to their end",
+        "headers": response_headers(),
+    }
+    return {"200": answer, "204": stop}
 
 
 def _predict() -> Json:
