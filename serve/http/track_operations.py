@@ -15,8 +15,7 @@ from serve.http.operations import (
     response_headers,
 )
 from serve.http.rates import RATE_HEADERS
-from serve.http.replies import EXTRAS
-from serve.http.schemas import object_, text
+from serve.http.schemas import object_, ref, text
 
 _PREDICT = """\
 In one of three forms, which get the same answer: a link as JSON, a file as a form, or the audio
@@ -28,8 +27,12 @@ curl -F file=@song.mp3 http://localhost:5000/predict
 curl -H 'Content-Type: audio/mpeg' -H 'X-Filename: song.mp3' --data-binary @song.mp3 http://localhost:5000/predict
 ```
 
-With `Accept: text/event-stream` the answer comes as events named `progress` (Progress), then one
-`result` (Answer), or `failure` and `error` with the same Error, each with JSON as its data:
+The body may be of any type of `audio/`, `video/` and `application/`: what counts is what is in it.
+
+With `Accept: text/event-stream` the answer comes as server-sent events named `progress`
+(TrackProgress), then one `result` (Answer), or `failure` and `error` with the same Failure, each
+with JSON as its data. The events at the end have an id; a request that tells it in `Last-Event-ID`,
+as browsers do, gets 204.
 
 ```sh
 curl -N -H 'Accept: text/event-stream' -F file=@song.mp3 http://localhost:5000/predict
@@ -61,11 +64,6 @@ _WHOLE_BATCH = (
     *("too_big", "unsupported_media", "overloaded", "too_many_requests", "timeout"),
 )
 _BINARY = {"type": "string", "format": "binary"}
-# Others of `application/` are looked at, too.
-_RAW = (
-    *("application/octet-stream", "audio/*", "video/*"),
-    *("application/ogg", "application/mp4", "binary/octet-stream"),
-)
 _URL = parameter(
     *("url", "query", "a link to one YouTube video", {"type": "string"}),
     required=True,
@@ -73,7 +71,7 @@ _URL = parameter(
 )
 _INCLUDE = parameter(
     *("include", "query", "what answers shall also hold, between commas"),
-    {"type": "array", "items": {"type": "string", "enum": list(EXTRAS)}},
+    {"type": "array", "items": ref("Extra")},
     style="form",
     explode=False,
 )
@@ -96,27 +94,18 @@ def _answer() -> Json:
         "plain": {"value": examples.ANSWER},
         "include=clips,mel": {"value": examples.WITH_EXTRAS},
     }
-    content["text/event-stream"] = {
-        "schema": text("events `progress`, then `result`, or `failure` and `error`"),
-        "example": examples.event_stream(),
-    }
     answer["headers"] = response_headers(*RATE_HEADERS)
-    stop = {
-        "description": "to a request with `Last-Event-ID`: the events have come to their end",
-        "headers": response_headers(),
-    }
-    return {"200": answer, "204": stop}
+    return {"200": answer}
 
 
 def _predict() -> Json:
-    raw = {"schema": _BINARY}
     body = {
         "application/json": {
             "schema": object_({"url": text("a link to one YouTube video")}),
             "example": {"url": examples.URL},
         },
         "multipart/form-data": {"schema": object_({"file": _BINARY})},
-        **dict.fromkeys(_RAW, raw),
+        "application/octet-stream": {"schema": _BINARY},
     }
     return {
         "get": operation(
@@ -145,10 +134,7 @@ def _batch() -> Json:
             "example": {"urls": [line["url"] for line in examples.LINES]},
         },
         "multipart/form-data": {"schema": object_({"file": _BINARY})},
-        **{
-            kind: {"schema": _BINARY}
-            for kind in ("application/zip", "application/x-zip-compressed")
-        },
+        "application/octet-stream": {"schema": _BINARY},
     }
     lines = {"schema": text("lines of JSON, each a Line"), "example": examples.lines()}
     answer = {
