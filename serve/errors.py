@@ -25,6 +25,8 @@ import errno
 from collections.abc import Collection
 from typing import ClassVar, Literal
 
+from serve.titles import safe
+
 #: Whose trouble a failure is: who asked, YouTube, or this server.
 Origin = Literal["client", "youtube", "server"]
 
@@ -260,9 +262,8 @@ _MAX_WORDS = 200
 def from_child(code: object, words: object, allowed: Collection[str]) -> TopgenreError:
     """The error that a child process tells of, as far as it is to be believed.
 
-    Internal where the code is not one of its role's; of its words what can be printed.
+    Internal where the code is not one of its role's; of its words what is safe to show.
     """
     if not isinstance(code, str) or code not in allowed:
         return Internal()
-    printable = "".join(c for c in str(words)[:_MAX_WORDS] if c.isprintable())
-    return from_code(code, printable or None)
+    return from_code(code, safe(str(words)[:_MAX_WORDS]) or None)

@@ -141,7 +141,7 @@ class Client:
                 field, _, value = line.partition(": ")
                 if field == "event":
                     name, count = value, count + 1
-                elif field == "data" and name != "progress":
+                elif field == "data" and name in ("result", "error"):
                     last.append(value)
                 elif field == "data" and leave_after is not None and count > leave_after:
                     return Verdict(DEPARTED)
