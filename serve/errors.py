@@ -228,6 +228,8 @@ _EXHAUSTED = {
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
     *(errno.ENOSPC, errno.EDQUOT, errno.ENOBUFS),
 }
+# When it may be there again, in seconds.
+_EXHAUSTED_S = 2.0
 
 
 def unexpected(error: BaseException) -> TopgenreError:
@@ -235,7 +237,8 @@ def unexpected(error: BaseException) -> TopgenreError:
     if isinstance(error, TopgenreError):
         return error
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _EXHAUSTED):
-        return Overloaded("The server is out of memory, files or disk space; try again later.")
+        text = "The server is out of memory, files or disk space; try again later."
+        return Overloaded(text, retry_after_s=_EXHAUSTED_S)
     return Internal()
 
 
@@ -265,4 +268,7 @@ def from_child(code: object, words: object, allowed: Collection[str]) -> Topgenr
     if not isinstance(code, str) or code not in allowed:
         return Internal()
     printable = "".join(c for c in str(words)[:_MAX_WORDS] if c.isprintable())
-    return from_code(code, printable or None)
+    error = from_code(code, printable or None)
+    if isinstance(error, Overloaded):
+        error.retry_after_s = _EXHAUSTED_S
+    return error
