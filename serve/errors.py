@@ -236,10 +236,17 @@ def unexpected(error: BaseException) -> TopgenreError:
     """What is said of a failure that has no code: `Overloaded` where a resource has run out."""
     if isinstance(error, TopgenreError):
         return error
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _EXHAUSTED):
+    if _is_exhausted(error):
         text = "The server is out of memory, files or disk space; try again later."
         return Overloaded(text, retry_after_s=_EXHAUSTED_S)
     return Internal()
+
+
+def _is_exhausted(error: BaseException) -> bool:
+    # Of threads Python says so in words alone.
+    if isinstance(error, MemoryError) or str(error) == "can't start new thread":
+        return True
+    return isinstance(error, OSError) and error.errno in _EXHAUSTED
 
 
 def _leaves(cls: type[TopgenreError]) -> list[type[TopgenreError]]:

@@ -89,6 +89,7 @@ def test_errors_are_errors():
         (OSError(errno.EMFILE, "Too many open files"), Overloaded),
         (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), Overloaded),
         (MemoryError(), Overloaded),
+        (RuntimeError("can't start new thread"), Overloaded),
         (FileNotFoundError(errno.ENOENT, "No such file"), Internal),
         (ValueError(), Internal),
         (TooBig(), TooBig),
