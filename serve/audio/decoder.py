@@ -181,13 +181,14 @@ class Decoder:
     async def kill(self) -> None:
         """End the process and everything that belongs to it, at once."""
         self.idle = False
-        self._writer.close()
-        self._handing.close()
+        # First of all: whatever goes wrong after that, the process is gone.
         if self.alive:  # otherwise its number may be somebody else's by now
             kill_group(self._process.pid)
+        self._writer.close()
+        self._handing.close()
         await self._process.wait()
         self._stderr.close()
-        with suppress(ConnectionError):
+        with suppress(OSError):
             await self._writer.wait_closed()
 
 
