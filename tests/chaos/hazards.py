@@ -62,6 +62,13 @@ class Hazards:
             else:
                 self.kill(victim, role)
 
+    def kill_all(self, server: psutil.Process) -> None:
+        """Kill all of the server's children that are known."""
+        for role, pids in victims(server).items():
+            for pid in pids:
+                with suppress(psutil.Error):
+                    self.kill(psutil.Process(pid), role)
+
     def kill(self, victim: psutil.Process, role: str) -> None:
         """Kill it, as the kernel does when memory is short."""
         victim.kill()

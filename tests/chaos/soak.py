@@ -88,6 +88,8 @@ class Soak:
         self._say = say
         self._rng = random.Random(plan.seed)
         self._asked_before = 0
+        # Requests that could not be begun for want of a descriptor.
+        self._starved = 0
 
     async def run(self, tracks: Mapping[str, bytes], right: Mapping[str, Answer]) -> None:
         """All of it but the server's end; the account has the promises afterwards."""
@@ -110,7 +112,7 @@ class Soak:
         self._say("nothing can be started")
         rounds = 1 + int(self.plan.duration_s / _STARVED_EVERY_S)
         broken = [broken for _ in range(rounds) async for broken in self._starve(asker)]
-        account.promise("decoders live after starts that failed", rounds, broken)
+        account.promise("decoders live after starts that failed", self._starved, broken)
         self._say("in peace again")
         await self._calmed(asker)
         await self._peace(asker)
@@ -141,16 +143,15 @@ class Soak:
             ]
             await asyncio.gather(*(client.probe("/health/live") for client in clients))
             with starved(server):
-                for role, pids in victims(server).items():
-                    for pid in pids:
-                        hazards.kill(psutil.Process(pid), role)
+                hazards.kill_all(server)
                 asking = [
                     asyncio.create_task(client.ask(asker.ask(kind), "plainly", self._rng))
                     for client, kind in zip(clients, _WHILE_STARVED, strict=True)
                 ]
                 await asyncio.sleep(_STARVED_S)
-            for outcomes in await asyncio.gather(*asking):
-                self.account.crowd += outcomes
+            found = [o for outcomes in await asyncio.gather(*asking) for o in outcomes]
+        self.account.crowd += found
+        self._starved += sum(outcome.code == "overloaded" for outcome in found)
         self.account.kills += hazards.kills
         end = time.monotonic() + BUSIEST_S
         while (alive := len(victims(server).get("decoder", ()))) < DECODERS:
