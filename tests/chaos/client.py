@@ -128,9 +128,14 @@ class Client:
         return [self._judge(ask, response)]
 
     async def drip(self, ask: Ask, at_once: int) -> Outcome:
-        """Upload so many bytes at once, and the rest too slowly for any server."""
+        """Upload so many bytes at once, and the rest too slowly for any server.
+
+        With none at once it is the head that comes slowly.
+        """
         began = time.monotonic()
-        request = rude.upload(ask.arguments["content"])
+        content = ask.arguments["content"]
+        head = rude.upload_head(content)
+        request, at_once = head + content, at_once and len(head) + at_once
         try:
             response = await rude.drip(self.http.base_url.port or 80, request, at_once)
         except TimeoutError:

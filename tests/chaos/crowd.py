@@ -21,8 +21,8 @@ PROBES = ("/", "/health/live", "/health/ready", "/metrics", "/info", "/openapi.j
 # Shortest and longest pauses between hazards, in seconds.
 _KILL_S, _BURST_S, _PROBE_S, _TELL_S = (1.0, 5.0), (5.0, 15.0), (0.5, 1.0), (10.0, 10.0)
 _SLOW_S, _FLOOD_S = (0.0, 10.0), (2.0, 10.0)
-# What slow clients send at once: nothing, too little for a decoder to begin, and more than that.
-_AT_ONCE = (0, 100, 20_000, 20_000, 200_000, 200_000)
+# What slow clients send at once: not even a head, too little for a decoder to begin, and more.
+_AT_ONCE = (0, 1, 20_000, 20_000, 200_000, 200_000)
 # Between looks at the health during a flood, in seconds.
 _LOOK_S = 0.1
 #: How long it may take until a decoder is there again, or health is told, on the busiest machine.

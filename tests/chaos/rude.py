@@ -22,13 +22,13 @@ _SMALL_BUFFER = 1 << 16
 _INFO = b"GET /info HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-def upload(content: bytes) -> bytes:
-    """The request that sends this."""
+def upload_head(content: bytes) -> bytes:
+    """The head of the request that sends this."""
     head = (
         "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"
         f"Content-Length: {len(content)}\r\n\r\n"
     )
-    return head.encode() + content
+    return head.encode()
 
 
 async def drip(port: int, request: bytes, at_once: int) -> httpx.Response | None:
