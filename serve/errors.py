@@ -230,15 +230,25 @@ _EXHAUSTED = {
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
     *(errno.ENOSPC, errno.EDQUOT, errno.ENOBUFS),
 }
+# When it may be there again, in seconds.
+_EXHAUSTED_S = 2.0
 
 
 def unexpected(error: BaseException) -> TopgenreError:
     """What is said of a failure that has no code: `Overloaded` where a resource has run out."""
     if isinstance(error, TopgenreError):
         return error
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _EXHAUSTED):
-        return Overloaded("The server is out of memory, files or disk space; try again later.")
+    if _is_exhausted(error):
+        text = "The server is out of memory, files or disk space; try again later."
+        return Overloaded(text, retry_after_s=_EXHAUSTED_S)
     return Internal()
+
+
+def _is_exhausted(error: BaseException) -> bool:
+    # Of threads Python says so in words alone.
+    if isinstance(error, MemoryError) or str(error) == "can't start new thread":
+        return True
+    return isinstance(error, OSError) and error.errno in _EXHAUSTED
 
 
 def _leaves(cls: type[TopgenreError]) -> list[type[TopgenreError]]:
@@ -266,4 +276,7 @@ def from_child(code: object, words: object, allowed: Collection[str]) -> Topgenr
     """
     if not isinstance(code, str) or code not in allowed:
         return Internal()
-    return from_code(code, safe(str(words)[:_MAX_WORDS]) or None)
+    error = from_code(code, safe(str(words)[:_MAX_WORDS]) or None)
+    if isinstance(error, Overloaded):
+        error.retry_after_s = _EXHAUSTED_S
+    return error

@@ -39,6 +39,7 @@ from serve.run import Run, Works
 from serve.settings import Settings, fitted
 from serve.sources.stream import AudioSource
 from serve.sources.youtube import Launcher, YouTubeOptions, YouTubeSource, video_id
+from serve.waiting import WaitingRoom
 
 _LOG = logging.getLogger(__name__)
 
@@ -101,7 +102,8 @@ class Pipeline:
             stall_s=settings.deadline_s,
         )
         self._works = Works(
-            self._pool, self._engine, model.card, self.front_end.clip_s, self.metrics
+            *(self._pool, self._engine, model.card, self.front_end.clip_s, self.metrics),
+            WaitingRoom(settings.waiting_bytes),
         )
         self._flights = Flights(joinable_s=settings.deadline_s)
         self._breakers = [

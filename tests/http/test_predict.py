@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -423,3 +424,21 @@ def test_a_stalled_track_keeps_neither_decoder_nor_place(tiny_model):
         for connection in (*silent, stalled):
             connection.close()
         until(lambda: server.metric("topgenre_decoders_alive") == 1)
+
+
+def test_stalled_tracks_have_bounded_memory(tiny_model):
+    with running_server(model=tiny_model, decoders=1, waiting_bytes=300_000) as server:
+        with closing(connect(server)) as first, closing(connect(server)) as larger:
+            first.sendall(SONG[20_000:160_000])
+            larger.sendall(SONG[20_000:200_000])
+            head, _, body = heard(larger).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 429")
+            assert b"\r\nretry-after: 1" in head.lower()
+            assert json.loads(body)["code"] == "overloaded"
+            first.sendall(SONG[160_000:])
+            assert first.recv(12) == b"HTTP/1.1 200"
+        until(lambda: server.metric("topgenre_requests_active") == 0)
+
+
+def heard(connection):
+    return b"".join(iter(lambda: connection.recv(1 << 16), b""))
