@@ -25,6 +25,8 @@ import errno
 from collections.abc import Collection
 from typing import ClassVar, Literal
 
+from serve.titles import safe
+
 #: Whose trouble a failure is: who asked, YouTube, or this server.
 Origin = Literal["client", "youtube", "server"]
 
@@ -228,15 +230,25 @@ _EXHAUSTED = {
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
     *(errno.ENOSPC, errno.EDQUOT, errno.ENOBUFS),
 }
+# When it may be there again, in seconds.
+_EXHAUSTED_S = 2.0
 
 
 def unexpected(error: BaseException) -> TopgenreError:
     """What is said of a failure that has no code: `Overloaded` where a resource has run out."""
     if isinstance(error, TopgenreError):
         return error
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _EXHAUSTED):
-        return Overloaded("The server is out of memory, files or disk space; try again later.")
+    if _is_exhausted(error):
+        text = "The server is out of memory, files or disk space; try again later."
+        return Overloaded(text, retry_after_s=_EXHAUSTED_S)
     return Internal()
+
+
+def _is_exhausted(error: BaseException) -> bool:
+    # Of threads Python says so in words alone.
+    if isinstance(error, MemoryError) or str(error) == "can't start new thread":
+        return True
+    return isinstance(error, OSError) and error.errno in _EXHAUSTED
 
 
 def _leaves(cls: type[TopgenreError]) -> list[type[TopgenreError]]:
@@ -260,9 +272,11 @@ _MAX_WORDS = 200
 def from_child(code: object, words: object, allowed: Collection[str]) -> TopgenreError:
     """The error that a child process tells of, as far as it is to be believed.
 
-    Internal where the code is not one of its role's; of its words what can be printed.
+    Internal where the code is not one of its role's; of its words what is safe to show.
     """
     if not isinstance(code, str) or code not in allowed:
         return Internal()
-    printable = "".join(c for c in str(words)[:_MAX_WORDS] if c.isprintable())
-    return from_code(code, printable or None)
+    error = from_code(code, safe(str(words)[:_MAX_WORDS]) or None)
+    if isinstance(error, Overloaded):
+        error.retry_after_s = _EXHAUSTED_S
+    return error

@@ -71,6 +71,11 @@ class Metrics:
             ["found"],
             registry=self._registry,
         )
+        self.alone = Counter(
+            "topgenre_alone",
+            "Times that what replicas share could not be had",
+            registry=self._registry,
+        )
         self.cache_failures = Counter(
             "topgenre_cache_failures",
             "Times that the cache's store could not be used",

@@ -34,10 +34,12 @@ from serve.inference.runner import runner_for
 from serve.inference.session import Model
 from serve.inference.tuning import tuned
 from serve.metrics import Metrics
+from serve.replicas import replicas_for
 from serve.run import Run, Works
 from serve.settings import Settings, fitted
 from serve.sources.stream import AudioSource
 from serve.sources.youtube import Launcher, YouTubeOptions, YouTubeSource, video_id
+from serve.waiting import WaitingRoom
 
 _LOG = logging.getLogger(__name__)
 
@@ -100,7 +102,8 @@ class Pipeline:
             stall_s=settings.deadline_s,
         )
         self._works = Works(
-            self._pool, self._engine, model.card, self.front_end.clip_s, self.metrics
+            *(self._pool, self._engine, model.card, self.front_end.clip_s, self.metrics),
+            WaitingRoom(settings.waiting_bytes),
         )
         self._flights = Flights(joinable_s=settings.deadline_s)
         self._breakers = [
@@ -113,6 +116,8 @@ class Pipeline:
             for kind in BREAKERS
         ]
         self._cache = cache_for(settings, model, self.metrics)
+        #: this server and those that share its Redis
+        self.replicas = replicas_for(settings, self.metrics)
         watch = self.metrics.watch
         watch("requests_active", "Tracks being worked on", lambda: self._active)
         watch("decoders_alive", "Decoder processes", lambda: self._pool.alive)
@@ -168,6 +173,7 @@ class Pipeline:
     async def __aexit__(self, *_: object) -> None:
         """Stop everything."""
         await self._flights.stop()
+        await self.replicas.close()
         await asyncio.to_thread(self._engine.stop)
         await self._pool.stop()
 
@@ -200,9 +206,8 @@ class Pipeline:
             if isinstance(known, TopgenreError):
                 raise known
             return known
-        return await self._flights.join(
-            key, partial(self._video, source, key), _followed(on_progress, "youtube")
-        )
+        once = partial(self.replicas.once, key, partial(self._video, source, key))
+        return await self._flights.join(key, once, _followed(on_progress, "youtube"))
 
     async def _file(self, source: AudioSource, on_progress: OnProgress) -> Answer:
         def key(digest: str) -> str:

@@ -22,6 +22,7 @@ from serve.inference.card import ModelCard
 from serve.inference.engine import Engine
 from serve.metrics import Metrics
 from serve.sources.stream import AudioSource, AudioStream, SourceInfo
+from serve.waiting import Guest, WaitingRoom
 
 #: What is known of a track by the SHA-256 of its bytes, in hexadecimal; None if nothing is.
 Lookup = Callable[[str], Awaitable[Outcome | None]]
@@ -65,6 +66,7 @@ class Works:
     card: ModelCard
     clip_s: float
     metrics: Metrics
+    room: WaitingRoom
     heads: Heads = field(default_factory=Heads)
 
 
@@ -93,6 +95,7 @@ class Run:
         self._on_progress = on_progress
         self._lookup = lookup
         self._place = place
+        self._guest = Guest(works.room)
         self._start = time.perf_counter()
         self._timings_ms: dict[str, float] = {}
         self._head: bytes | None = None
@@ -110,7 +113,8 @@ class Run:
             blocks = self._download(stream, info)
             try:
                 if self._lookup:
-                    blocks = await self._held(blocks)
+                    async with self._guest.waiting():
+                        blocks = await self._held(blocks)
                 answer = await self._listen(blocks, info)
             except _Known as known:
                 answer = self._cached(known.outcome, info)
@@ -150,7 +154,8 @@ class Run:
             while True:
                 # Who is slow keeps neither a decoder nor a place from anybody: whoever stalls on
                 # the way gets another when all is there.
-                await inflow.until(enough)
+                async with self._guest.waiting():
+                    await inflow.until(enough)
                 try:
                     decoded, verdict, picture = await self._decode(inflow, info)
                     break
@@ -184,6 +189,7 @@ class Run:
         hashed = hashlib.sha256() if self._lookup else None
         async for block in stream:
             got += len(block)
+            self._guest.grow(len(block))
             if hashed:
                 hashed.update(block)
             # A hundred reports say as much as one for each block.

@@ -209,6 +209,12 @@ class Settings(BaseSettings):
     client_rate_bytes: int = Field(
         2048, ge=0, description="least bytes a second of an upload over client_timeout_s; 0 for any"
     )
+    waiting_bytes: int = Field(
+        512 << 20,
+        ge=1 << 10,
+        description="most bytes of tracks that wait for the rest of them; beyond, the largest of "
+        "them is answered overloaded",
+    )
     client_connections: int = Field(
         128,
         ge=1,

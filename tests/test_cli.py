@@ -100,7 +100,7 @@ def test_several_tracks_for_machines(run, tmp_path, youtube):
 def test_several_tracks_for_people(run):
     done = run(SONG, DATA / "README.md")
     assert sorted(done.stdout.splitlines())[0].endswith(
-        "README.md: No audio could be read from this. (undecodable)"
+        "README.md: This is text, not audio. (undecodable)"
     )
     assert re.search(r"^(blues|jazz|rock) +\d+\.\d\d %  .*song\.mp3$", done.stdout, re.MULTILINE)
 

@@ -11,8 +11,8 @@ from serve.errors import (
     TopgenreError,
     from_child,
     from_code,
-    unexpected,
 )
+from serve.http.outcome import logged
 
 # The contract: code, HTTP status, whether trying again may help.
 CONTRACT = {
@@ -89,13 +89,23 @@ def test_errors_are_errors():
         (OSError(errno.EMFILE, "Too many open files"), Overloaded),
         (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), Overloaded),
         (MemoryError(), Overloaded),
+        (RuntimeError("can't start new thread"), Overloaded),
         (FileNotFoundError(errno.ENOENT, "No such file"), Internal),
         (ValueError(), Internal),
         (TooBig(), TooBig),
     ],
 )
-def test_what_has_run_out_may_be_there_again_later(error, kind):
-    assert type(unexpected(error)) is kind
+def test_what_has_run_out_may_be_there_again_later(error, kind, caplog):
+    said = logged(error, "a")
+    assert type(said) is kind
+    assert (said.retry_after_s is not None) == (kind is Overloaded)
+    (record,) = caplog.records
+    assert bool(record.exc_info) == (kind is Internal), "our own faults have a traceback"
+
+
+def test_what_a_child_has_run_out_of_may_be_there_again_later():
+    assert from_child("overloaded", "", {"overloaded"}).retry_after_s
+    assert from_child("too_long", "", {"too_long"}).retry_after_s is None
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_what_is_not_finished_in_time_is_told_so(tiny_model):
         assert (response.status, json.loads(body)["code"]) == (503, "shutting_down")
         assert response.headers["retry-after"]
         _, events = stream.answer()
-        name, data = events.decode().rstrip().split("\n\n")[-1].split("\n")
+        _, name, data = events.decode().rstrip().split("\n\n")[-1].split("\n")
         assert name == "event: error"
         assert json.loads(data.removeprefix("data: "))["code"] == "shutting_down"
         assert server.ended() == 0

@@ -89,7 +89,7 @@ def test_a_request_and_its_stages_are_in_the_callers_trace(tiny_model, collector
     others = {attributes(span)["topgenre.request_id"]: span for span in spans if span.attributes}
     failed = others[bad.json()["request_id"]]
     assert failed.trace_id != whole.trace_id
-    assert attributes(failed)["topgenre.code"] == "unsupported_media"
+    assert attributes(failed)["topgenre.code"] == "undecodable"
     assert failed.status.code != StatusCode.ERROR.value  # the client's fault
     assert "GET other" in {span.name for span in spans}
     assert "secret-path" not in str(spans)

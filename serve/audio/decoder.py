@@ -5,24 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import secrets
 import signal
 import socket
 import sys
 from contextlib import ExitStack, suppress
-from typing import Any
+from typing import IO, Any
 
 from serve.audio import messages
 from serve.audio.frontend import FrontEnd
 from serve.audio.shared import SharedFeatures, SharedMedia
 from serve.errors import Internal, NotReady, TopgenreError, Undecodable
 from serve.process import ROOT, child_environment, kill_group
+from serve.stderr import StandardError
 
 _LOG = logging.getLogger(__name__)
 _START_S = 30.0
 _STOP_S = 2.0
-# Bytes of a process's standard error that are logged.
-_MAX_HEARD = 1 << 13
 _ANSWERS = (messages.DONE, messages.FAILED, messages.UNSEEKABLE)
 # How a process ends by what it was given, as far as a signal tells; SIGPROF is its time being up.
 _OWN_FAULTS = {
@@ -55,6 +55,7 @@ class Decoder:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         handing: socket.socket,
+        stderr: StandardError,
     ) -> None:
         #: what it says it is refused, once it is there
         self.confinement: dict[str, Any] = {}
@@ -67,7 +68,7 @@ class Decoder:
         self._fed = False
         # Of the track at hand: what is said without it is of another, or of none.
         self._lease = ""
-        self._hearing = asyncio.create_task(_heard(process.stderr))
+        self._stderr = stderr
 
     @property
     def alive(self) -> bool:
@@ -90,15 +91,17 @@ class Decoder:
         with ExitStack() as undone, ExitStack() as given:
             (ours, theirs), (handing, handed) = (_pair(undone, given) for _ in range(2))
             handing.setblocking(False)
+            stderr, said = _pipe(undone, given)
             reader, writer = await asyncio.open_connection(sock=ours)
             undone.callback(writer.close)
             process = await _spawned(
                 *(str(theirs.fileno()), str(handed.fileno()), json.dumps(front_end.to_dict())),
                 *(str(max_duration_s), str(cpu_s), str(memory_bytes)),
+                stderr=said,
                 descriptors=(theirs.fileno(), handed.fileno()),
             )
             undone.pop_all()  # from now on `kill` does it
-        decoder = cls(process, reader, writer, handing)
+        decoder = cls(process, reader, writer, handing, StandardError(stderr, "a decoder"))
         try:
             async with asyncio.timeout(_START_S):
                 kind, decoder.confinement = await messages.receive_from(reader)
@@ -178,13 +181,14 @@ class Decoder:
     async def kill(self) -> None:
         """End the process and everything that belongs to it, at once."""
         self.idle = False
-        self._writer.close()
-        self._handing.close()
+        # First of all: whatever goes wrong after that, the process is gone.
         if self.alive:  # otherwise its number may be somebody else's by now
             kill_group(self._process.pid)
+        self._writer.close()
+        self._handing.close()
         await self._process.wait()
-        await self._hearing
-        with suppress(ConnectionError):
+        self._stderr.close()
+        with suppress(OSError):
             await self._writer.wait_closed()
 
 
@@ -196,24 +200,23 @@ def _pair(undone: ExitStack, given: ExitStack) -> tuple[socket.socket, socket.so
     return ours, theirs
 
 
-async def _heard(stderr: asyncio.StreamReader | None) -> None:
-    """Log what a process says on its standard error, quoted, up to a bound; then only take it."""
-    left = _MAX_HEARD
-    while stderr is not None and (said := await stderr.read(_MAX_HEARD)):
-        if left:
-            _LOG.warning("a decoder says: %r", said[:left].decode("utf-8", "replace"))
-        left = max(0, left - len(said))
+def _pipe(undone: ExitStack, given: ExitStack) -> tuple[IO[bytes], int]:
+    """A pipe's end to read from and the other, each to be closed with one of these."""
+    ours, theirs = os.pipe()
+    given.callback(os.close, theirs)
+    return undone.enter_context(os.fdopen(ours, "rb", 0)), theirs
 
 
-async def _spawned(*arguments: str, descriptors: tuple[int, ...]) -> asyncio.subprocess.Process:
+async def _spawned(
+    *arguments: str, stderr: int, descriptors: tuple[int, ...]
+) -> asyncio.subprocess.Process:
     """A decoder process. Whoever is cancelled meanwhile leaves none behind."""
     spawning = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "serve.audio.worker", *arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
-            # Never our own: what is written to a terminal may be read back from it as if typed.
-            stderr=asyncio.subprocess.PIPE,
+            stderr=stderr,
             pass_fds=descriptors,
             start_new_session=True,
             cwd=ROOT,

@@ -158,7 +158,7 @@ class DecoderPool:
             self._idle.put_nowait(decoder)
         else:
             # When this is over, nothing writes to the track's memory any more.
-            await decoder.kill()
+            await _end(decoder)
 
     async def _add(self) -> Decoder:
         decoder = await Decoder.start(
@@ -172,7 +172,7 @@ class DecoderPool:
         """See to it that there is always one: this, or one in its place."""
         while True:
             await decoder.ended()
-            await decoder.kill()
+            await _end(decoder)
             self._all.discard(decoder)
             decoder = await self._replacement()
 
@@ -190,3 +190,10 @@ class DecoderPool:
             else:
                 self._failing -= pause_s != _FIRST_PAUSE_S
                 return decoder
+
+
+async def _end(decoder: Decoder) -> None:
+    try:
+        await decoder.kill()
+    except Exception:  # neither a keeper nor somebody's track is to end with it
+        _LOG.exception("A decoder has ended, but not everything of it.")

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve.errors import BadRequest, TooManyRequests, TopgenreError, Unauthorized
+from serve.http.events import heard_out
 from serve.http.rates import Rates, client_address
 from serve.http.record import Record, record_of
 from serve.http.replies import error_response
@@ -50,7 +51,9 @@ class Access:
             if isinstance(error, Unauthorized):
                 response.headers["WWW-Authenticate"] = 'Bearer realm="topgenre"'
             return await response(scope, receive, send)
-        allowance = self._rates.take(record.key, client_address(scope)) if tracks else None
+        # Who is only told to stop asking has asked for no track.
+        free = not tracks or (path == _TRACKS and heard_out(headers))
+        allowance = None if free else await self._rates.take(record.key, client_address(scope))
         if allowance is None:
             return await self.app(scope, receive, send)
         if allowance.retry_after_s is not None:

@@ -30,7 +30,8 @@ def create_app(pipeline: Pipeline) -> Starlette:
 
     Raises SettingsError where a setting asks for what is not installed.
     """
-    settings, drain, rates = pipeline.settings, Drain(), Rates(pipeline.settings)
+    settings, drain = pipeline.settings, Drain()
+    rates = Rates(settings, pipeline.replicas)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

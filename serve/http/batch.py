@@ -107,7 +107,7 @@ class BatchResponse(Response):
                 except TimeoutError:
                     raise late from None
                 if len(tracks) > 1:  # the first is counted already
-                    charge(self._request.scope, len(tracks) - 1)
+                    await charge(self._request.scope, len(tracks) - 1)
                 head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
                 await send(head)
                 unanswered = dict(enumerate(tracks))

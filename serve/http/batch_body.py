@@ -15,12 +15,13 @@ from serve.errors import BadRequest, TooBig, TopgenreError, UnsupportedMedia
 from serve.http.departure import Visit
 from serve.http.multipart import FORM_BYTES, read_form_file
 from serve.http.pace import steady
-from serve.http.tracks import announced_size, clean_title, json_body, media_type
+from serve.http.tracks import UNNAMED, announced_size, clean_title, json_body, media_type
 from serve.pipeline import Pipeline
 from serve.sources.archive import Limits, ZipSource, open_zip
 from serve.sources.stream import AudioSource
+from serve.titles import safe
 
-_ZIP = ("application/zip", "application/x-zip-compressed")
+_ZIP = ("application/zip", "application/x-zip-compressed", *UNNAMED)
 # Of one address, with what JSON adds to it.
 _URL_BYTES = 4096
 
@@ -50,7 +51,9 @@ async def read_tracks(
             raise _too_big(settings.batch_bytes)
         blocks: AsyncIterator[bytes] = body
         if kind == "multipart/form-data":
-            blocks = (await read_form_file(request.headers["content-type"], body)).blocks
+            blocks = (
+                await read_form_file(request.headers["content-type"], body, settings.batch_bytes)
+            ).blocks
         elif kind not in _ZIP:
             raise UnsupportedMedia("Send JSON with urls, or a zip of files, in a form or as it is.")
         # It has no name: however this ends, nothing is left of it.
@@ -61,7 +64,7 @@ async def read_tracks(
     stack.enter_context(archive)
     return [
         Track(
-            {"index": n, "name": _shown(entry.filename)},
+            {"index": n, "name": safe(entry.filename)},
             ZipSource(archive, entry, clean_title(entry.filename), limits),
         )
         for n, entry in enumerate(entries)
@@ -103,7 +106,3 @@ async def _store(blocks: AsyncIterator[bytes], file: IO[bytes], max_bytes: int) 
 
 def _too_big(max_bytes: int) -> TooBig:
     return TooBig(f"The zip is larger than the limit of {max_bytes} bytes.")
-
-
-def _shown(name: str) -> str:
-    return "".join(c for c in name if c.isprintable())

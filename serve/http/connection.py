@@ -111,12 +111,12 @@ class Turns:
 class BoundedProtocol(HttpToolsProtocol):
     """HTTP/1.1 for clients that may be slow, greedy or many.
 
-    There are at most `max_connections`, and a few more for health and metrics; `client_connections`
-    of one address, but for trusted proxies. A client has `client_timeout_s` seconds to send the
-    head of its next request (and what is left of the body of the last one), and as long to take
-    what is sent to it. No more than `max_header_bytes` of a request, and what one read brings, may
-    be headers or anything else that is no body. How long a body may take is the application's to
-    say.
+    There are at most `max_connections`, and `client_connections` of one address but for trusted
+    proxies; and of both a few more for health and metrics. A client has `client_timeout_s` seconds
+    to send the head of its next request (and what is left of the body of the last one), and as long
+    to take what is sent to it. No more than `max_header_bytes` of a request, and what one read
+    brings, may be headers or anything else that is no body. How long a body may take is the
+    application's to say.
     Of requests sent ahead (pipelining) a few wait; no more is read until they are answered.
     Connections that send ahead take turns.
     """
@@ -141,25 +141,32 @@ class BoundedProtocol(HttpToolsProtocol):
         self._ignored = False
         self._upgrading = False
         self._version = b"1.1"
-        self._reserved = False
+        # What is said to whoever asks for anything but health and metrics.
+        self._reserved: TopgenreError | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or say at once that there are too many; or not even that."""
         super().connection_made(transport)
         self.flow: Flow = Flow(transport)
         self._asking = self._time_limit()
-        most = self._settings.max_connections
-        if len(self.connections) > 2 * most + _RESERVE:
+        most, connected = self._settings.max_connections, len(self.connections)
+        # Of this address, beyond what it may have.
+        more = 0 if self._is_proxy else self._of_this_address - self._settings.client_connections
+        if connected > 2 * most + _RESERVE:
             transport.abort()
-        elif len(self.connections) > most + _RESERVE:
-            self._refuse(_too_many())
-        elif len(self.connections) > most:
-            # It may be one of those that look after us; it has less time to say so.
-            self._reserved = True
-            self._end_asking()
-            self._asking = self.loop.call_later(_LINGER_S, self._refuse, _too_many())
-        elif not self._is_proxy and self._of_this_address > self._settings.client_connections:
-            self._refuse(_too_many("from this address"))
+        elif connected > most:
+            self._keep_for_health(_too_many(), connected - most)
+        elif more > 0:
+            self._keep_for_health(_too_many("from this address"), more)
+
+    def _keep_for_health(self, refusal: TopgenreError, more: int) -> None:
+        """It may be one of those that look after us, and has a moment to say so; `more` are."""
+        if more > _RESERVE:
+            self._refuse(refusal)
+            return
+        self._reserved = refusal
+        self._end_asking()
+        self._asking = self.loop.call_later(_LINGER_S, self._refuse, refusal)
 
     @cached_property
     def _is_proxy(self) -> bool:
@@ -255,7 +262,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _wrong_with(self, method: bytes) -> TopgenreError | None:
         """What a head can't be answered for, if anything."""
         if self._reserved and not self.url.startswith(_RESERVED):
-            return _too_many()
+            return self._reserved
         names = [name for name, _ in self.headers]
         hosts = names.count(b"host")
         if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):

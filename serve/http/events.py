@@ -1,4 +1,9 @@
-"""The event stream of a request: `progress` events, then one `result` or `error`."""
+"""The event stream of a request: `progress` events, then a `result`, or `failure` and `error`.
+
+A browser's EventSource takes the end of a stream for a fault and asks again after some seconds. It
+then tells the id of the last event, so that the events at the end have one: who has heard them gets
+a 204, which is how it is told to stop.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from pydantic_core import to_json
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -15,29 +21,34 @@ from serve.http.departure import Departed, Visit
 
 Event = tuple[str, dict[str, Any]]
 Emit = Callable[[str, dict[str, Any]], None]
+Work = Callable[[Emit], Coroutine[Any, Any, list[Event]]]
 
+_ID = b"end"
 # Progress that a slow reader has not taken yet; what comes on top is left out.
 _MAX_PENDING = 64
+
+
+def heard_out(headers: Headers) -> bool:
+    """Whether who asks has had the end of the stream already."""
+    return bool(headers.get("last-event-id"))
 
 
 class EventStream(Response):
     """A response of server-sent events (WHATWG HTML, section 9.2).
 
-    `work` is given a function to emit progress with, and returns the last event. It is cancelled
-    when the client leaves or has not taken everything `within_s` seconds.
+    `work` is given a function to emit progress with, and returns the events at the end. It is
+    cancelled when the client leaves or has not taken everything `within_s` seconds.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(
-        self, visit: Visit, work: Callable[[Emit], Coroutine[Any, Any, Event]], within_s: float
-    ) -> None:
+    def __init__(self, visit: Visit, work: Work, within_s: float) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._visit = visit
         self._work = work
         self._within_s = within_s
-        self._events: asyncio.Queue[Event | None] = asyncio.Queue(_MAX_PENDING)
+        self._progress: asyncio.Queue[Event | None] = asyncio.Queue(_MAX_PENDING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events as they come."""
@@ -49,17 +60,23 @@ class EventStream(Response):
 
     async def _run(self, send: Send) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._forward(send))
+            forwarding = tasks.create_task(self._forward(send))
             last = await self._work(self._emit)
-            await self._events.put(last)
-            await self._events.put(None)
+            await self._progress.put(None)
+            await forwarding
+            for event in last:
+                await _send(send, b"id: %b\n" % _ID, event)
 
     def _emit(self, name: str, data: dict[str, Any]) -> None:
         with suppress(asyncio.QueueFull):
-            self._events.put_nowait((name, data))
+            self._progress.put_nowait((name, data))
 
     async def _forward(self, send: Send) -> None:
-        while (event := await self._events.get()) is not None:
-            name, data = event
-            body = b"event: %b\ndata: %b\n\n" % (name.encode(), to_json(data))
-            await send({"type": "http.response.body", "body": body, "more_body": True})
+        while (event := await self._progress.get()) is not None:
+            await _send(send, b"", event)
+
+
+async def _send(send: Send, id_: bytes, event: Event) -> None:
+    name, data = event
+    body = b"%bevent: %b\ndata: %b\n\n" % (id_, name.encode(), to_json(data))
+    await send({"type": "http.response.body", "body": body, "more_body": True})

@@ -34,19 +34,6 @@ WITH_EXTRAS: Json = ANSWER | {
     "clips": {"genres": ["blues", "jazz"], "percent": [[9.9, 90.1], [27.7, 72.3]]},
     "mel": {"columns": 2, "bands": 3, "low_db": -95.5, "high_db": -15.5, "pixels": "AEB//5MK"},
 }
-PROGRESS: tuple[Json, ...] = (
-    {"stage": "accepted", "fraction": None, "seconds": 0.001},
-    {
-        "stage": "found",
-        "fraction": None,
-        "seconds": 0.612,
-        "video_title": "A song",
-        "duration_s": 282.0,
-    },
-    {"stage": "downloading", "fraction": 0.5, "seconds": 0.84},
-    {"stage": "listening", "fraction": 0.47, "seconds": 0.86},
-    {"stage": "classifying", "fraction": None, "seconds": 1.31},
-)
 CHECK: Json = {"id": "kJQP7kiw5Fk", "url": URL}
 LIVE: Json = {"status": "live"}
 READY: Json = {"status": "ready"}
@@ -94,12 +81,6 @@ LINES: tuple[Json, ...] = (
     | error("not_youtube", "Only YouTube links are accepted.", retryable=False),
     {"index": 0, "url": URL} | ANSWER,
 )
-
-
-def event_stream() -> str:
-    """A request's events, as they go over the wire."""
-    events = [("progress", data) for data in PROGRESS] + [("result", ANSWER)]
-    return "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in events)
 
 
 def lines() -> str:

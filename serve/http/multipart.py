@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from serve.errors import BadRequest
+from serve.errors import BadRequest, TooBig
+from serve.titles import decoded
 
-#: What a form may add to its file: parts before it, and the headers of all parts.
+#: What a form may add to its file before the announced size says that it is too large.
 FORM_BYTES = 64 << 10
 _FIELD = b"file"
+# A name in the form of RFC 5987, which the parser leaves out since forms should not have it.
+_EXTENDED = re.compile(rb";\s*filename\*\s*=\s*[\w-]+'[^']*'([^;\s]+)", re.IGNORECASE)
+# How browsers spell what would end the name (WHATWG HTML, section 4.10.21.8).
+_BREAKS = re.compile(b"%0[DA]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +31,12 @@ class FormFile:
     blocks: AsyncIterator[bytes]
 
 
-async def read_form_file(content_type: str, body: AsyncIterator[bytes]) -> FormFile:
+async def read_form_file(content_type: str, body: AsyncIterator[bytes], max_bytes: int) -> FormFile:
     """Read a form up to the start of its `file` part.
 
     Iterating the file's blocks reads on, and past the file to the end of the form. Raises
-    BadRequest (also while iterating) where the body is no form or has no such part.
+    BadRequest (also while iterating) where the body is no form, or has no such part or two, and
+    TooBig where what comes before or after the file is larger than `max_bytes`.
     """
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
@@ -40,9 +48,9 @@ async def read_form_file(content_type: str, body: AsyncIterator[bytes]) -> FormF
         read += len(block)
         form.feed(block)
         if form.name is not None:
-            return FormFile(form.name, form.blocks(body))
-        if read > FORM_BYTES:
-            break
+            return FormFile(form.name, form.blocks(body, max_bytes))
+        if read > max_bytes:
+            raise TooBig(f"Before its file the form exceeds the limit of {max_bytes} bytes.")
     raise BadRequest("The form has no file in a field named `file`.")
 
 
@@ -72,14 +80,14 @@ class _Form:
         except MultipartParseError as error:
             raise BadRequest("The form is broken.") from error
 
-    async def blocks(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def blocks(self, body: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
         while self._data:
             yield self._data.popleft()
         rest = 0
         async for block in body:
             rest += 0 if self._in_file else len(block)
-            if rest > FORM_BYTES:
-                raise BadRequest("The form goes on for too long after its file.")
+            if rest > max_bytes:
+                raise TooBig(f"After its file the form exceeds the limit of {max_bytes} bytes.")
             self.feed(block)
             while self._data:
                 yield self._data.popleft()
@@ -93,12 +101,18 @@ class _Form:
         self._header_value += data[start:end]
 
     def _on_header_end(self) -> None:
-        if self.name is None and self._header_name.lower() == b"content-disposition":
-            _, options = parse_options_header(self._header_value)
-            if options.get(b"name") == _FIELD:
-                self.name = options.get(b"filename", b"").decode("utf-8", "replace")
-                self._in_file = True
+        if self._header_name.lower() == b"content-disposition":
+            self._on_disposition(self._header_value)
         self._header_name = self._header_value = b""
+
+    def _on_disposition(self, value: bytes) -> None:
+        _, options = parse_options_header(value)
+        if options.get(b"name") != _FIELD:
+            return
+        if self.name is not None:
+            raise BadRequest("The form has more than one file; send each in a request of its own.")
+        self.name = _filename(value, options.get(b"filename", b""))
+        self._in_file = True
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._in_file:
@@ -109,3 +123,10 @@ class _Form:
 
     def _on_end(self) -> None:
         self._complete = True
+
+
+def _filename(disposition: bytes, plain: bytes) -> str:
+    """The file's name as its sender had it: the extended one where there is one, or the plain."""
+    if extended := _EXTENDED.search(disposition):
+        return decoded(unquote_to_bytes(extended[1]))
+    return decoded(_BREAKS.sub(b"", plain).replace(b"%22", b'"'))

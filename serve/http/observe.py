@@ -8,7 +8,7 @@ import time
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve.errors import unexpected
+from serve.http.outcome import logged
 from serve.http.record import Record
 from serve.http.replies import error_response
 from serve.metrics import Metrics
@@ -47,10 +47,9 @@ class Observed:
         try:
             await self.app(scope, receive, send_counted)
         except Exception as error:
-            failure = unexpected(error)
-            record.code = failure.code
             request_id = scope["state"]["request_id"]
-            _LOG.exception("request %s failed", request_id)
+            failure = logged(error, request_id)
+            record.code = failure.code
             if status:  # half an answer: all that is left is to break the connection off
                 raise
             await error_response(failure, request_id)(scope, receive, send_counted)

@@ -36,7 +36,9 @@ def _server() -> Json:
     document = {
         "description": "OpenAPI 3.1",
         "headers": response_headers(),
-        "content": {"application/json": {"schema": {"type": "object"}}},
+        "content": {
+            "application/json": {"schema": {"type": "object", "additionalProperties": True}}
+        },
     }
     found = {
         "/health/live": operation(

@@ -7,6 +7,7 @@ from typing import Any
 from serve.errors import ERRORS
 from serve.http import examples
 from serve.http.rates import RATE_HEADERS
+from serve.http.schemas import ref
 
 Json = dict[str, Any]
 
@@ -17,14 +18,9 @@ WITH_KEY = (*ANYWHERE, "unauthorized")
 KEYED: Json = {"security": [{}, {"bearer": []}, {"key": []}]}
 
 
-def ref(kind: str, name: str) -> Json:
-    """A reference to a component."""
-    return {"$ref": f"#/components/{kind}/{name}"}
-
-
 def response_headers(*names: str) -> Json:
     """The header fields of a response; each has X-Request-ID."""
-    return {name: ref("headers", name) for name in ("X-Request-ID", *names)}
+    return {name: ref(name, "headers") for name in ("X-Request-ID", *names)}
 
 
 def json_response(name: str, description: str, example: Json) -> Json:
@@ -32,7 +28,7 @@ def json_response(name: str, description: str, example: Json) -> Json:
     return {
         "description": description,
         "headers": response_headers(),
-        "content": {"application/json": {"schema": ref("schemas", name), "example": example}},
+        "content": {"application/json": {"schema": ref(name), "example": example}},
     }
 
 
@@ -45,7 +41,7 @@ def error_responses(*codes: str) -> Json:
             kind.code: {"value": examples.error(kind.code, kind.text, retryable=kind.retryable)}
             for kind in kinds
         }
-        content = {"schema": ref("schemas", "Error"), "examples": shown}
+        content = {"schema": ref("Failure"), "examples": shown}
         more = {401: ("WWW-Authenticate",), 429: ("Retry-After", *RATE_HEADERS)}
         if any(kind.retryable for kind in kinds):
             more.setdefault(status, ("Retry-After",))

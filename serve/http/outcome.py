@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from serve.errors import TopgenreError, unexpected
+from serve.errors import Internal, TopgenreError, unexpected
 from serve.http.record import Record
 from serve.metrics import Metrics
 
@@ -28,10 +28,20 @@ def accounted(metrics: Metrics, request_id: str, record: Record) -> Iterator[Non
         metrics.failed(error)
         raise
     except Exception as error:
-        failure = unexpected(error)
+        failure = logged(error, request_id)
         record.code = failure.code
         metrics.failed(failure)
-        _LOG.exception("request %s failed", request_id)
         raise failure from None
     finally:
         metrics.requests.labels(record.code).inc()
+
+
+def logged(error: Exception, request_id: str) -> TopgenreError:
+    """Log a failure that has no code, and return what is said of it.
+
+    A traceback tells of a fault of ours. What the machine has run out of is no such thing.
+    """
+    failure = unexpected(error)
+    ours = isinstance(failure, Internal)
+    _LOG.error("request %s failed: %r", request_id, error, exc_info=ours)
+    return failure

@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from serve.errors import TooManyRequests
 from serve.http.record import record_of
+from serve.replicas import Limiter, Replicas
 from serve.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,34 +45,37 @@ class Allowance:
 
 
 class Rates:
-    """The rates that are set, and what has been taken of them (by GCRA, in memory).
+    """The rates that are set, and what has been taken of them, by GCRA.
+
+    It is counted together with all `replicas`, or in memory where they can't be reached.
 
     Whoever has a key is counted by it, everybody else by address: IPv6 by network, as one
     subscriber has 2**64 addresses at least.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._key = _limiter(settings.key_rate)
-        self._address = _limiter(settings.address_rate)
+    def __init__(self, settings: Settings, replicas: Replicas) -> None:
+        self._key = _limiter(settings.key_rate, replicas)
+        self._address = _limiter(settings.address_rate, replicas)
 
-    def take(self, key: str | None, address: str, tracks: int = 1) -> Allowance | None:
+    async def take(self, key: str | None, address: str, tracks: int = 1) -> Allowance | None:
         """Count so many tracks, if that is not too many; None where there is no limit."""
         limiter = self._address if key is None else self._key
         if limiter is None:
             return None
-        result = limiter.limit(_network(address) if key is None else key, tracks)
+        who = f"address:{_network(address)}" if key is None else f"key:{key}"
+        result = await limiter.together.limit(who, tracks) or limiter.here.limit(who, tracks)
         state = result.state
         retry_after_s = max(1.0, state.retry_after) if result.limited else None
         return Allowance(state.limit, state.remaining, state.reset_after, retry_after_s)
 
 
-def charge(scope: Scope, tracks: int) -> Allowance | None:
+async def charge(scope: Scope, tracks: int) -> Allowance | None:
     """Count tracks of a request: one each is counted before it is routed, these are on top.
 
     Raises TooManyRequests where they are too many.
     """
     rates: Rates = scope["app"].state.rates
-    allowance = rates.take(record_of(scope).key, client_address(scope), tracks)
+    allowance = await rates.take(record_of(scope).key, client_address(scope), tracks)
     if allowance is not None and allowance.retry_after_s is not None:
         if tracks > allowance.limit:
             raise TooManyRequests(f"More than {allowance.limit} tracks at once are too many.")
@@ -85,7 +89,13 @@ def client_address(scope: Scope) -> str:
     return client[0] if client else ""
 
 
-def _limiter(rate: str) -> BaseRateLimiter | None:
+@dataclass(frozen=True, slots=True)
+class _Limiter:
+    together: Limiter
+    here: BaseRateLimiter
+
+
+def _limiter(rate: str, replicas: Replicas) -> _Limiter | None:
     if not rate:
         return None
     # Imported only where it is used: it takes its time.
@@ -94,7 +104,8 @@ def _limiter(rate: str) -> BaseRateLimiter | None:
 
     (quota,) = parse(rate)
     kind = rate_limiter.RateLimiterRegistry.get("gcra")
-    return kind(quota, store.MemoryStore(options={"MAX_SIZE": _REMEMBERED}))
+    here = kind(quota, store.MemoryStore(options={"MAX_SIZE": _REMEMBERED}))
+    return _Limiter(replicas.limiter(quota), here)
 
 
 def _network(address: str) -> str:

@@ -23,7 +23,7 @@ from serve.errors import (
 from serve.http.batch import batch
 from serve.http.departure import READING_S, Departed, Visit
 from serve.http.drain import Drain
-from serve.http.events import Emit, Event, EventStream
+from serve.http.events import Emit, Event, EventStream, heard_out
 from serve.http.openapi import describe
 from serve.http.outcome import accounted
 from serve.http.page import check
@@ -63,11 +63,13 @@ async def predict(request: Request) -> Response:
     """The genre of a track: as one answer, or as a stream of events that ends with it."""
     if request.method == "HEAD":  # all the work, and no answer
         raise HTTPException(405, headers={"Allow": "GET, POST"})
+    if heard_out(request.headers):
+        return Response(status_code=204, headers=_NO_STORE)
     visit = Visit(request.receive)
     if "text/event-stream" in request.headers.get("accept", ""):
         deadline_s = _pipeline(request).settings.deadline_s
         return EventStream(
-            visit, lambda emit: _last_event(request, visit, emit), deadline_s + READING_S
+            visit, lambda emit: _last_events(request, visit, emit), deadline_s + READING_S
         )
     try:
         return Json(await visit.do(_answer(request, visit)), headers=_NO_STORE)
@@ -77,11 +79,13 @@ async def predict(request: Request) -> Response:
         return Response(status_code=499)  # nobody reads it; the number is nginx's for this
 
 
-async def _last_event(request: Request, visit: Visit, emit: Emit) -> Event:
+async def _last_events(request: Request, visit: Visit, emit: Emit) -> list[Event]:
     try:
-        return "result", await _answer(request, visit, emit)
+        return [("result", await _answer(request, visit, emit))]
     except TopgenreError as error:
-        return "error", error_body(error) | {"request_id": _request_id(request)}
+        body = error_body(error) | {"request_id": _request_id(request)}
+        # By two names: an EventSource calls the loss of its connection `error`, too.
+        return [("failure", body), ("error", body)]
 
 
 async def _answer(request: Request, visit: Visit, emit: Emit | None = None) -> dict[str, Any]:

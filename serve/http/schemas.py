@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from serve.devices import Provider
 from serve.errors import ERRORS
+from serve.http.replies import EXTRAS
 
 Json = dict[str, Any]
 
@@ -38,17 +39,35 @@ def _names(description: str) -> Json:
 _SHARE = {"type": "number", "minimum": 0, "maximum": 100}
 _REQUEST_ID = text("also in the header X-Request-ID")
 
-_CONFINEMENT: Json = {
-    "type": ["object", "null"],
-    "description": "what held the last of them, as measured in it; null before the first",
-    "properties": {
-        "landlock": {"type": "integer", "description": "its version; 0 where there is none"},
-        "seccomp": {"type": "boolean", "description": "whether system calls are filtered"},
-        "refused": {"type": "array", "items": {"type": "string"}},
-        "limits": {"type": "object", "additionalProperties": {"type": "integer"}},
+_LINE = object_(
+    {
+        "index": integer("place in the request, or in the zip", minimum=0),
+        "url": text("the link, as it was given"),
+        "name": text("the file's name in the zip"),
     },
-}
+    optional=("url", "name"),
+)
 
+
+def ref(name: str, kind: str = "schemas") -> Json:
+    """A reference to a component, by default to one of SCHEMAS."""
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _object_of(description: str, values: Json | bool = True) -> Json:
+    # Without the values clients are generated that take it for empty.
+    return {"type": "object", "description": description, "additionalProperties": values}
+
+
+def _confinement(of: str) -> Json:
+    return {
+        "description": f"what held the last of the {of}; null before the first",
+        "oneOf": [ref("Confinement"), {"type": "null"}],
+    }
+
+
+#: By names that are nothing else in the languages that clients are generated in (`Error` is in
+#: most, `Progress` in some).
 SCHEMAS: Json = {
     "Answer": object_(
         {
@@ -145,7 +164,18 @@ SCHEMAS: Json = {
             "url": text("its plain address"),
         }
     ),
-    "Error": object_(
+    "Confinement": object_(
+        {
+            "landlock": integer("its version; 0 where there is none"),
+            "seccomp": {"type": "boolean", "description": "whether system calls are filtered"},
+            "refused": _names("what was tried, and refused"),
+            "limits": _object_of("limits of resources", {"type": "integer"}),
+        },
+        optional=("landlock", "seccomp", "refused", "limits"),
+        description="what a process that meets strangers' bytes is held by, as measured in it",
+    ),
+    "Extra": text("what answers may also hold", enum=list(EXTRAS)),
+    "Failure": object_(
         {
             "error": text("what went wrong, for a person"),
             "code": text("what went wrong, for a program", enum=sorted(ERRORS)),
@@ -158,26 +188,13 @@ SCHEMAS: Json = {
         },
         optional=("retry_after_s",),
     ),
+    "AnsweredLine": {"allOf": [_LINE, ref("Answer")]},
+    "FailedLine": {"allOf": [_LINE, ref("Failure")]},
     "Line": {
-        "description": "a line of a batch's answer: which track, and its answer or its error",
-        "allOf": [
-            object_(
-                {
-                    "index": integer("place in the request, or in the zip", minimum=0),
-                    "url": text("the link, as it was given"),
-                    "name": text("the file's name in the zip"),
-                },
-                optional=("url", "name"),
-            ),
-            {
-                "oneOf": [
-                    {"$ref": "#/components/schemas/Answer"},
-                    {"$ref": "#/components/schemas/Error"},
-                ]
-            },
-        ],
+        "description": "a line of a batch's answer: which track, and its answer or its failure",
+        "oneOf": [ref("AnsweredLine"), ref("FailedLine")],
     },
-    "Progress": object_(
+    "TrackProgress": object_(
         {
             "stage": text(
                 "how far it is",
@@ -198,16 +215,18 @@ SCHEMAS: Json = {
     "Status": object_({"status": text("live or ready")}),
     "Info": object_(
         {
-            "model": {"type": "object", "description": "what the model file says of itself"},
+            "model": _object_of("what the model file says of itself"),
             "genres": _names("the genres of `results`"),
             "tags": _names("kinds of music that `tags` may name"),
             "sounds": _names("what `tags` may name of what is not music"),
-            "front_end": {"type": "object", "description": "the parameters of the features"},
+            "front_end": _object_of("the parameters of the features"),
             "clip_s": number("seconds of one clip"),
             "provider": text("where the model runs", enum=sorted(get_args(Provider))),
-            "limits": {"type": "object", "additionalProperties": {"type": "number"}},
-            "sandbox": object_({"decoders": _CONFINEMENT, "downloaders": _CONFINEMENT}),
-            "versions": {"type": "object", "additionalProperties": {"type": "string"}},
+            "limits": _object_of("of what is taken", {"type": "number"}),
+            "sandbox": object_(
+                {name: _confinement(name) for name in ("decoders", "downloaders")},
+            ),
+            "versions": _object_of("of Python and of packages", {"type": "string"}),
         }
     ),
 }

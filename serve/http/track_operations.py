@@ -15,8 +15,7 @@ from serve.http.operations import (
     response_headers,
 )
 from serve.http.rates import RATE_HEADERS
-from serve.http.replies import EXTRAS
-from serve.http.schemas import object_, text
+from serve.http.schemas import object_, ref, text
 
 _PREDICT = """\
 In one of three forms, which get the same answer: a link as JSON, a file as a form, or the audio
@@ -28,8 +27,12 @@ curl -F file=@song.mp3 http://localhost:5000/predict
 curl -H 'Content-Type: audio/mpeg' -H 'X-Filename: song.mp3' --data-binary @song.mp3 http://localhost:5000/predict
 ```
 
-With `Accept: text/event-stream` the answer comes as events named `progress` (Progress), then one
-`result` (Answer) or `error` (Error), each with JSON as its data:
+The body may be of any type of `audio/`, `video/` and `application/`: what counts is what is in it.
+
+With `Accept: text/event-stream` the answer comes as server-sent events named `progress`
+(TrackProgress), then one `result` (Answer), or `failure` and `error` with the same Failure, each
+with JSON as its data. The events at the end have an id; a request that tells it in `Last-Event-ID`,
+as browsers do, gets 204.
 
 ```sh
 curl -N -H 'Accept: text/event-stream' -F file=@song.mp3 http://localhost:5000/predict
@@ -68,12 +71,17 @@ _URL = parameter(
 )
 _INCLUDE = parameter(
     *("include", "query", "what answers shall also hold, between commas"),
-    {"type": "array", "items": {"type": "string", "enum": list(EXTRAS)}},
+    {"type": "array", "items": ref("Extra")},
     style="form",
     explode=False,
 )
 _FILENAME = parameter(
-    *("X-Filename", "header", "for a raw body: its name, percent-encoded", {"type": "string"}),
+    *(
+        "X-Filename",
+        "header",
+        "a raw body's name, UTF-8 or percent-encoded",
+        {"type": "string"},
+    ),
     example="song.mp3",
 )
 
@@ -86,23 +94,18 @@ def _answer() -> Json:
         "plain": {"value": examples.ANSWER},
         "include=clips,mel": {"value": examples.WITH_EXTRAS},
     }
-    content["text/event-stream"] = {
-        "schema": text("events `progress`, then `result` or `error`"),
-        "example": examples.event_stream(),
-    }
     answer["headers"] = response_headers(*RATE_HEADERS)
     return {"200": answer}
 
 
 def _predict() -> Json:
-    raw = {"schema": _BINARY}
     body = {
         "application/json": {
             "schema": object_({"url": text("a link to one YouTube video")}),
             "example": {"url": examples.URL},
         },
         "multipart/form-data": {"schema": object_({"file": _BINARY})},
-        **dict.fromkeys(("application/octet-stream", "audio/*", "video/*"), raw),
+        "application/octet-stream": {"schema": _BINARY},
     }
     return {
         "get": operation(
@@ -131,10 +134,7 @@ def _batch() -> Json:
             "example": {"urls": [line["url"] for line in examples.LINES]},
         },
         "multipart/form-data": {"schema": object_({"file": _BINARY})},
-        **{
-            kind: {"schema": _BINARY}
-            for kind in ("application/zip", "application/x-zip-compressed")
-        },
+        "application/octet-stream": {"schema": _BINARY},
     }
     lines = {"schema": text("lines of JSON, each a Line"), "example": examples.lines()}
     answer = {

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from starlette.requests import Request
 
@@ -19,10 +19,14 @@ from serve.http.pace import steady
 from serve.pipeline import Pipeline
 from serve.sources.stream import AudioSource, SourceInfo
 from serve.sources.upload import UploadSource
+from serve.titles import decoded, safe
 
 # A request in JSON holds one address.
 _MAX_JSON_BYTES = 16 << 10
 _MAX_TITLE = 200
+
+#: Types that say nothing of a body; the first is that of none.
+UNNAMED = ("", "application/octet-stream", "binary/octet-stream")
 
 
 async def classify_request(
@@ -48,18 +52,37 @@ async def _source(request: Request, body: AsyncIterator[bytes], pipeline: Pipeli
     if size is not None and size > settings.max_body_bytes + FORM_BYTES:
         raise TooBig(f"The file is larger than the limit of {settings.max_body_bytes} bytes.")
     if kind == "multipart/form-data":
-        file = await read_form_file(content_type, body)
+        file = await read_form_file(content_type, body, settings.max_body_bytes)
         info = SourceInfo(clean_title(file.name), size_bytes=size)
         return UploadSource(info, file.blocks, settings.max_body_bytes)
-    if kind == "application/octet-stream" or kind.startswith(("audio/", "video/")):
-        name = unquote(request.headers.get("x-filename", ""))
-        info = SourceInfo(clean_title(name), size_bytes=size)
+    if _may_be_audio(kind):
+        info = SourceInfo(clean_title(_filename(request)), size_bytes=size)
         return UploadSource(info, body, settings.max_body_bytes)
-    raise UnsupportedMedia
+    raise UnsupportedMedia(
+        f"A body of the type {safe(kind)[:60]} is not taken. {UnsupportedMedia.text}"
+    )
+
+
+def _may_be_audio(kind: str) -> bool:
+    """Whether a body of this type is looked at: of `application/`, too, names of audio are many."""
+    if kind == "application/x-www-form-urlencoded":
+        return False
+    return kind in UNNAMED or kind.startswith(("audio/", "video/", "application/"))
+
+
+def _filename(request: Request) -> str:
+    """The name in X-Filename: as it is, or percent-encoded."""
+    # Starlette reads every byte of a header as a character.
+    return decoded(unquote_to_bytes(request.headers.get("x-filename", "").encode("latin-1")))
 
 
 def media_type(request: Request) -> str:
-    """The type of the request's body, without parameters; "" where it has none."""
+    """The type of the request's body, without parameters; "" where it has none.
+
+    Raises UnsupportedMedia where the body is compressed on top of that.
+    """
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise UnsupportedMedia("A body with a Content-Encoding is not taken; send it as it is.")
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
@@ -92,4 +115,4 @@ def _url_of(request: Any) -> str:
 def clean_title(name: str) -> str:
     """What may be shown of the name that its sender gave a file."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    return "".join(c for c in last if c.isprintable())[:_MAX_TITLE] or "upload"
+    return safe(last)[:_MAX_TITLE] or "upload"

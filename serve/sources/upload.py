@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serve.errors import BadRequest, TooBig
+from serve.sources.looks import looked_at
 from serve.sources.stream import SourceInfo
 
 _BLOCK = 1 << 18
@@ -22,8 +23,8 @@ class BlockStream:
     blocks: AsyncIterator[bytes]
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """The blocks, once."""
-        return self.blocks
+        """The blocks, once; raises Undecodable where it looks like something else than audio."""
+        return looked_at(self.blocks)
 
 
 @dataclass(frozen=True, slots=True)

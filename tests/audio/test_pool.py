@@ -346,6 +346,19 @@ async def test_a_keeper_outlives_whatever_there_is_none_of(pool, monkeypatch, ca
     assert len((await decode_in(pool, SONG))[0]) == 7
 
 
+async def test_a_keeper_outlives_an_end_that_fails(pool, monkeypatch, caplog):
+    def fail():
+        raise OSError(errno.EIO, "broken")
+
+    (decoder,) = pool._all
+    monkeypatch.setattr(decoder._stderr, "close", fail)
+    os.kill(decoder_pids()[0], signal.SIGKILL)
+    await eventually(lambda: decoder not in pool._all and pool.idle == 1)
+    assert "not everything of it" in caplog.text
+    assert len((await decode_in(pool, SONG))[0]) == 7
+    decoder._stderr._end()
+
+
 @pytest.mark.parametrize("when", ["with its answer", "while it is idle"])
 async def test_a_decoder_that_speaks_out_of_turn_is_replaced(pool, when):
     """The answer that it has ready for the next track does not become that track's."""

@@ -1,8 +1,5 @@
 """Against a real Redis server, which Debian's package `redis-server` has."""
 
-import shutil
-import socket
-import subprocess
 import threading
 import time
 import zlib
@@ -13,33 +10,13 @@ from redis.exceptions import RedisError
 from serve.cache.redis import RedisStore
 from serve.cache.store import MAX_VALUE_BYTES, StoreError
 from serve.settings import Settings, SettingsError
-from tests.eventually import until
-
-PROGRAM = shutil.which("redis-server")
-
-
-def answers(path):
-    with socket.socket(socket.AF_UNIX) as connection:
-        return connection.connect_ex(str(path)) == 0
+from tests.redis import redis_server
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    if PROGRAM is None:
-        pytest.skip("redis-server is not installed")
-    folder = tmp_path_factory.mktemp("redis")
-    path = folder / "socket"
-    server = subprocess.Popen(
-        [PROGRAM, "--port", "0", "--unixsocket", str(path), "--save", "", "--appendonly", "no"],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        until(lambda: answers(path))
-        yield f"unix://{path}"
-    finally:
-        server.terminate()
-        server.wait(10)
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server.url
 
 
 @pytest.fixture

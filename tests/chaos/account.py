@@ -11,12 +11,17 @@ from rich.table import Table
 
 from tests.chaos.asks import LEFT_ALONE
 from tests.chaos.client import DEPARTED, Outcome
+from tests.chaos.hazards import CRASHED
 from tests.chaos.verdict import UNANSWERED
 
 #: Codes that in a crowd any track may get: there are more than the server takes.
 CROWDED = frozenset({"overloaded", "timeout"})
 #: Codes that a killed child may cost the track that it was at work on.
 KILLED = frozenset({"not_ready", "youtube_error"})
+#: The code of a track whose decoder crashed: it is taken for the file's fault.
+BLAMED = "undecodable"
+#: As long a failure is known, in seconds, and told to others who ask for the same.
+FAILURE_AGE_S = 2.0
 # What a kill may be late to show in, in seconds: until then it looks alive.
 _LATE_S = 2.0
 #: Words in a server's log that tell of something nobody has thought of.
@@ -146,9 +151,15 @@ def _explained(outcome: Outcome, kills: Sequence[tuple[float, str]]) -> bool:
         return True
     if outcome.code in LEFT_ALONE:
         return outcome.ask.link
-    return outcome.code in KILLED and any(
-        outcome.began - _LATE_S <= moment <= outcome.ended for moment, _ in kills
-    )
+    return any(_killed(outcome, moment, what) for moment, what in kills)
+
+
+def _killed(outcome: Outcome, moment: float, what: str) -> bool:
+    crashed = what.endswith(CRASHED)
+    if outcome.code not in ({BLAMED} if crashed else KILLED):
+        return False
+    late_s = _LATE_S + crashed * FAILURE_AGE_S
+    return outcome.began - late_s <= moment <= outcome.ended
 
 
 def _odd(outcome: Outcome) -> str:

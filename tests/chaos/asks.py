@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.chaos.media import again, corpus, spoiled
+from tests.chaos.media import LONGEST, again, corpus, spoiled
 from tests.chaos.upstream import ID_LENGTH, KINDS
 from tests.corpus.case import ANY, Case
 from tests.standin import StandIn
@@ -121,6 +121,12 @@ class Asker:
                 return self._links(kind)
             case _:
                 return self._zip(kind)
+
+    def slow_upload(self) -> Ask:
+        """A good file, for a client that is too slow to be borne."""
+        content = again(LONGEST, self.tracks[LONGEST], next(self._marks))
+        codes = frozenset({"slow_client"})
+        return Ask("slow upload", codes, {"content": content, "headers": _RAW})
 
     def _upload(self, kind: str) -> Ask:
         track = self.rng.choice(sorted(self.tracks))

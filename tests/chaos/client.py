@@ -13,13 +13,16 @@ from typing import Literal, Self
 
 import httpx
 
+from tests.chaos import rude
 from tests.chaos.asks import Ask
 from tests.chaos.media import Answer
 from tests.chaos.verdict import UNANSWERED, Verdict, judge
 
 #: How a client asks, and how often of all times. One that leaves does so at some moment between
 #: its first byte and its answer, after some events, or with half of its body sent.
-Manner = Literal["plainly", "by events", "slowly", "leaving", "leaving events", "sending half"]
+Manner = Literal[
+    "plainly", "by events", "slowly", "leaving", "leaving events", "sending half", "in a drip"
+]
 MANNERS: dict[Manner, int] = {
     "plainly": 10,
     "by events": 4,
@@ -30,6 +33,8 @@ MANNERS: dict[Manner, int] = {
 }
 #: Not a code of the server: the client left before its answer.
 DEPARTED = "departed"
+#: Nor this: the server hung up.
+CUT_OFF = "cut off"
 # Far longer than the server may take for anything.
 _PATIENCE_S = 90.0
 _EVENTS = {"Accept": "text/event-stream"}
@@ -53,15 +58,25 @@ class Outcome:
 
 
 class Client:
-    """Asks a server; `references` are the right answers of good tracks, by name."""
+    """Asks a server; `references` are the right answers of good tracks, by name.
 
-    def __init__(self, url: str, references: Mapping[str, Answer]) -> None:
+    There is a connection for each request, so that none is closed by the server just as it is taken
+    up again; or with `one_connection`, one for them all.
+    """
+
+    def __init__(
+        self, url: str, references: Mapping[str, Answer], *, one_connection: bool = False
+    ) -> None:
         self._references = references
-        # A connection for each request: none is closed by the server just as it is taken up again.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        most, kept = (1, 1) if one_connection else (None, 0)
+        limits = httpx.Limits(max_connections=most, max_keepalive_connections=kept)
         self.http = httpx.AsyncClient(
             base_url=url, timeout=_PATIENCE_S, limits=limits, trust_env=False
         )
+
+    def another(self) -> Client:
+        """One of the same server, with one connection."""
+        return Client(str(self.http.base_url), self._references, one_connection=True)
 
     async def __aenter__(self) -> Self:
         return self
@@ -112,6 +127,23 @@ class Client:
             return self._lines(ask, response.text)
         return [self._judge(ask, response)]
 
+    async def drip(self, ask: Ask, at_once: int) -> Outcome:
+        """Upload so many bytes at once, and the rest too slowly for any server.
+
+        With none at once it is the head that comes slowly.
+        """
+        began = time.monotonic()
+        content = ask.arguments["content"]
+        head = rude.upload_head(content)
+        request, at_once = head + content, at_once and len(head) + at_once
+        try:
+            response = await rude.drip(self.http.base_url.port or 80, request, at_once)
+        except TimeoutError:
+            verdict = Verdict(UNANSWERED, ("it is still listened to",))
+        else:
+            verdict = self._judge(ask, response) if response else Verdict(CUT_OFF)
+        return Outcome(ask, "in a drip", verdict, began, time.monotonic())
+
     def _judge(self, ask: Ask, response: httpx.Response) -> Verdict:
         status, headers = response.status_code, response.headers
         return judge(ask, self._references, response.text, status, headers)
@@ -141,7 +173,7 @@ class Client:
                 field, _, value = line.partition(": ")
                 if field == "event":
                     name, count = value, count + 1
-                elif field == "data" and name != "progress":
+                elif field == "data" and name in ("result", "error"):
                     last.append(value)
                 elif field == "data" and leave_after is not None and count > leave_after:
                     return Verdict(DEPARTED)

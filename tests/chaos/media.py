@@ -25,6 +25,8 @@ ENCODED = {
     "flac": 12.0,
     "vorbis": 10.0,
 }
+#: The one of most bytes.
+LONGEST = "wav-s16"
 
 Answer = Mapping[str, Any]
 

@@ -7,7 +7,8 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,16 +21,18 @@ from tests.chaos import account as accounts
 from tests.chaos.account import Account
 from tests.chaos.asks import MAX_BODY_BYTES, MAX_REQUESTS, Asker
 from tests.chaos.client import Client
-from tests.chaos.crowd import Crowd, burst
+from tests.chaos.crowd import BUSIEST_S, Crowd, burst
 from tests.chaos.footprint import Footprint
+from tests.chaos.hazards import Hazards, starved, victims
 from tests.chaos.media import Answer, good_tracks, references
 from tests.standin import StandIn
 
+DECODERS = 2
 # In which failures of YouTube's are forgotten.
 _FORGOTTEN_S = 10.0
 #: Small limits, so that a soak meets them; where a code's time is told, `account` knows it.
 SETTINGS: dict[str, object] = {
-    "decoders": 2,
+    "decoders": DECODERS,
     "max_requests": MAX_REQUESTS,
     "max_body_bytes": MAX_BODY_BYTES,
     "deadline_s": 10,
@@ -40,11 +43,16 @@ SETTINGS: dict[str, object] = {
     "breaker_pause_s": 1,
     "cache_entries": 200,
     "cache_memory_entries": 32,
-    "cache_failure_age_s": 2,
+    "cache_failure_age_s": accounts.FAILURE_AGE_S,
     "batch_deadline_s": 60,
+    "client_timeout_s": 4,
     "log_level": "error",
 }
 _LOOK_S = 0.2
+# So long nothing can be started, in seconds: starts are tried several times; and how often.
+_STARVED_S, _STARVED_EVERY_S = 2.0, 60.0
+# What is asked for meanwhile.
+_WHILE_STARVED = ("upload", "form", "video: m4a", "batch of links", "zip")
 # Clients in peace; with the tracks of batches that is less than MAX_REQUESTS.
 _PEACEFUL = 4
 # In which it has to come to rest, and to be done with everything.
@@ -80,6 +88,8 @@ class Soak:
         self._say = say
         self._rng = random.Random(plan.seed)
         self._asked_before = 0
+        # Requests that could not be begun for want of a descriptor.
+        self._starved = 0
 
     async def run(self, tracks: Mapping[str, bytes], right: Mapping[str, Answer]) -> None:
         """All of it but the server's end; the account has the promises afterwards."""
@@ -97,8 +107,12 @@ class Soak:
         before = await self._rest()
         self._say(f"{self.plan.clients} clients, kills and bursts for {self.plan.duration_s:g} s")
         crowd = Crowd(asker, client, self._server, self._rng, account)
-        async with asyncio.timeout(self.plan.duration_s + _REST_S):
+        async with asyncio.timeout(self.plan.duration_s + 2 * _REST_S):
             await crowd.run(self.plan.duration_s, self.plan.clients, self._tell)
+        self._say("nothing can be started")
+        rounds = 1 + int(self.plan.duration_s / _STARVED_EVERY_S)
+        broken = [broken for _ in range(rounds) async for broken in self._starve(asker)]
+        account.promise("decoders live after starts that failed", self._starved, broken)
         self._say("in peace again")
         await self._calmed(asker)
         await self._peace(asker)
@@ -116,6 +130,35 @@ class Soak:
         account.promise("nothing but YouTube is asked", self._asked(), self._youtube.refused)
         account.promise("the stand-in is sound", 1, self._youtube.errors)
         self.footprints = before, after
+
+    async def _starve(self, asker: Asker) -> AsyncIterator[str]:
+        """Have no child start for a while, with some to be started; what does not get well again.
+
+        Nobody can connect meanwhile, but who has asks on.
+        """
+        server, hazards = self._server.process, Hazards(self._rng)
+        async with AsyncExitStack() as held:
+            clients = [
+                await held.enter_async_context(self._client.another()) for _ in _WHILE_STARVED
+            ]
+            await asyncio.gather(*(client.probe("/health/live") for client in clients))
+            with starved(server):
+                hazards.kill_all(server)
+                asking = [
+                    asyncio.create_task(client.ask(asker.ask(kind), "plainly", self._rng))
+                    for client, kind in zip(clients, _WHILE_STARVED, strict=True)
+                ]
+                await asyncio.sleep(_STARVED_S)
+            found = [o for outcomes in await asyncio.gather(*asking) for o in outcomes]
+        self.account.crowd += found
+        self._starved += sum(outcome.code == "overloaded" for outcome in found)
+        self.account.kills += hazards.kills
+        end = time.monotonic() + BUSIEST_S
+        while (alive := len(victims(server).get("decoder", ()))) < DECODERS:
+            if time.monotonic() > end:
+                yield f"{alive} of {DECODERS} decoders live"
+                return
+            await asyncio.sleep(_LOOK_S)
 
     async def _peace(self, asker: Asker) -> None:
         """Every kind of request once, fewer at a time than the server takes."""

@@ -93,6 +93,19 @@ def test_a_kill_explains_what_was_under_way(moment, explained):
     assert (odd == []) == explained
 
 
+@pytest.mark.parametrize(
+    ("what", "code", "moment", "explained"),
+    [
+        ("decoder", "undecodable", 10.5, False),
+        ("decoder, crashed", "undecodable", 10.5, True),
+        ("decoder, crashed", "undecodable", 7.0, True),  # by then it was known
+        ("decoder, crashed", "not_ready", 10.5, False),
+    ],
+)
+def test_a_crash_is_blamed_on_the_file(what, code, moment, explained):
+    assert (account.odd([outcome(UPLOAD, code)], [(moment, what)]) == []) == explained
+
+
 def metrics(**counts):
     lines = [f'topgenre_requests_total{{code="{code}"}} {n}' for code, n in counts.items()]
     return "\n".join(["# TYPE topgenre_requests counter", *lines, ""])

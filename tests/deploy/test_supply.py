@@ -127,6 +127,19 @@ def test_a_release_is_refused_while_the_base_image_may_change(tmp_path):
         assert done.returncode == code
 
 
+def test_nothing_is_built_of_another_base_image():
+    lines = (ROOT / "deploy" / "Containerfile").read_text().splitlines()
+    assert sum(line.startswith("ARG BASE") for line in lines) == 1
+    begun = [line.split()[1] for line in lines if line.startswith("FROM ")]
+    assert set(begun) == {"${BASE}"}
+    names = [step.get("name") for step in STEPS]
+    assert names.index("Refuse a base image without its digest") < names.index("Build")
+    assert "BASE=" not in "".join(
+        step.get("run", "") for step in STEPS if step.get("name") == "Build"
+    )
+    assert RELEASE["jobs"]["release"]["needs"] == "image"
+
+
 def test_the_bill_is_signed_for_the_image_that_was_pushed():
     names = [step.get("name") for step in STEPS]
     assert names.index("Push") < names.index("Sign the bill of materials for the image")

@@ -20,6 +20,7 @@ from tests.train import synthetic
 NOT_RUN = {
     "it asks the package index": 2,
     "it asks the registry": 1,
+    "it asks two package registries": 1,
     "it installs system packages": 2,
     "it needs a GPU": 1,
     "it needs a container engine; they run the image's steps without one": 1,

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serve.http.connection import BoundedProtocol, HeldHead, Turns
+from serve.http.connection import _RESERVE, BoundedProtocol, HeldHead, Turns
 from tests.eventually import until
 from tests.http.test_predict import SONG, raw
 from tests.http.test_shared import heard
@@ -278,6 +278,13 @@ def test_one_address_has_so_many_connections(tiny_model):
             one_more = stack.enter_context(closing(connected(INFO + b"\r\n")))
             status, _, body = error(heard(one_more))
             assert (status, body["code"]) == (429, "overloaded")
+            assert "this address" in body["error"]
+            statuses = []
+            for _ in range(_RESERVE + 2):  # each stays connected
+                health = stack.enter_context(closing(connected(GET + b"\r\n")))
+                statuses.append(health.recv(12)[-3:])
+            assert statuses[0] == statuses[_RESERVE - 2] == b"200"
+            assert statuses[-1] == b"429"
 
 
 @pytest.mark.parametrize(

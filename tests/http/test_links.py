@@ -3,6 +3,7 @@
 import pytest
 
 from tests.http.test_predict import SONG, events_of
+from tests.server import running_server
 from tests.standin import Video
 
 ID = "dQw4w9WgXcQ"
@@ -39,6 +40,42 @@ def test_it_streams_events_too(client, video):
     assert {name for name, _ in progress} == {"progress"}
     assert name == "result"
     assert answer["video_title"] == "T"
+
+
+def heard(client, url, last_id=None):
+    """What an EventSource hears (WHATWG HTML, 9.2.6): the status, events and the id it then has."""
+    headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
+    response = client.get("/predict", params={"url": url}, headers=headers)
+    names = []
+    for line in response.text.splitlines():
+        field, _, value = line.partition(": ")
+        last_id = value if field == "id" else last_id
+        names += [value] if field == "event" else []
+    return response.status_code, names, last_id
+
+
+@pytest.mark.parametrize("url", [LINK["url"], "https://vimeo.com/1"])
+def test_an_event_source_hears_the_end_once(client, video, youtube, url):
+    status, names, last_id = heard(client, url)
+    assert status == 200
+    assert names[-1] in ("result", "error")
+    assert last_id
+    asked = len(youtube.log)
+    assert heard(client, url, last_id) == (204, [], last_id)
+    assert len(youtube.log) == asked
+
+
+def test_the_end_of_a_stream_does_not_count(tiny_model):
+    with (
+        running_server(model=tiny_model, decoders=1, address_rate="1/hour") as server,
+        server.client() as client,
+    ):
+        _, _, last_id = heard(client, "https://vimeo.com/1")
+        assert [heard(client, "x", last_id)[0] for _ in range(3)] == [204] * 3
+        assert heard(client, "https://vimeo.com/1")[0] == 429
+        headers = {"Last-Event-ID": last_id}
+        batch = client.post("/predict/batch", json={"urls": ["x"]}, headers=headers)
+        assert batch.status_code == 429
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_every_code_is_described_where_tracks_are_asked_for():
                 response = operation["responses"][str(error.status)]
                 assert code in response["content"]["application/json"]["examples"]
                 assert f"`{code}`" in response["description"]
-    codes = describe()["components"]["schemas"]["Error"]["properties"]["code"]["enum"]
+    codes = describe()["components"]["schemas"]["Failure"]["properties"]["code"]["enum"]
     assert codes == sorted(ERRORS)
 
 
@@ -114,7 +114,7 @@ def conforms(operation, response):
         if response.status_code >= 400:
             error = response.json()
             assert f"`{error['code']}`" in described["description"], operation
-            said = set(describe()["components"]["schemas"]["Error"]["properties"])
+            said = set(describe()["components"]["schemas"]["Failure"]["properties"])
             assert said - set(error) <= {"retry_after_s"}, "only where there is one"
             assert set(error) <= said
     for line in response.text.splitlines() if kind == "application/x-ndjson" else ():
@@ -227,7 +227,7 @@ def test_events_and_extras_are_as_described(client):
     ) as response:
         *progress, (name, answer) = events_of(response)
     for _, data in progress:
-        check(component("Progress"), data)
+        check(component("TrackProgress"), data)
     assert {name for name, _ in progress} == {"progress"}
     assert name == "result"
     check(component("Answer"), answer)

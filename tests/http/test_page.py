@@ -31,7 +31,12 @@ def test_the_page_has_no_words_of_its_own():
 
 
 @pytest.mark.parametrize(
-    "url", ["https://youtu.be/dQw4w9WgXcQ?t=1", "www.youtube.com/watch?v=dQw4w9WgXcQ&list=x"]
+    "url",
+    [
+        "https://youtu.be/dQw4w9WgXcQ?t=1",
+        "www.youtube.com/watch?v=dQw4w9WgXcQ&list=x",
+        "Hear [this](https://youtu.be/dQw4w9WgXcQ).",
+    ],
 )
 def test_a_link_is_checked_without_asking_youtube(client, youtube, url):
     response = client.get("/check", params={"url": url})
@@ -42,7 +47,13 @@ def test_a_link_is_checked_without_asking_youtube(client, youtube, url):
     assert youtube.log == []
 
 
-@pytest.mark.parametrize("url", ["", "hello", "https://vimeo.com/1", "youtube.com/@x", "x" * 3000])
+BAD = ["", "hello", "https://vimeo.com/1", "youtube.com/@x", "x" * 3000]
+TWO = "https://youtu.be/dQw4w9WgXcQ https://youtu.be/AAAAAAAAAAA"
+
+
+@pytest.mark.parametrize(
+    "url", ["", "hello", "https://vimeo.com/1", "youtube.com/@x", TWO, "x" * 3000]
+)
 def test_a_link_is_refused_in_the_same_words_as_by_predict(client, url):
     checked = client.get("/check", params={"url": url})
     asked = client.post("/predict", json={"url": url})

@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -120,7 +121,8 @@ def test_every_container_and_codec(client, encoding):
         ({"json": {"url": "https://www.youtube.com/playlist?list=PL0123"}}, 400, "playlist"),
         ({"json": {"url": "x" * 20_000}}, 413, "too_big"),
         ({"content": b"[" * 10_000, "headers": {"Content-Type": "application/json"}}, 400, None),
-        ({"content": b"hello"}, 415, "unsupported_media"),
+        ({"content": b"hello"}, 422, "undecodable"),
+        (raw(b"hello", "text/plain"), 415, "unsupported_media"),
         ({"data": {"url": "https://youtu.be/dQw4w9WgXcQ"}}, 415, "unsupported_media"),
         (multipart(field="song"), 400, "bad_request"),
         (multipart(content=b"words " * 1000), 422, "undecodable"),
@@ -354,8 +356,8 @@ def test_a_failure_of_ours_is_told_without_its_insides(server, monkeypatch, capl
 
 def events_of(response):
     for block in "".join(response.iter_text()).strip().split("\n\n"):
-        name, data = block.split("\n")
-        yield name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
+        fields = dict(line.split(": ", 1) for line in block.split("\n"))
+        yield fields["event"], json.loads(fields["data"])
 
 
 def stream(client, **request_):
@@ -387,7 +389,9 @@ def test_progress_is_streamed_and_ends_with_the_answer(client, form):
 
 def test_a_failure_is_the_last_event(client):
     events = stream(client, json={"url": "https://vimeo.com/1"})
-    assert [name for name, _ in events] == ["error"]
+    # By another name first: an EventSource's own trouble is called `error`, too.
+    assert [name for name, _ in events] == ["failure", "error"]
+    assert events[0][1] == events[1][1]
     assert events[0][1]["code"] == "not_youtube"
 
 
@@ -420,3 +424,21 @@ def test_a_stalled_track_keeps_neither_decoder_nor_place(tiny_model):
         for connection in (*silent, stalled):
             connection.close()
         until(lambda: server.metric("topgenre_decoders_alive") == 1)
+
+
+def test_stalled_tracks_have_bounded_memory(tiny_model):
+    with running_server(model=tiny_model, decoders=1, waiting_bytes=300_000) as server:
+        with closing(connect(server)) as first, closing(connect(server)) as larger:
+            first.sendall(SONG[20_000:160_000])
+            larger.sendall(SONG[20_000:200_000])
+            head, _, body = heard(larger).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 429")
+            assert b"\r\nretry-after: 1" in head.lower()
+            assert json.loads(body)["code"] == "overloaded"
+            first.sendall(SONG[160_000:])
+            assert first.recv(12) == b"HTTP/1.1 200"
+        until(lambda: server.metric("topgenre_requests_active") == 0)
+
+
+def heard(connection):
+    return b"".join(iter(lambda: connection.recv(1 << 16), b""))

@@ -8,6 +8,7 @@ from serve.errors import TooManyRequests
 from serve.http.rates import RATE_HEADERS, Rates, charge
 from serve.http.record import Record
 from serve.keys import new_key
+from serve.replicas import Alone
 from serve.settings import Settings, SettingsError
 from tests.http.test_predict import multipart
 from tests.server import running_server
@@ -83,58 +84,58 @@ def clock(monkeypatch):
 
 
 def rates(**settings):
-    return Rates(Settings(**settings))
+    return Rates(Settings(**settings), Alone())
 
 
-def test_no_rate_is_no_limit():
-    assert rates().take(None, "192.0.2.1") is None
-    assert rates(key_rate="1/day").take(None, "192.0.2.1") is None
-    assert rates(address_rate="1/day").take("phone", "192.0.2.1") is None
+async def test_no_rate_is_no_limit():
+    assert await rates().take(None, "192.0.2.1") is None
+    assert await rates(key_rate="1/day").take(None, "192.0.2.1") is None
+    assert await rates(address_rate="1/day").take("phone", "192.0.2.1") is None
 
 
-def test_what_was_taken_comes_back(clock):
+async def test_what_was_taken_comes_back(clock):
     few = rates(address_rate="60/hour burst 3")
-    granted = [few.take(None, "192.0.2.1").retry_after_s is None for _ in range(4)]
+    granted = [(await few.take(None, "192.0.2.1")).retry_after_s is None for _ in range(4)]
     assert granted == [True, True, True, False]
-    assert few.take(None, "192.0.2.1").retry_after_s == pytest.approx(60)
+    assert (await few.take(None, "192.0.2.1")).retry_after_s == pytest.approx(60)
     clock.now += 59
-    assert few.take(None, "192.0.2.1").retry_after_s == pytest.approx(1)
+    assert (await few.take(None, "192.0.2.1")).retry_after_s == pytest.approx(1)
     clock.now += 1
-    assert few.take(None, "192.0.2.1").retry_after_s is None
-    assert few.take(None, "192.0.2.1").retry_after_s is not None
+    assert (await few.take(None, "192.0.2.1")).retry_after_s is None
+    assert (await few.take(None, "192.0.2.1")).retry_after_s is not None
 
 
-def test_a_subscribers_ipv6_addresses_are_one(clock):
+async def test_a_subscribers_ipv6_addresses_are_one(clock):
     few = rates(address_rate="1/hour")
-    assert few.take(None, "2001:db8::1").retry_after_s is None
-    assert few.take(None, "2001:db8::ffff:2").retry_after_s is not None
-    assert few.take(None, "2001:db8:0:1::1").retry_after_s is None
-    assert few.take(None, "fe80::1%eth0").retry_after_s is None
-    assert few.take(None, "not:an:address").retry_after_s is None
+    assert (await few.take(None, "2001:db8::1")).retry_after_s is None
+    assert (await few.take(None, "2001:db8::ffff:2")).retry_after_s is not None
+    assert (await few.take(None, "2001:db8:0:1::1")).retry_after_s is None
+    assert (await few.take(None, "fe80::1%eth0")).retry_after_s is None
+    assert (await few.take(None, "not:an:address")).retry_after_s is None
 
 
-def test_memory_is_bounded(monkeypatch):
+async def test_memory_is_bounded(monkeypatch):
     monkeypatch.setattr("serve.http.rates._REMEMBERED", 10)
     few = rates(address_rate="1/hour")
-    store = few._address._store._backend
+    store = few._address.here._store._backend
     for n, m in itertools.product(range(10), range(10)):
-        few.take(None, f"192.0.{n}.{m}")
+        await few.take(None, f"192.0.{n}.{m}")
     assert len(store.get_client()) == len(store.expire_info) == 10
 
 
-def test_more_tracks_of_one_request_count_too(clock):
+async def test_more_tracks_of_one_request_count_too(clock):
     class App:
         class state:  # noqa: N801 - as Starlette has it
             rates = rates(address_rate="60/hour burst 5")
 
     scope = {"app": App, "client": ("192.0.2.1", 1), "state": {"record": Record()}}
-    assert charge(scope, 3).remaining == 2
+    assert (await charge(scope, 3)).remaining == 2
     with pytest.raises(TooManyRequests) as refused:
-        charge(scope, 3)
+        await charge(scope, 3)
     assert refused.value.retry_after_s == pytest.approx(60)
     with pytest.raises(TooManyRequests, match="More than 5 tracks"):
-        charge(scope, 6)
-    assert charge(scope, 2).remaining == 0
+        await charge(scope, 6)
+    assert (await charge(scope, 2)).remaining == 0
 
 
 @pytest.mark.parametrize("rate", ["many", "0/hour", "5", "5/fortnight", "5/hour burst", "1/s;2/m"])

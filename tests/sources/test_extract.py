@@ -105,6 +105,8 @@ ANSWERS = {
         refused("Premieres in 3 hours", "LIVE_STREAM_OFFLINE", details={"isUpcoming": True}),
         "upcoming",
     ),
+    "late": (refused("Waiting for Somebody", "LIVE_STREAM_OFFLINE"), "upcoming"),
+    "interrupted": (refused("Offline.", "LIVE_STREAM_OFFLINE"), "live"),
     "event": (
         refused(
             "This live event will begin in 3 hours.",

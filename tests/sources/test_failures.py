@@ -121,6 +121,16 @@ CASES = [
         "upcoming",
         "This live event will begin in 3 hours.",
     ),
+    (said("Waiting for Not a Bot"), "upcoming", "Waiting for Not a Bot"),
+    (said("Starts in 5 minutes"), "upcoming", "Starts in 5 minutes"),
+    (
+        said("We're processing this video. Check back later."),
+        "upcoming",
+        "We're processing this video. Check back later.",
+    ),
+    (said("Offline."), "live", default("live")),
+    (said("This live stream is offline"), "live", default("live")),
+    (said("This live stream has ended."), "unavailable", "This live stream has ended."),
     (said("no kids"), "youtube_error", "no kids"),
     (said(""), "youtube_error", default("youtube_error")),
     # yt-dlp at a loss

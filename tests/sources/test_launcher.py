@@ -137,6 +137,10 @@ def descriptors(pid: int) -> set[str]:
     return {str(link).partition(":[")[0] for link in links} - {str(Path(os.devnull))}
 
 
+def standard_error(pid: int) -> str:
+    return str(Path(f"/proc/{pid}/fd/2").readlink())
+
+
 async def test_a_forked_child_has_what_one_started_anew_has(
     youtube: StandIn, launcher: Launcher
 ) -> None:
@@ -149,6 +153,9 @@ async def test_a_forked_child_has_what_one_started_anew_has(
             count = len(list(Path(f"/proc/{child}/fd").iterdir()))
             process = psutil.Process(child)
             seen.append((count, descriptors(child), process.nice(), process.cwd()))
+            # Its own, and nobody else's.
+            assert standard_error(child).startswith("pipe:")
+            assert standard_error(child) not in map(standard_error, [os.getpid(), *templates()])
     assert seen[0] == seen[1]
 
 
@@ -239,7 +246,7 @@ async def test_one_that_can_not_be_started_is_tried_again(
         await eventually(lambda: launcher.preloaded, LOAD_S)
 
 
-@pytest.mark.parametrize("pipes", [0, 1])
+@pytest.mark.parametrize("pipes", [0, 1, 2])
 async def test_no_descriptors_are_no_failure(
     launcher: Launcher, monkeypatch: pytest.MonkeyPatch, pipes: int
 ) -> None:

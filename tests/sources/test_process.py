@@ -8,16 +8,17 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from queue import SimpleQueue
 
 import pytest
 
 from serve.errors import Internal, NotReady, TooLong, TopgenreError
-from serve.sources.youtube import YouTubeSource, lifeline, process, work
+from serve.sources.youtube import YouTubeSource, lifeline, preloaded, process, work
 from serve.sources.youtube.frames import MAX_PAYLOAD, Kind, write_frame, write_json
 from serve.sources.youtube.job import Job, YouTubeOptions
-from tests.sources.processes import zombies
+from tests.eventually import eventually
+from tests.sources.processes import open_pipes, zombies
 
 ID = "AAAAAAAAAAA"
 
@@ -112,6 +113,48 @@ async def test_no_pipe_to_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asyncio.get_running_loop(), "connect_read_pipe", fail)
     with pytest.raises(OSError, match="no pipe"):
         await download()
+    assert zombies() == []
+
+
+async def test_no_thread_is_needed_to_be_rid_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    before = open_pipes()
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    instead(monkeypatch, INFO + said(Kind.END, size_bytes=0))
+    assert await download() == b""
+    assert zombies() == []
+    await eventually(lambda: open_pipes() <= before)
+
+
+SHOUT = "import os; os.write(2, b'\\x1b[2Jforged\\n' * 5000)"
+
+
+async def shouting_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", SHOUT))
+    with pytest.raises(NotReady):
+        await download()
+
+
+async def shouting_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preloaded, "COMMAND", (sys.executable, "-c", SHOUT))
+    template = preloaded.Template.start()
+    await template.wait()
+
+
+@pytest.mark.parametrize("shouting", [shouting_child, shouting_template])
+async def test_what_they_write_to_standard_error_is_quoted_and_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    shouting: Callable[[pytest.MonkeyPatch], Awaitable[None]],
+) -> None:
+    await shouting(monkeypatch)
+    heard = "".join(record.getMessage() for record in caplog.records)
+    assert "forged" in heard
+    assert "\x1b" not in heard
+    assert "\n" not in heard
+    assert len(heard) < 3 * (1 << 13)
     assert zombies() == []
 
 

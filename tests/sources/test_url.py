@@ -77,6 +77,40 @@ VIDEOS = [
     f"\n{W}\r\n",
     f"\ufeff{W}\u200b",
     f"\u00a0{W}\u00a0",
+    f"https://www.youtube.com/vi/{ID}",
+    f"https://www.youtube.com/?vi={ID}",
+    f"https://www.youtube.com/watch_popup?v={ID}&t=3",
+    f"vnd.youtube:{ID}",
+    f"vnd.youtube://{ID}",
+    f"VND.YouTube:{ID}?vndapp=youtube",
+    f"vnd.youtube://www.youtube.com/watch?v={ID}",
+    f"<{W}>",
+    f'"{W}"',
+    f"“{W}”",
+    f"'{W}'",
+    f"({W})",
+    f"[{W}]",
+    f"`{W}`",
+    f"**{W}**",
+    f"{W}.",
+    f"{W}!)",
+    f"[My song]({W})",
+    f'[My song](youtu.be/{ID} "a title")',
+    f"[{W}](https://youtu.be/{ID})",
+    f'<a href="{W}">My song</a>',
+    f"{W} and more",
+    f"Check this out: {W}",
+    f"Listen to youtu.be/{ID}, it is on example.com",
+    f"song.mp3 is at vnd.youtube:{ID}.",
+    f'Watch "Song: a / b" on YouTube\n{W}&feature=share',
+    f"{W}\n{W}",
+    f"{W} or https://youtu.be/{ID}?si=abc",
+    f"【歌】https://youtu.be/{ID}",
+    f"听听这个https://youtu.be/{ID}。",
+    f"\u200e{W}\u200e",
+    f"\u2060{W}\u2060",
+    f"\u2068{W}\u2069",
+    f"see \u2068{W}\u2069, please",
 ]
 
 OTHER_IDS = ["-----------", "___________", "00000000000", "AbC-_123xyZ", "video-serie"]
@@ -142,10 +176,7 @@ BAD = [
     "https://www.youtube.com/results?search_query=jazz",
     "https://www.youtube.com/feed/trending",
     "https://www.youtube.com/hashtag/jazz",
-    f"{W} and more",
     f"https://www.youtube.com/ watch?v={ID}",
-    f"{W}\n{W}",
-    f"https://www.you\ntube.com/watch?v={ID}",
     f"{W}&a=\x00",
     f"{W}&a=\x7f",
     f"{W}&a=\u202e",
@@ -164,8 +195,23 @@ BAD = [
     f"https://www.youtube.com:x/watch?v={ID}",
     f"{W}#__youtubedl_smuggle=%7B%22http_headers%22%3A+%7B%7D%7D",
     f"{W}&a=" + "a" * MAX_LENGTH,
-    f"<{W}>",
     "🎵",
+    "no link, only youtube.com and words",
+    f"see {ID}",
+    f"mail me@youtu.be/{ID} please",
+    f"{W} https://youtu.be/AAAAAAAAAAA",
+    f"{W}\nhttps://vimeo.com/1",
+    f"[{W}](https://evil.test/)",
+    f"https://evil.test/ {W}",
+    f"https://evil.test/é{W}",
+    f"{W} https://www.youtube.com/playlist?{LIST}",
+    f"at https://youtu.be/{ID}Q",
+    f"vnd.youtube:{ID}Q",
+    f"vnd.youtube:x@{ID}",
+    "vnd.youtube://evil.test",
+    f"a https://user@www.youtube.com/watch?v={ID}",
+    f'https://www.youtube.com"@evil.test/watch?v={ID}',
+    f"view-source:{W} and",
 ]
 
 ELSEWHERE = [
@@ -201,6 +247,13 @@ ELSEWHERE = [
     "http://[::1]/watch?v=" + ID,
     f"http://localhost/watch?v={ID}",
     "127.0.0.1:8000/a.mp3",
+    f"https://www.you\ntube.com/watch?v={ID}",
+    f"see https://evil.test/?u={W} there",
+    f"<https://evil.test/?u=https://youtu.be/{ID}>",
+    f"(https://evil.test/#{W})",
+    f"[a](https://youtu.be.evil.test/{ID})",
+    f"evil.test/?u={W}",
+    f"vnd.youtube://evil.test/watch?v={ID}",
 ]
 
 COLLECTIONS = [
@@ -208,6 +261,7 @@ COLLECTIONS = [
     f"https://music.youtube.com/playlist?{LIST}",
     f"youtube.com/playlist?{LIST}",
     f"https://www.youtube.com/watch?{LIST}",
+    f"This list: <https://www.youtube.com/playlist?{LIST}>.",
     f"https://www.youtube.com/watch?v=&{LIST}",
     f"https://www.youtube.com/embed/videoseries?{LIST}",
     "https://www.youtube.com/embed/live_stream?channel=UC4R8DWoMoI7CAwX8_LjQHig",
@@ -244,6 +298,11 @@ def test_anything_else(text: str, error: type[TopgenreError]) -> None:
         video_id(text)
     assert type(caught.value) is error
     assert len(caught.value.message) < 100
+
+
+def test_two_links_are_said_to_be_two() -> None:
+    with pytest.raises(BadUrl, match="more than one link"):
+        video_id(f"{W} https://youtu.be/AAAAAAAAAAA")
 
 
 PIECES = st.sampled_from(

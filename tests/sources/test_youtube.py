@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from serve.errors import NotReady, Private, Timeout, TooLong, YouTubeError
+from serve.errors import Live, NotReady, Private, Timeout, TooLong, Upcoming, YouTubeError
 from serve.process import ROOT
 from serve.sources.stream import AudioSource, AudioStream, SourceInfo
 from serve.sources.youtube import Launcher, YouTubeOptions, YouTubeSource
@@ -86,14 +86,21 @@ async def test_several_at_once(youtube: StandIn, start: Start) -> None:
     [
         (Video(ID, {140: SHORT}, length=601), TooLong),
         (Video(ID, status="LOGIN_REQUIRED", reason="Private video"), Private),
+        (Video(ID, status="LIVE_STREAM_OFFLINE", reason="Waiting for Somebody"), Upcoming),
+        (Video(ID, status="LIVE_STREAM_OFFLINE", reason="Offline."), Live),
     ],
 )
 async def test_refusal(
-    youtube: StandIn, start: Start, video: Video, error: type[Exception]
+    youtube: StandIn,
+    start: Start,
+    video: Video,
+    error: type[Exception],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     youtube.add(video)
     with pytest.raises(error):
         await download(YouTubeSource(ID, start=start))
+    assert "Traceback" not in caplog.text
     assert youtube.audio() == []
     assert downloaders() == []
 

@@ -65,3 +65,23 @@ def test_a_front_end_of_another_origin(
     assert page.evaluate("location.origin") == elsewhere != site.url
     data = page.evaluate(FETCH, [f"{site.url}/predict", "https://vimeo.com/1"])
     assert data["error"] == "Only YouTube links are accepted."
+
+
+# As docs/api.md shows it; it resolves to what was heard once the browser asks no more.
+LISTEN = """(address) => new Promise((resolve) => {
+  const names = [];
+  const source = new EventSource(address);
+  for (const name of ["progress", "result", "failure"])
+    source.addEventListener(name, () => names.push(name));
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) resolve(names);
+  });
+})"""
+
+
+def test_an_event_source_stops_by_itself(page: Page) -> None:
+    statuses: list[int] = []
+    page.on("response", lambda got: statuses.append(got.status) if "predict" in got.url else None)
+    names = page.evaluate(LISTEN, "predict?url=https://vimeo.com/1")
+    assert names == ["failure"]
+    assert statuses == [200, 204]

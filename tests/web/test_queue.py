@@ -46,7 +46,7 @@ def test_several_files_are_answered_one_after_the_other(page):
     expect(page.locator("#work")).to_be_hidden()
     expect(page.locator("#queue-title")).to_be_focused()
     rows = page.locator("#queue-list li")
-    expect(rows.nth(1)).to_contain_text("b.txtNo audio could be read from this.")
+    expect(rows.nth(1)).to_contain_text("b.txtThis is text, not audio.")
     shot(page, "queue")
     lines = json.loads(downloaded(page, "Download all as JSON"))
     assert [(line["index"], line["name"]) for line in lines] == [

@@ -14,11 +14,10 @@ from serve.sources.stream import SourceInfo
 from serve.sources.youtube.frames import Kind, parse_json, parse_object, read_frame
 from serve.sources.youtube.job import Job, YouTubeOptions
 from serve.sources.youtube.process import Running, Start, running, spawn
+from serve.titles import safe
 
 logger = logging.getLogger(__name__)
 _MAX_TITLE = 500
-# Within words of many languages, and within emoji.
-_JOINERS = "\u200c\u200d"
 # What a downloader may say: YouTube's failures, and what it is told to look out for.
 _CODES = {code for code, of in ERRORS.items() if of.origin == "youtube"} | {
     *("too_long", "too_big", "live", "upcoming", "timeout", "internal", "overloaded"),
@@ -104,8 +103,7 @@ def _info(payload: bytes) -> SourceInfo:
     numbers = (duration_s, size_bytes)
     if not all(of is None or (isinstance(of, int | float) and 0 <= of < inf) for of in numbers):
         raise Internal("The downloader could not be understood.")
-    printable = "".join(c for c in str(title)[:_MAX_TITLE] if c.isprintable() or c in _JOINERS)
-    return SourceInfo(printable, duration_s, size_bytes)
+    return SourceInfo(safe(str(title)[:_MAX_TITLE]), duration_s, size_bytes)
 
 
 def _error(video_id: str, payload: bytes) -> TopgenreError:

@@ -31,6 +31,7 @@ from serve.errors import (
 from serve.sources.youtube.fence import allowed
 from serve.sources.youtube.job import Job, YouTubeOptions
 from serve.sources.youtube.url import watch_url
+from serve.titles import safe
 
 #: Longest title handed on, in characters; YouTube's own limit is 100.
 MAX_TITLE = 300
@@ -165,5 +166,4 @@ def _check(raw: dict[str, Any] | None, job: Job) -> float:
 
 
 def _title(info: dict[str, Any]) -> str:
-    text = "".join(c if c.isprintable() else " " for c in info.get("title") or "")
-    return " ".join(text.split())[:MAX_TITLE]
+    return " ".join(safe(info.get("title") or "", " ").split())[:MAX_TITLE]

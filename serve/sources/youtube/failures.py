@@ -22,6 +22,7 @@ from yt_dlp.utils import (  # type: ignore[import-untyped]
 )
 
 from serve.errors import ERRORS, TopgenreError
+from serve.titles import safe
 
 #: Longest text for a person, in characters.
 MAX_TEXT = 200
@@ -41,6 +42,8 @@ class Failure(NamedTuple):
 RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (code, re.compile(pattern))
     for code, pattern in (
+        # First of all, since the name of a channel follows.
+        ("upcoming", r"^waiting for "),
         ("extractor", r"requested format is not available"),
         ("bot_check", r"not a bot|captcha challenge"),
         ("rate_limited", r"rate-limited by youtube|http error 429"),
@@ -48,8 +51,16 @@ RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("private", r"private video|video is private"),
         ("members_only", r"members-only|join this channel|channel's members"),
         ("paid", r"premium members|requires payment|purchase|rental|to rent"),
-        ("upcoming", r"premieres in|premiere will begin|will begin (in|shortly)"),
-        ("unavailable", r"live event has ended|live stream recording is not available"),
+        (
+            "upcoming",
+            r"premieres in|premiere will begin|will begin (in|shortly|soon)|scheduled for"
+            r"|starts in |(still|being|we're) process(ing|ed)|check back later",
+        ),
+        ("live", r"^((the )?live ?stream )?(is )?(currently )?offline\b|is (currently )?offline"),
+        (
+            "unavailable",
+            r"live (event|stream) has ended|live stream recording is not available",
+        ),
         ("drm", r"drm protected"),
         ("geo_blocked", r"in your country|not available in your (country|region|location)"),
         (
@@ -108,7 +119,7 @@ def classify(error: BaseException, warnings: Iterable[str] = ()) -> Failure:
 def clean(text: str) -> str:
     """Text from outside as one line of at most `MAX_TEXT` characters, without links."""
     text = re.sub(r"\S*://\S*|\S*@\S*", "…", text)
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    text = " ".join(safe(text, " ").split())
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 

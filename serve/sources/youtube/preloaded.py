@@ -10,14 +10,15 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from typing import IO, Self
 
 from serve.process import ROOT, child_environment, kill_group
-from serve.sources.youtube.process import PASSED, Child
+from serve.sources.youtube.process import PASSED, Child, reap
+from serve.stderr import StandardError
 
 #: A message between the two; see `template`.
 NUMBER = struct.Struct("=i")
@@ -72,6 +73,8 @@ class Template:
         self, process: subprocess.Popen[bytes], channel: socket.socket, recipe: Recipe
     ) -> None:
         self.recipe = recipe
+        assert process.stderr is not None
+        self._stderr = StandardError(process.stderr, "the process with yt-dlp loaded")
         self.over = asyncio.Event()
         self._process = process
         self._channel = channel
@@ -94,6 +97,8 @@ class Template:
                     (*COMMAND, str(theirs.fileno())),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    bufsize=0,
                     pass_fds=(theirs.fileno(),),
                     cwd=ROOT,
                     env=recipe.environment,
@@ -108,23 +113,22 @@ class Template:
     async def fork(self) -> Child | None:
         """A new child that waits for its job; None where there can't be one."""
         with suppress(OSError):
-            job, stdin, stdout, frames = _pipes()
+            (job, stdin), (stdout, frames), (stderr, words) = _pipes(3)
+            theirs, ours = (job, frames, words), (stdin, stdout, stderr)
             self._children += 1
             try:
-                answer = self._ask(0, job, frames)
+                answer = self._ask(0, *(end.fileno() for end in theirs))
             finally:
-                os.close(job)
-                os.close(frames)
-            ends = os.fdopen(stdin, "wb", 0), os.fdopen(stdout, "rb", 0)
+                _close(theirs)
             try:
                 if pid := await asyncio.shield(answer):
-                    return Child(*ends, partial(self._end, pid))
+                    return Child(*ours, partial(self._end, pid))
                 self._children -= 1
             except asyncio.CancelledError:
-                _close(ends)
+                _close(ours)
                 await asyncio.shield(self._disown(answer))
                 raise
-            _close(ends)
+            _close(ours)
         return None
 
     def retire(self) -> None:
@@ -198,7 +202,8 @@ class Template:
         self._channel.close()
         for answer in self._answers:
             _answer(answer, 0)
-        await loop.run_in_executor(None, self._process.wait)
+        await reap(self._process)
+        self._stderr.close()
 
 
 def _answer(answer: Answer, number: int) -> None:
@@ -206,15 +211,19 @@ def _answer(answer: Answer, number: int) -> None:
         answer.set_result(number)
 
 
-def _pipes() -> tuple[int, int, int, int]:
-    """Two pipes, each its end to read from first."""
-    first = os.pipe()
-    try:
-        return first + os.pipe()
-    except OSError:
-        for end in first:
-            os.close(end)
-        raise
+def _pipes(count: int) -> list[tuple[IO[bytes], IO[bytes]]]:
+    """So many pipes, each its end to read from first; all of them or none."""
+    with ExitStack() as undone:
+        pipes = [_pipe(undone) for _ in range(count)]
+        undone.pop_all()
+    return pipes
+
+
+def _pipe(undone: ExitStack) -> tuple[IO[bytes], IO[bytes]]:
+    read, write = os.pipe()
+    ends = os.fdopen(read, "rb", 0), os.fdopen(write, "wb", 0)
+    undone.callback(_close, ends)
+    return ends
 
 
 def _close(files: Iterable[IO[bytes]]) -> None:

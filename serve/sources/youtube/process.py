@@ -14,6 +14,7 @@ from serve.errors import unexpected
 from serve.process import ROOT, child_environment, kill_group
 from serve.sources.youtube.frames import MAX_PAYLOAD
 from serve.sources.youtube.job import Job
+from serve.stderr import StandardError
 
 COMMAND = (sys.executable, "-m", "serve.sources.youtube.child")
 
@@ -22,6 +23,10 @@ PASSED = (
     *("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
     *("NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
+
+
+# Between looks whether a child has ended, in seconds.
+_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.001, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class Child:
 
     stdin: IO[bytes]
     stdout: IO[bytes]
+    stderr: IO[bytes]
     end: Callable[[], Awaitable[object]]
 
 
@@ -47,13 +53,25 @@ async def spawn() -> Child:
         raise unexpected(error) from error
     assert process.stdin is not None
     assert process.stdout is not None
+    assert process.stderr is not None
 
     def end() -> Awaitable[object]:
         # Nobody has reaped it yet, so its number, which is also its group's, is still its own.
         kill_group(process.pid)
-        return asyncio.get_running_loop().run_in_executor(None, process.wait)
+        return reap(process)
 
-    return Child(process.stdin, process.stdout, end)
+    return Child(process.stdin, process.stdout, process.stderr, end)
+
+
+async def reap(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a child that was killed.
+
+    By looking: a thread that waited for it, or a descriptor, might be one too many.
+    """
+    pause_s = _FIRST_LOOK_S
+    while process.poll() is None:
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, _LONGEST_LOOK_S)
 
 
 def _popen() -> subprocess.Popen[bytes]:
@@ -62,6 +80,7 @@ def _popen() -> subprocess.Popen[bytes]:
         COMMAND,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         bufsize=0,
         cwd=ROOT,
         env=child_environment(*PASSED),
@@ -79,8 +98,9 @@ class Running:
     def __init__(self, child: Child) -> None:
         self.reader = asyncio.StreamReader(limit=MAX_PAYLOAD)
         self._child = child
+        self._stderr = StandardError(child.stderr, "a downloader")
         self._transport: asyncio.ReadTransport | None = None
-        self._reaped: asyncio.Future[object] | None = None
+        self._reaped: asyncio.Future[None] | None = None
 
     async def give(self, job: Job) -> None:
         """Have the child do this job."""
@@ -90,13 +110,19 @@ class Running:
         with suppress(BrokenPipeError):  # dead already: the reader will say so
             self._child.stdin.write(job.to_line())
 
-    def end(self) -> asyncio.Future[object]:
+    def end(self) -> asyncio.Future[None]:
         """Kill the child and whatever it started; the result is there when it is reaped."""
         if self._reaped is None:
-            self._reaped = asyncio.ensure_future(self._child.end())
+            self._reaped = asyncio.ensure_future(self._over(self._child.end()))
             self._child.stdin.close()
             (self._transport or self._child.stdout).close()
         return self._reaped
+
+    async def _over(self, reaping: Awaitable[object]) -> None:
+        try:
+            await reaping
+        finally:
+            self._stderr.close()
 
 
 @asynccontextmanager

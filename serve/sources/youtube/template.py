@@ -6,7 +6,7 @@ was started for it would, only without its slow start. It never sees a job, or a
 `FD` is a Unix socket (SOCK_SEQPACKET) to the server. Each message is one number:
 
     to the server    0, once: loaded
-    from the server  0, with two descriptors (the child's standard input and output): fork
+    from the server  0, with three descriptors (the child's standard input, output, error): fork
     to the server    the child's number, which is its group's too; 0 where it could not be forked
     from the server  a child's number: kill its group and reap it; nothing else ever reaps it
     to the server    0: done
@@ -30,6 +30,8 @@ from serve.sources.youtube import child, lifeline
 from serve.sources.youtube.preloaded import NUMBER
 
 _LOWEST_PRIORITY = 19
+# Standard input, output and error.
+_STANDARD = 3
 
 
 def main(fd: int) -> int:
@@ -40,7 +42,7 @@ def main(fd: int) -> int:
         gc.freeze()  # what nobody looks at stays shared between the processes
         channel.sendall(NUMBER.pack(0))
         while True:
-            request, fds, _, _ = socket.recv_fds(channel, NUMBER.size, 2)
+            request, fds, _, _ = socket.recv_fds(channel, NUMBER.size, _STANDARD)
             if not request:
                 return 0
             (pid,) = NUMBER.unpack(request)
@@ -73,32 +75,33 @@ def _load(done: socket.socket) -> None:
             print("downloader: the rehearsal failed; jobs will start more slowly", file=sys.stderr)
 
 
-def _fork(channel: socket.socket, job: int, frames: int) -> int:
+def _fork(channel: socket.socket, *standard: int) -> int:
     try:
+        if len(standard) < _STANDARD:  # for the rest there were no descriptors here
+            return 0
         pid = os.fork()
         if not pid:
-            _become_child(channel, job, frames)
+            _become_child(channel, standard)
         # The child does it, too: whoever comes second finds it done.
         with suppress(OSError):
             os.setpgid(pid, pid)
     except OSError:
         return 0
     finally:
-        os.close(job)
-        os.close(frames)
+        for descriptor in standard:
+            os.close(descriptor)
     return pid
 
 
-def _become_child(channel: socket.socket, job: int, frames: int) -> None:
+def _become_child(channel: socket.socket, standard: tuple[int, ...]) -> None:
     """Go on as a downloader that has nothing of ours but what is loaded; does not return."""
     code = 1
     try:
         os.setpgid(0, 0)
         channel.close()
-        os.dup2(job, sys.stdin.fileno())
-        os.dup2(frames, sys.stdout.fileno())
-        os.close(job)
-        os.close(frames)
+        for number, descriptor in enumerate(standard):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
         from serve.sources.youtube import work
 
         code = child.serve(lambda: work.run)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from serve.errors import BadUrl, NotYouTube, Playlist
+from serve.errors import BadUrl, NotYouTube, Playlist, TopgenreError
 
 #: Longest text looked at, in characters.
 MAX_LENGTH = 2048
@@ -32,11 +32,25 @@ ID = re.compile(r"[0-9A-Za-z_-]{11}")
 #: Of eleven characters like an id, but YouTube's words for "whatever this list or channel plays".
 NO_IDS = frozenset({"videoseries", "live_stream"})
 
-BEFORE_ID = frozenset({"watch", "shorts", "live", "embed", "v", "e"})
+BEFORE_ID = frozenset({"watch", "shorts", "live", "embed", "v", "vi", "e"})
+WITH_QUERY = frozenset({"watch", "watch_popup"})
 COLLECTIONS = frozenset({"playlist", "channel", "c", "user", "show", "browse", "podcast", "course"})
 
-#: What pasting adds around a link: white space, no-break and zero-width space, byte order mark.
-AROUND = " \t\r\n\f\v\u00a0\u200b\ufeff"
+# What pasting adds around a link and nobody sees: zero-width space, word joiner, byte order mark,
+# marks of direction.
+_UNSEEN = "\u200b\u200e\u200f\u2060\ufeff\u202a\u202b\u202c\u2066\u2067\u2068\u2069"
+# What people and Markdown write before and after it; no link to a video begins or ends so.
+_BEFORE = _UNSEEN + "([{'*`‘‚（［【「『〈《"
+_AFTER = _UNSEEN + ")]}'*`’.,;:!?…）］】」』〉》。，、；：！？"
+# What stands between the words of a text, also where no space does: in Markdown after a link's
+# name, in HTML around its address, and where a script without spaces goes over into a link.
+_BETWEEN = re.compile(r"[\s<>\"“”„«»]+|\](?=\()|(?<=[^\x00-\x7f])(?=https?://)", re.IGNORECASE)
+# Of the words of a text, those that are meant as links. Within a text a mere `name.tld` is a word.
+_SITES = "|".join(map(re.escape, sorted(HOSTS | SHORT_HOSTS)))
+_MEANT = re.compile(rf".*://|vnd\.youtube:|(//)?({_SITES})(:\d*)?[/?]", re.IGNORECASE)
+# How Android hands YouTube's own program a video, by its id or by its link.
+_ANDROID_ID = re.compile(r"\Avnd\.youtube:(?://)?(?=[^/?#&]+(?:[?#&]|\Z))", re.IGNORECASE)
+_ANDROID = re.compile(r"\Avnd\.youtube(?=://)", re.IGNORECASE)
 
 _PARTS = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://|//)?"
@@ -45,22 +59,49 @@ _PARTS = re.compile(
 
 
 def video_id(text: str) -> str:
-    """The 11-character id of the one video that this link names.
+    """The 11-character id of the one video that this link, or the one link in this text, names.
 
-    Accepts with or without scheme: watch, shorts, live, embed, v and e links of youtube.com (bare,
-    www., m., music., gaming.) and youtube-nocookie.com, and youtu.be. Further parameters and the
-    fragment are ignored, so a video inside a playlist is that video. A bare id is refused: an
-    ordinary word of eleven letters could not be told from one.
+    Accepts with or without scheme: watch, watch_popup, shorts, live, embed, v, vi and e links of
+    youtube.com (bare, www., m., music., gaming.) and youtube-nocookie.com, youtu.be, and
+    `vnd.youtube:ID`. Further parameters and the fragment are ignored, so a video inside a playlist
+    is that video. A bare id is refused: an ordinary word of eleven letters could not be told from
+    one.
+
+    The link may stand in a text, in brackets, quotes or Markdown. A link that only holds another,
+    as a parameter, is not that other one. Links to different places are refused, whatever they are.
 
     Raises BadUrl, NotYouTube or Playlist.
     """
     if len(text) > MAX_LENGTH:
         raise BadUrl("That is too long for a link.")
-    text = text.strip(AROUND)
-    if _broken(text):
+    links = _links(text)
+    if len({_named(link) for link in links}) > 1:
+        raise BadUrl("There is more than one link in that; give the link of one video.")
+    if not links:
         raise BadUrl
-    parts = _PARTS.fullmatch(text)
-    if parts is None or "__youtubedl_smuggle" in text:
+    return _video(links[0])
+
+
+def _links(text: str) -> list[str]:
+    words = [word.lstrip(_BEFORE).rstrip(_AFTER) for word in _BETWEEN.split(text)]
+    words = [word for word in words if word]
+    return words if len(words) == 1 else [word for word in words if _MEANT.match(word)]
+
+
+def _named(link: str) -> str:
+    """What a link names: a video by its id, anything else by itself."""
+    try:
+        return _video(link)
+    except TopgenreError:
+        return link
+
+
+def _video(link: str) -> str:
+    link = _ANDROID.sub("https", _ANDROID_ID.sub("youtu.be/", link))
+    if _broken(link):
+        raise BadUrl
+    parts = _PARTS.fullmatch(link)
+    if parts is None or "__youtubedl_smuggle" in link:
         raise BadUrl
     host = _host(parts["scheme"], parts["authority"])
     segments = parts["path"].removeprefix("/").removesuffix("/").split("/")
@@ -101,8 +142,8 @@ def _from_site(segments: list[str], query: str) -> str:
     first, *rest = segments
     if first in BEFORE_ID and rest:
         return _id(rest)
-    if first in ("watch", "") and not rest:
-        return _from_query(query, required=first == "watch")
+    if (first in WITH_QUERY or not first) and not rest:
+        return _from_query(query, required=bool(first))
     if first in COLLECTIONS or first.startswith("@"):
         raise Playlist
     if first == "results":
@@ -111,9 +152,9 @@ def _from_site(segments: list[str], query: str) -> str:
 
 
 def _from_query(query: str, *, required: bool) -> str:
-    """The id in `v=`. Said twice it must say the same: there is no telling which one was meant."""
+    """The id in `v=` or `vi=`. Said twice it must say the same: nobody knows which was meant."""
     given = [pair.partition("=")[::2] for pair in query.split("&")]
-    ids = {value for name, value in given if name == "v" and value}
+    ids = {value for name, value in given if name in ("v", "vi") and value}
     if len(ids) > 1:
         raise BadUrl("The link names more than one video.")
     if ids:

@@ -1,0 +1,204 @@
+"""One job for all replicas that want the same at the same time.
+
+Whoever takes a key's lease in Redis does the job, renews the lease, and writes to a stream how far
+it is and what comes of it. The others read along. A lease that runs out, as its holder was killed,
+is another's to take; who can't reach Redis works alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from serve.answer import Answer, OnProgress, Outcome, Progress
+from serve.cache.store import packed, unpacked
+from serve.errors import TopgenreError, from_code
+from serve.flight import Work
+from serve.replicas.redis import PREFIX, AloneError, SharedRedis
+
+_LEASE_S = 4.0
+# Times that a lease is renewed before it would run out.
+_RENEWALS = 4
+# For so long an answer can be read after the job is over: whoever looked into the cache just before
+# it got there still finds it.
+_AFTERWARDS_S = 2.0
+_STREAM_S = 60.0
+# A lease that was lost, as Redis was started anew, is taken again.
+_RENEW = """
+local holder = redis.call('get', KEYS[1])
+if not holder or holder == ARGV[1] then redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2]) end
+"""
+_RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end"
+
+
+class SharedFlights:
+    """Jobs that replicas share, by key."""
+
+    def __init__(self, shared: SharedRedis, lease_s: float = _LEASE_S) -> None:
+        self._shared = shared
+        self._lease_s = lease_s
+        self._renew = shared.script(_RENEW)
+        self._release = shared.script(_RELEASE)
+        self._telling: set[asyncio.Task[None]] = set()
+
+    async def once(self, key: str, work: Work, on_progress: OnProgress) -> Answer:
+        """The outcome of `work`, here or at the replica that does it; raises what that raises."""
+        while True:
+            token = uuid.uuid4().hex
+            try:
+                if holds := await self._take(key, token):
+                    outcome = None
+                else:
+                    outcome = await self._read_along(key, on_progress)
+            except AloneError:
+                return await work(on_progress)
+            if holds:
+                return await self._do(key, token, work, on_progress)
+            if isinstance(outcome, TopgenreError):
+                raise outcome
+            if outcome is not None:
+                return outcome
+
+    async def close(self) -> None:
+        """Tell what is still to be told."""
+        await asyncio.gather(*self._telling)
+
+    async def _take(self, key: str, token: str) -> bool:
+        redis, lease_ms = self._shared.redis, _ms(self._lease_s)
+        return bool(await self._shared.ask(redis.set(_lease(key), token, nx=True, px=lease_ms)))
+
+    async def _do(self, key: str, token: str, work: Work, on_progress: OnProgress) -> Answer:
+        told: asyncio.Queue[Progress | Outcome | None] = asyncio.Queue()
+
+        def tell(progress: Progress) -> None:
+            on_progress(progress)
+            told.put_nowait(progress)
+
+        # Nobody here waits for what others are told.
+        telling = asyncio.create_task(self._tell(key, token, told))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+        outcome: Outcome | None = None
+        try:
+            outcome = await work(tell)
+            return outcome
+        except TopgenreError as error:
+            outcome = error
+            raise
+        finally:
+            told.put_nowait(outcome)
+
+    async def _tell(
+        self, key: str, token: str, told: asyncio.Queue[Progress | Outcome | None]
+    ) -> None:
+        """Write progress to the stream as it comes, and the outcome; hold the lease until then."""
+        due = time.monotonic() + self._lease_s / _RENEWALS
+        while True:
+            news: list[Progress | Outcome | None] = []
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, due - time.monotonic())):
+                    news.append(await told.get())
+            while not told.empty():
+                news.append(told.get_nowait())
+            with suppress(AloneError):
+                await self._write(_told(key, token), news)
+            if news and not isinstance(news[-1], Progress):
+                break
+            if time.monotonic() >= due:
+                due = time.monotonic() + self._lease_s / _RENEWALS
+                with suppress(AloneError):
+                    await self._lease_for(key, token, self._lease_s)
+        with suppress(AloneError):
+            if isinstance(news[-1], Answer):
+                await self._lease_for(key, token, _AFTERWARDS_S)
+            else:
+                await self._shared.ask(self._release(keys=[_lease(key)], args=[token]))
+
+    async def _lease_for(self, key: str, token: str, seconds: float) -> None:
+        await self._shared.ask(self._renew(keys=[_lease(key)], args=[token, _ms(seconds)]))
+
+    async def _write(self, stream: str, news: list[Progress | Outcome | None]) -> None:
+        if not news:
+            return
+        entries = [await asyncio.to_thread(_entry, of) for of in news]
+        async with self._shared.redis.pipeline(transaction=False) as writing:
+            for entry in entries:
+                writing.xadd(stream, entry)
+            writing.pexpire(stream, _ms(_STREAM_S))
+            await self._shared.ask(writing.execute())
+
+    async def _read_along(self, key: str, on_progress: OnProgress) -> Outcome | None:
+        """The outcome at the replica that holds the lease; None if there is none any more."""
+        holder: Any = await self._shared.ask(self._shared.redis.get(_lease(key)))
+        if holder is None:
+            return None
+        stream, last, held = _told(key, holder.decode()), "0", True
+        while True:
+            # Once the lease is another's, what was written before that is all.
+            block = _ms(self._shared.block_s) if held else None
+            found: Any = await self._shared.ask(
+                self._shared.blocking.xread({stream: last}, block=block)
+            )
+            entries = found[0][1] if found else []
+            for identity, entry in entries:
+                last = identity
+                said = await asyncio.to_thread(_said, entry)
+                if not isinstance(said, Progress):
+                    return said
+                on_progress(said)
+            if not entries:
+                if not held:
+                    return None
+                lease = await self._shared.ask(self._shared.redis.get(_lease(key)))
+                held = lease == holder
+
+
+def _lease(key: str) -> str:
+    return f"{PREFIX}flight:{key}"
+
+
+def _told(key: str, token: str) -> str:
+    return f"{PREFIX}told:{key}:{token}"
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(1000 * seconds))
+
+
+def _entry(news: Progress | Outcome | None) -> dict[Any, Any]:
+    if isinstance(news, Progress):
+        return {"progress": json.dumps(asdict(news))}
+    if isinstance(news, TopgenreError):
+        more = {"retry_after_s": news.retry_after_s, "origin": news.origin}
+        return {"error": json.dumps({"code": news.code, "text": news.message, **more})}
+    value = packed(_adapter().dump_json(news)) if news is not None else None
+    return {"left": ""} if value is None else {"answer": value}
+
+
+def _said(entry: dict[bytes, bytes]) -> Progress | Outcome | None:
+    """What an entry says; None where the job was given up, or it can't be read."""
+    try:
+        if b"progress" in entry:
+            return Progress(**json.loads(entry[b"progress"]))
+        if b"error" in entry:
+            said = json.loads(entry[b"error"])
+            error = from_code(said["code"], said["text"])
+            error.retry_after_s, error.origin = said["retry_after_s"], said["origin"]
+            return error
+        value = unpacked(entry.get(b"answer"))
+        return None if value is None else _adapter().validate_json(value)
+    except (ValueError, TypeError, KeyError, ValidationError):
+        return None
+
+
+@cache
+def _adapter() -> TypeAdapter[Answer]:
+    return TypeAdapter(Answer)

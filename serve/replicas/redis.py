@@ -1,0 +1,75 @@
+"""A Redis that may be away: nothing fails for it, and nothing waits for it for long."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from serve.metrics import Metrics
+
+_LOG = logging.getLogger(__name__)
+T = TypeVar("T")
+
+PREFIX = "topgenre:"
+# What is shared saves work; to wait for it any longer would cost more.
+_TIMEOUT_S = 1.0
+_CONNECTIONS = 64
+# After a failure it is left alone for so long, in seconds.
+_REST_S = 5.0
+
+
+class AloneError(Exception):
+    """Redis can't be had: whoever asked goes on alone."""
+
+
+class SharedRedis:
+    """A connection to what replicas share.
+
+    `block_s` is the longest that `blocking` commands wait. A failure is counted and logged, and for
+    some seconds afterwards everything raises AloneError at once.
+    """
+
+    block_s = 1.0
+
+    def __init__(self, url: str, metrics: Metrics) -> None:
+        def client(timeout_s: float) -> Redis:
+            return Redis.from_url(
+                url,
+                socket_timeout=timeout_s,
+                socket_connect_timeout=_TIMEOUT_S,
+                max_connections=_CONNECTIONS,
+            )
+
+        self.redis = client(_TIMEOUT_S)
+        self.blocking = client(self.block_s + _TIMEOUT_S)
+        self._metrics = metrics
+        self._rests_until = 0.0
+
+    async def ask(self, answer: Awaitable[T]) -> T:
+        """What Redis answers to a command; AloneError where it does not."""
+        if time.monotonic() < self._rests_until:
+            if hasattr(answer, "close"):
+                answer.close()  # never awaited
+            raise AloneError
+        try:
+            return await answer
+        except (RedisError, OSError, TimeoutError) as error:
+            self._rests_until = time.monotonic() + _REST_S
+            self._metrics.alone.inc()
+            # Not in its own words: they may repeat the address, and with it the password.
+            _LOG.warning("working without other replicas: Redis: %s", type(error).__name__)
+            raise AloneError from None
+
+    def script(self, text: str) -> Any:
+        """A Lua script, to be called with `keys` and `args`."""
+        return self.redis.register_script(text)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.redis.aclose()
+        await self.blocking.aclose()

@@ -1,0 +1,34 @@
+"""Servers that share a Redis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from serve.metrics import Metrics
+from serve.replicas.flights import SharedFlights
+from serve.replicas.redis import SharedRedis
+
+if TYPE_CHECKING:
+    from throttled.rate_limiter import Quota
+
+    from serve.replicas import Limiter
+
+
+class Together:
+    """What they share, on one set of connections."""
+
+    def __init__(self, url: str, metrics: Metrics) -> None:
+        self._shared = SharedRedis(url, metrics)
+        self._flights = SharedFlights(self._shared)
+        self.once = self._flights.once
+
+    def limiter(self, quota: Quota) -> Limiter:
+        """A rate that they count together."""
+        from serve.replicas.rates import SharedLimiter  # takes its time
+
+        return SharedLimiter(self._shared, quota)
+
+    async def close(self) -> None:
+        """Tell the others what is still to be told, and close the connections."""
+        await self._flights.close()
+        await self._shared.close()

@@ -1,0 +1,23 @@
+"""What people call a track, made safe to show: titles, file names, words of others."""
+
+from __future__ import annotations
+
+import re
+
+# Controls, line separators, what overrides or isolates the direction of the text around it, and
+# halves of characters, which can't be encoded. Joiners and variation selectors stay: without them
+# emoji fall apart, and words of Persian or Hindi are others.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def safe(text: str, instead: str = "") -> str:
+    """The text without what could harm whoever shows it, or with `instead` in its place."""
+    return _UNSAFE.sub(instead, text)
+
+
+def decoded(name: bytes) -> str:
+    """A name as its sender meant it: UTF-8, or what else there was before it, Latin-1."""
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return name.decode("latin-1")

@@ -1,0 +1,267 @@
+"""Replicas that share a Redis do once what all are asked for; without it each works alone."""
+
+import asyncio
+import json
+import os
+import signal
+import threading
+from contextlib import ExitStack
+
+import pytest
+
+from serve.answer import Answer, Progress
+from serve.audio.picture import MelPicture
+from serve.errors import RateLimited
+from serve.inference.aggregate import ClipVerdict, Verdict
+from serve.metrics import Metrics
+from serve.replicas.flights import SharedFlights
+from serve.replicas.redis import SharedRedis
+from tests.eventually import eventually, until
+from tests.http.test_youtube import M4A
+from tests.process import server_process
+from tests.redis import redis_server
+from tests.standin import Video
+
+LEASE_S = 0.8
+VERDICT = Verdict("jazz", {"jazz": 100.0}, 1.0, {}, (ClipVerdict("jazz", 1.0, 1.0),), ((100.0,),))
+ANSWER = Answer("T", VERDICT, MelPicture(1, 1, -80.0, 0.0, "AA=="), 1.4, 1.4, {"total": 1.0})
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory):
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+class Replica:
+    """A server's flights, and what its one asker has heard."""
+
+    def __init__(self, url):
+        self.metrics = Metrics()
+        self.shared = SharedRedis(url, self.metrics)
+        self.flights = SharedFlights(self.shared, LEASE_S)
+        self.done = 0
+        self.finish = asyncio.Event()
+        self.heard = []
+
+    async def work(self, on_progress):
+        self.done += 1
+        on_progress(Progress("found", None, 0.0, "T", 1.4))
+        await self.finish.wait()
+        on_progress(Progress("classifying", None, 0.0))
+        return ANSWER
+
+    async def close(self):
+        await self.flights.close()
+        await self.shared.close()
+
+    def asks(self, key="video", work=None):
+        asked = self.flights.once(key, work or self.work, self.heard.append)
+        return asyncio.ensure_future(asked)
+
+
+@pytest.fixture
+async def replicas(redis):
+    made = [Replica(redis.url) for _ in range(3)]
+    await made[0].shared.redis.flushall()
+    yield made
+    for replica in made:
+        replica.finish.set()
+        await replica.close()
+
+
+async def test_it_is_done_once_for_all(replicas):
+    first, second, third = replicas
+    asked = [first.asks()]
+    await eventually(lambda: first.done)
+    asked += [second.asks(), third.asks()]
+    await eventually(lambda: len(second.heard) == len(third.heard) == 1)
+    first.finish.set()
+    assert await asyncio.gather(*asked) == [ANSWER] * 3
+    assert [replica.done for replica in replicas] == [1, 0, 0]
+    assert first.heard == second.heard == third.heard
+    assert [progress.stage for progress in third.heard] == ["found", "classifying"]
+
+
+async def test_who_comes_just_afterwards_still_hears_it(replicas):
+    first, second, _ = replicas
+    first.finish.set()
+    await first.asks()
+    await eventually(lambda: not first.flights._telling)
+    assert await second.asks() == ANSWER
+    assert second.done == 0
+
+
+async def test_a_failure_is_everybodys_and_the_next_one_tries_again(replicas):
+    first, second, third = replicas
+
+    async def fails(on_progress):
+        await first.finish.wait()
+        raise RateLimited("Not now.", retry_after_s=7)
+
+    asked = [first.asks(work=fails)]
+    await eventually(lambda: first.flights._telling)
+    asked.append(second.asks())
+    await asyncio.sleep(0.05)
+    first.finish.set()
+    for error in await asyncio.gather(*asked, return_exceptions=True):
+        assert isinstance(error, RateLimited)
+        assert (error.message, error.retry_after_s, error.origin) == ("Not now.", 7, "youtube")
+    third.finish.set()
+    assert await third.asks() == ANSWER
+
+
+async def test_when_its_asker_leaves_another_replica_takes_over(replicas):
+    first, second, _ = replicas
+    leaving = first.asks()
+    await eventually(lambda: first.done)
+    staying = second.asks()
+    await eventually(lambda: second.heard)
+    leaving.cancel()
+    second.finish.set()
+    assert await staying == ANSWER
+    assert second.done == 1
+
+
+async def test_a_job_longer_than_its_lease_is_not_done_twice(replicas):
+    first, second, _ = replicas
+    asked = [first.asks()]
+    await eventually(lambda: first.done)
+    asked.append(second.asks())
+    await asyncio.sleep(2 * LEASE_S)
+    first.finish.set()
+    assert await asyncio.gather(*asked) == [ANSWER] * 2
+    assert second.done == 0
+
+
+async def test_a_holder_that_is_gone_is_replaced(replicas):
+    first, second, third = replicas
+    assert await first.flights._take("video", "of one that was killed")
+    asked = [second.asks(), third.asks()]
+    second.finish.set()
+    third.finish.set()
+    assert await asyncio.gather(*asked) == [ANSWER] * 2
+    assert second.done + third.done == 1
+
+
+async def test_what_lies_there_is_not_believed_blindly(replicas):
+    first, second, _ = replicas
+    await first.flights._take("video", "t")
+    for entry in ({"progress": "{}"}, {"answer": b"x"}, {"error": "[]"}, {"else": ""}):
+        await first.shared.redis.xadd("topgenre:told:video:t", entry)
+    second.finish.set()
+    assert await second.asks() == ANSWER
+    assert second.done == 1
+
+
+async def test_without_redis_each_works_alone(tmp_path, caplog):
+    alone = Replica(f"unix://{tmp_path}/nothing?password=secret")
+    alone.finish.set()
+    assert await alone.asks() == ANSWER
+    assert await alone.asks() == ANSWER
+    assert alone.done == 2
+    assert b"topgenre_alone_total 1.0" in alone.metrics.render()
+    assert "working without other replicas" in caplog.text
+    assert "secret" not in caplog.text
+    await alone.close()
+
+
+@pytest.mark.parametrize("how", ["stopped", "slow"])
+async def test_redis_may_fail_in_the_middle(tmp_path, how):
+    with redis_server(tmp_path) as server:
+        first, second = Replica(server.url), Replica(server.url)
+        asked = [first.asks()]
+        await eventually(lambda: first.done)
+        asked.append(second.asks())
+        await eventually(lambda: second.heard)
+        if how == "stopped":
+            server.stop()
+        else:
+            os.kill(server.process.pid, signal.SIGSTOP)
+        second.finish.set()
+        try:
+            assert await asked[1] == ANSWER  # on its own
+            first.finish.set()
+            assert await asked[0] == ANSWER
+            assert (first.done, second.done) == (1, 1)
+            await asyncio.gather(first.close(), second.close())
+        finally:
+            if how == "slow":
+                os.kill(server.process.pid, signal.SIGCONT)
+
+
+# Real servers.
+
+VIDEOS = [f"AAAAAAAAAA{n}" for n in range(4)]
+
+
+class Ask(threading.Thread):
+    """One request for a video."""
+
+    def __init__(self, server, video):
+        super().__init__()
+        self.server, self.video, self.answer = server, video, None
+        self.start()
+
+    def run(self):
+        try:
+            with self.server.client() as client:
+                link = {"url": f"https://youtu.be/{self.video}"}
+                self.answer = client.post("/predict", json=link, timeout=60)
+        except OSError:
+            pass
+        except Exception as error:  # what the client makes of a killed server
+            self.answer = error
+
+
+@pytest.fixture
+def servers(tiny_model, youtube, tmp_path):
+    """Two servers with one Redis, and videos that go on when `gate` is set."""
+    gate = threading.Event()
+
+    def held(handler, media, start, end):
+        handler.audio_head(start, end, len(media))
+        handler.send(media[start : len(media) // 2])
+        gate.wait(30)
+        handler.send(media[len(media) // 2 : end + 1])
+        return True
+
+    for video in VIDEOS:
+        youtube.add(Video(video, {140: M4A}, title="T", length=60, fault=held))
+    with ExitStack() as stack:
+        redis = stack.enter_context(redis_server(tmp_path))
+        stack.callback(gate.set)
+        made = [
+            stack.enter_context(server_process(model=tiny_model, cache=redis.url)) for _ in range(2)
+        ]
+        yield made, gate
+
+
+def downloads(youtube):
+    return len(youtube.audio())
+
+
+def test_servers_fetch_each_video_once(servers, youtube):
+    (one, two), gate = servers
+    asks = [Ask(server, video) for video in VIDEOS for server in (one, two, one, two)]
+    until(lambda: downloads(youtube) == len(VIDEOS), 30)
+    gate.set()
+    for ask in asks:
+        ask.join()
+    assert [ask.answer.status_code for ask in asks] == [200] * len(asks)
+    assert len({json.dumps(ask.answer.json()["results"]) for ask in asks}) == 1
+    assert downloads(youtube) == len(VIDEOS)
+
+
+def test_when_a_server_is_killed_the_others_askers_are_answered(servers, youtube):
+    (one, two), gate = servers
+    lost = [Ask(one, video) for video in VIDEOS]
+    until(lambda: downloads(youtube) == len(VIDEOS), 30)
+    kept = [Ask(two, video) for video in VIDEOS]
+    one.process.kill()
+    gate.set()
+    for ask in (*lost, *kept):
+        ask.join()
+    assert [ask.answer.status_code for ask in kept] == [200] * len(kept)
+    assert downloads(youtube) == 2 * len(VIDEOS)
+    assert not any(hasattr(ask.answer, "status_code") for ask in lost)
