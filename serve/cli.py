@@ -7,7 +7,7 @@ import io
 import os
 import signal
 import sys
-import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,12 +27,13 @@ from serve.library.tracks import Job, jobs_of, read_list
 from serve.parts import changes
 from serve.pipeline import Pipeline
 from serve.settings import Settings
+from serve.signals import heard
 from serve.titles import one_line
 
 # Added to a signal's number this is the exit code after it, as shells have it.
 _SIGNALLED = 128
 # What is under way has so long to end after a signal.
-_STOP_S = 3.0
+_STOP_S = 5.0
 _BAR_CELLS = 24
 _GENRES_SHOWN = 5
 
@@ -116,23 +117,18 @@ async def _until_signalled(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
     loop = asyncio.get_running_loop()
     code = 0
 
-    def stop(number: int, _: object) -> None:
+    def stop(number: int) -> None:
         nonlocal code
         code = _SIGNALLED + number
         loop.call_soon_threadsafe(working.cancel)
-        limit = threading.Timer(_STOP_S, os._exit, [code])
-        limit.daemon = True
-        limit.start()
+        time.sleep(_STOP_S)
+        os._exit(code)
 
-    # Not the loop's own handlers, which wait for their turn.
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        return await working
-    except asyncio.CancelledError:
-        return code
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with heard((signal.SIGINT, signal.SIGTERM), stop):
+        try:
+            return await working
+        except asyncio.CancelledError:
+            return code
 
 
 class _Out(Console):

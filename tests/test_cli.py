@@ -283,12 +283,12 @@ files.read = read
 sys.exit(main(["classify", sys.argv[1]]))
 """,
     "writing": """
-import sys
+import sys, threading
 from serve import cli
 from serve.__main__ import main
 class Hanging(cli._TextPrinter):
     def __call__(self, record):
-        print("hangs", file=sys.stderr, flush=True)
+        threading.Timer(0.5, print, ["hangs"], {"file": sys.stderr, "flush": True}).start()
         sys.stdout.write("x" * 1_000_000)
 cli._TextPrinter = Hanging
 sys.exit(main(["classify", sys.argv[1]]))
