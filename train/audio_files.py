@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from serve.audio_files import SUFFIXES, has_audio_suffix, is_hidden
+from serve.audio_files import has_audio_suffix, is_hidden
 from serve.titles import one_line
 from train.dataset import Skipped
 from train.errors import DataError
@@ -15,6 +15,7 @@ from train.splits import track_name
 
 # Kaggle's copy and the original archive keep the genres one folder deeper.
 _INNER = ("genres_original", "genres")
+_IN_NO_GENRE = "not in the folder of a genre"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def find(folder: Path) -> Listing:
         if path.is_dir():
             search.genre(path)
         elif has_audio_suffix(path):
-            search.skip(path, "not in the folder of a genre")
+            search.skip(path, _IN_NO_GENRE)
     if not search.files:
         raise DataError(f"{folder} has no files genre/track{search.hint}")
     return Listing(tuple(search.files.values()), tuple(search.skipped))
@@ -71,13 +72,15 @@ class _Search:
     @property
     def hint(self) -> str:
         """What is wrong, where there are no files."""
-        if self._deep is None:
-            return f" of any kind of {', '.join(sorted(SUFFIXES))}"
-        found = self._name(self._deep)
-        return (
-            f", but deeper ones, as {found}. A genre is one folder, and its tracks lie directly in "
-            f"it: {found.split('/')[0]}/{one_line(self._deep.name)}"
-        )
+        if self._deep is not None:
+            found = self._name(self._deep)
+            return (
+                f", but deeper ones, as {found}. A genre is one folder, and its tracks lie "
+                f"directly in it: {found.split('/')[0]}/{one_line(self._deep.name)}"
+            )
+        if any(entry.reason == _IN_NO_GENRE for entry in self.skipped):
+            return ": its audio files lie in no folder of a genre"
+        return " of a kind that is read, as .mp3 or .wav"
 
     def skip(self, path: Path, reason: str) -> None:
         """Note what is left out."""
@@ -88,8 +91,13 @@ class _Search:
         if is_hidden(folder.name):
             self.skip(folder, "a hidden folder")
             return
+        try:
+            paths = sorted(folder.iterdir())
+        except OSError as error:
+            self.skip(folder, f"unreadable: {error.strerror}")
+            return
         before = len(self.files)
-        for path in sorted(folder.iterdir()):
+        for path in paths:
             if reason := self._why_not(path):
                 self.skip(path, reason)
             else:

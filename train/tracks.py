@@ -36,7 +36,7 @@ class Track:
 
 def read_tracks(path: Path) -> tuple[Track, ...]:
     """The tracks of a table; raise OSError, KeyError or ValueError where it is broken."""
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         return tuple(_track(row) for row in csv.DictReader(file))
 
 

@@ -69,6 +69,12 @@ def test_a_deeper_layout_hears_what_is_wanted(tmp_path: Path) -> None:
         audio_files.find(tmp_path)
 
 
+def test_tracks_without_a_genre_hear_that(tmp_path: Path) -> None:
+    touch(tmp_path, "one.mp3", "two.flac")
+    with pytest.raises(DataError, match="its audio files lie in no folder of a genre"):
+        audio_files.find(tmp_path)
+
+
 @pytest.mark.parametrize("kind", SUFFIXES)
 def test_what_the_server_reads_is_read(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"song.{SUFFIXES[kind]}"
