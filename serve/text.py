@@ -1,14 +1,29 @@
-"""Names, titles and errors as text that a terminal or a table can take."""
+"""Strangers' text, made safe to show: titles, file names, words of others."""
 
 from __future__ import annotations
 
 import re
 
 _BREAKS = re.compile(r"\r\n|[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
-# A terminal acts on controls, obeys overrides of direction, and can't write lone surrogates.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Controls, line separators, what overrides or isolates the direction of the text around it, and
+# halves of characters, which can't be encoded. Joiners and variation selectors stay: without them
+# emoji fall apart, and words of Persian or Hindi are others.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def safe(text: str, instead: str = "") -> str:
+    """The text without what could harm whoever shows it, or with `instead` in its place."""
+    return _UNSAFE.sub(instead, text)
 
 
 def one_line(text: str) -> str:
     """The text with a space for every line break or tab, and U+FFFD for what is no text."""
-    return _UNPRINTABLE.sub("\ufffd", _BREAKS.sub(" ", text))
+    return safe(_BREAKS.sub(" ", text), "\ufffd")
+
+
+def decoded(name: bytes) -> str:
+    """A name as its sender meant it: UTF-8, or what else there was before it, Latin-1."""
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return name.decode("latin-1")
