@@ -49,6 +49,7 @@ async def test_they_are_counted_together_and_open_all(redis):
     assert two.states == ["closed", "open"]
     with pytest.raises(RateLimited) as refused:
         await one.asks()
+    assert refused.value.retry_after_s
     assert 0 < refused.value.retry_after_s <= 60
     assert one.states == ["closed", "open"]
     for replica in (one, two):
