@@ -17,9 +17,9 @@ from serve.errors import BadRequest, TopgenreError
 from serve.library.files import check_regular
 from serve.sources.youtube import video_id
 
-# Without a scheme, and perhaps in quotes or brackets.
+# Without a scheme, at the beginning or after a space, quote or bracket.
 _YOUTUBE = re.compile(
-    r"(?i)[^\w./*~-]*(?://)?(?:[a-z]+\.)?(?:youtube(?:-nocookie)?\.com|youtu\.be)(?=[/?#:]|$)"
+    r"(?i)(?:^|[^\w./*~-])(?://)?(?:[a-z]+\.)?(?:youtube(?:-nocookie)?\.com|youtu\.be)(?=[/?#:])"
 )
 
 
@@ -117,7 +117,7 @@ def is_link(name: str) -> bool:
     """Whether this is a link, with a scheme or to YouTube without one, rather than a path."""
     if os.path.lexists(name):
         return False
-    if "://" in name or _YOUTUBE.match(name):
+    if "://" in name or _YOUTUBE.search(name):
         return True
     try:
         video_id(name)

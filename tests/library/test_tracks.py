@@ -77,6 +77,10 @@ def test_files_folders_and_patterns(music, given, found):
         ("/dev/zero", "bad_request", "not a regular file"),
         ("youtu.be/short", "bad_url", "11 letters"),
         ("www.youtube.com/playlist?list=PL1", "playlist", "one video"),
+        (f"youtu.be/{ID} or (youtu.be/{ID[::-1]})", "bad_url", "more than one"),
+        ("rips of youtube.com", "bad_request", "No such file"),
+        ("music/youtu.be/a", "bad_request", "No such file"),
+        ("my youtube.com rips/a.mp3", "bad_request", "No such file"),
         ("https://vimeo.com/1", "not_youtube", "Only YouTube"),
     ],
 )
