@@ -1,5 +1,7 @@
 """Titles and names are shown as they were meant, wherever they come in."""
 
+from collections.abc import Callable
+
 import pytest
 
 from serve.errors import from_child
@@ -17,7 +19,7 @@ WHOLE = [
     "שלום\u200f!",
     "soft\u00adhyphen",
 ]
-PLACES = [
+PLACES: list[Callable[[str], str]] = [
     safe,
     clean_title,
     clean,
