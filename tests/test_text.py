@@ -1,7 +1,6 @@
 """Titles and names are shown as they were meant, wherever they come in."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -20,7 +19,7 @@ WHOLE = [
     "שלום\u200f!",
     "soft\u00adhyphen",
 ]
-PLACES: list[Callable[[str], Any]] = [
+PLACES: list[Callable[[str], str]] = [
     safe,
     clean_title,
     clean,
