@@ -186,7 +186,7 @@ async def test_a_failure_that_is_kept_keeps_nothing_of_its_track(cache):
         seen.append(weakref.ref(features))
         raise Silent
 
-    seen: list[object] = []
+    seen: list[weakref.ref[np.ndarray]] = []
     try:
         decode()
     except Silent as error:
