@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Literal
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Literal, Protocol
 
 from serve.errors import BadMedia, BadRequest, NotFound, Refused, TopgenreError
 
@@ -38,8 +38,9 @@ class Breaker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.kind = kind
-        self._window_s = window_s
-        self._pause_s = pause_s
+        self.failures = failures
+        self.window_s = window_s
+        self.pause_s = pause_s
         self._clock = clock
         self._failed: deque[float] = deque(maxlen=failures)
         self._until: float | None = None  # None while it is closed
@@ -60,6 +61,12 @@ class Breaker:
         if left_s > 0 or self._probe is not None:
             raise self.kind(retry_after_s=max(left_s, _PROBED_S))
 
+    def open_for(self, seconds: float) -> None:
+        """Let nothing pass for so long at least; 0 or less changes nothing."""
+        if seconds > 0:
+            self._failed.clear()
+            self._until = max(self._until or 0.0, self._clock() + seconds)
+
     def enter(self, request: object) -> None:
         """Let a request pass that `check` has let; half-open, it is the probe."""
         if self._until is not None:
@@ -72,8 +79,7 @@ class Breaker:
             self._probe = None  # whatever comes of it, cancelled too
         if isinstance(outcome, self.kind):
             if probing or (self._until is None and self._too_many()):
-                self._failed.clear()
-                self._until = self._clock() + self._pause_s
+                self.open_for(self.pause_s)
         elif probing and (outcome is None or isinstance(outcome, ANSWERED)):
             self._until = None
 
@@ -81,7 +87,34 @@ class Breaker:
         now = self._clock()
         self._failed.append(now)
         full = len(self._failed) == self._failed.maxlen
-        return full and now - self._failed[0] <= self._window_s
+        return full and now - self._failed[0] <= self.window_s
+
+
+class Failures(Protocol):
+    """What others have found, too."""
+
+    async def heed(self, breaker: Breaker) -> None:
+        """Open a breaker that another has opened."""
+        ...
+
+    async def count(self, breaker: Breaker) -> None:
+        """Count a failure of its kind with those of the others."""
+        ...
+
+
+@asynccontextmanager
+async def through_all(breakers: Sequence[Breaker], others: Failures) -> AsyncIterator[None]:
+    """The same as `through`, with failures of others counted and theirs heeded."""
+    for breaker in breakers:
+        await others.heed(breaker)
+    try:
+        with through(breakers):
+            yield
+    except TopgenreError as error:
+        for breaker in breakers:
+            if isinstance(error, breaker.kind):
+                await others.count(breaker)
+        raise
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from serve.parts import changes
 from serve.pipeline import Pipeline
 from serve.settings import Settings
 from serve.signals import heard
-from serve.titles import one_line
+from serve.text import one_line
 
 # Added to a signal's number this is the exit code after it, as shells have it.
 _SIGNALLED = 128

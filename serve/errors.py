@@ -25,7 +25,7 @@ import errno
 from collections.abc import Collection
 from typing import ClassVar, Literal
 
-from serve.titles import safe
+from serve.text import safe
 
 #: Whose trouble a failure is: who asked, YouTube, or this server.
 Origin = Literal["client", "youtube", "server"]

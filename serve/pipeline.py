@@ -21,7 +21,7 @@ from serve.answer import Answer, OnProgress, Progress
 from serve.audio.features import FeatureStream
 from serve.audio.frontend import FrontEnd
 from serve.audio.pool import DecoderPool
-from serve.breaker import Breaker, through
+from serve.breaker import Breaker, through_all
 from serve.cache import cache_for
 from serve.container import cores
 from serve.durations import spoken
@@ -227,8 +227,9 @@ class Pipeline:
 
     async def _video(self, source: YouTubeSource, key: str, on_progress: OnProgress) -> Answer:
         try:
-            with through(self._breakers), self._slot():
-                answer = await Run(self._works, on_progress).classify(source)
+            async with through_all(self._breakers, self.replicas):
+                with self._slot():
+                    answer = await Run(self._works, on_progress).classify(source)
         except TopgenreError as error:
             if isinstance(error, Timeout):  # not ours: that one is raised by `deadline`
                 error.origin = "youtube"

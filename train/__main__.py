@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from serve.titles import one_line
+from serve.text import one_line
 from train import commands
 from train.errors import DataError
 from train.options import parser

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serve.audio_files import has_audio_suffix, is_hidden
-from serve.titles import one_line
+from serve.text import one_line
 from train.dataset import Skipped
 from train.errors import DataError
 from train.splits import track_name

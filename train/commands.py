@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from serve.titles import one_line
+from serve.text import one_line
 from train import artists, splits
 from train.adaptation import Adaptation
 from train.data import Advance, Source, make, prepare

@@ -109,7 +109,9 @@ class AnswerCache:
             return
         if isinstance(outcome, TopgenreError):
             if outcome.repeats:
-                self._remember(key, outcome, self._failure_age_s)
+                # Where it was raised are the track's bytes and features, which it would keep.
+                known = from_code(outcome.code, outcome.message)
+                self._remember(key, known, self._failure_age_s)
             return
         self._remember(key, outcome, self._age_s)
         if self.store is not None and len(self._pending) < _MAX_PENDING:

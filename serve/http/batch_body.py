@@ -19,7 +19,7 @@ from serve.http.tracks import UNNAMED, announced_size, clean_title, json_body, m
 from serve.pipeline import Pipeline
 from serve.sources.archive import Limits, ZipSource, open_zip
 from serve.sources.stream import AudioSource
-from serve.titles import safe
+from serve.text import safe
 
 _ZIP = ("application/zip", "application/x-zip-compressed", *UNNAMED)
 # Of one address, with what JSON adds to it.

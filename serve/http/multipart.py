@@ -12,7 +12,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from serve.errors import BadRequest, TooBig
-from serve.titles import decoded
+from serve.text import decoded
 
 #: What a form may add to its file before the announced size says that it is too large.
 FORM_BYTES = 64 << 10

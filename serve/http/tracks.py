@@ -19,7 +19,7 @@ from serve.http.pace import steady
 from serve.pipeline import Pipeline
 from serve.sources.stream import AudioSource, SourceInfo
 from serve.sources.upload import UploadSource
-from serve.titles import decoded, safe
+from serve.text import decoded, safe
 
 # A request in JSON holds one address.
 _MAX_JSON_BYTES = 16 << 10

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from serve.answer import Progress as Report
-from serve.titles import one_line
+from serve.text import one_line
 
 # How much of the whole way has been gone when a stage begins, and when it ends.
 _STAGES = {

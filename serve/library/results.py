@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, Self
 
 from serve.errors import BadRequest
-from serve.titles import one_line
+from serve.text import one_line
 
 #: A result: "track" and, where it is known, "id"; beside them an answer or an error as in HTTP.
 Record = dict[str, Any]

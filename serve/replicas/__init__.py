@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from serve.answer import Answer, OnProgress
+from serve.breaker import Breaker
 from serve.flight import Work
 from serve.metrics import Metrics
 from serve.settings import REDIS, Settings
@@ -32,6 +33,14 @@ class Replicas(Protocol):
         """A rate that they count together."""
         ...
 
+    async def heed(self, breaker: Breaker) -> None:
+        """Open a breaker that another of them has opened."""
+        ...
+
+    async def count(self, breaker: Breaker) -> None:
+        """Count a failure with those of the others, and open the breaker for one too many."""
+        ...
+
     async def close(self) -> None:
         """Tell the others what is still to be told, and leave them."""
         ...
@@ -51,6 +60,12 @@ class Alone:
     async def limit(self, who: str, tracks: int) -> RateLimitResult | None:
         """None: others don't count."""
         return None
+
+    async def heed(self, breaker: Breaker) -> None:
+        """Nothing."""
+
+    async def count(self, breaker: Breaker) -> None:
+        """Nothing: the breaker counts for itself."""
 
     async def close(self) -> None:
         """Nothing."""

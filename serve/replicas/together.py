@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from serve.metrics import Metrics
+from serve.replicas.failures import SharedFailures
 from serve.replicas.flights import SharedFlights
 from serve.replicas.redis import SharedRedis
 
@@ -21,6 +22,8 @@ class Together:
         self._shared = SharedRedis(url, metrics)
         self._flights = SharedFlights(self._shared)
         self.once = self._flights.once
+        failures = SharedFailures(self._shared)
+        self.heed, self.count = failures.heed, failures.count
 
     def limiter(self, quota: Quota) -> Limiter:
         """A rate that they count together."""

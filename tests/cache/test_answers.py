@@ -1,14 +1,16 @@
 import asyncio
 import json
 import threading
+import weakref
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from serve.cache import AnswerCache, answers
 from serve.cache.store import StoreError
-from serve.errors import ERRORS, Private, YouTubeError
+from serve.errors import ERRORS, Private, Silent, YouTubeError
 from serve.metrics import Metrics
 from tests.answers import answer
 from tests.eventually import eventually
@@ -176,6 +178,21 @@ async def test_failures_that_come_again_are_kept_and_no_others(cache, store, cod
     now = asyncio.get_running_loop().time()
     monkeypatch.setattr("serve.cache.answers.time.monotonic", lambda: now + 110)
     assert await cache.get("a") is None
+
+
+async def test_a_failure_that_is_kept_keeps_nothing_of_its_track(cache):
+    def decode():
+        features = np.zeros(9)
+        seen.append(weakref.ref(features))
+        raise Silent
+
+    seen: list[weakref.ref[np.ndarray]] = []
+    try:
+        decode()
+    except Silent as error:
+        cache.put("a", error)
+    assert type(await cache.get("a")) is Silent
+    assert seen[0]() is None
 
 
 @pytest.mark.parametrize("fault", [{"fails": StoreError("no space")}, {"hangs": True}])

@@ -14,7 +14,7 @@ from serve.sources.stream import SourceInfo
 from serve.sources.youtube.frames import Kind, parse_json, parse_object, read_frame
 from serve.sources.youtube.job import Job, YouTubeOptions
 from serve.sources.youtube.process import Running, Start, running, spawn
-from serve.titles import safe
+from serve.text import safe
 
 logger = logging.getLogger(__name__)
 _MAX_TITLE = 500

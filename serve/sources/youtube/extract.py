@@ -31,7 +31,7 @@ from serve.errors import (
 from serve.sources.youtube.fence import allowed
 from serve.sources.youtube.job import Job, YouTubeOptions
 from serve.sources.youtube.url import watch_url
-from serve.titles import safe
+from serve.text import safe
 
 #: Longest title handed on, in characters; YouTube's own limit is 100.
 MAX_TITLE = 300

@@ -22,7 +22,7 @@ from yt_dlp.utils import (  # type: ignore[import-untyped]
 )
 
 from serve.errors import ERRORS, TopgenreError
-from serve.titles import safe
+from serve.text import safe
 
 #: Longest text for a person, in characters.
 MAX_TEXT = 200

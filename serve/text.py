@@ -1,19 +1,24 @@
-"""What people call a track, made safe to show: titles, file names, words of others."""
+"""Strangers' text, made safe to show: titles, file names, words of others."""
 
 from __future__ import annotations
 
 import re
 
+_BREAKS = re.compile(r"\r\n|[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 # Controls, line separators, what overrides or isolates the direction of the text around it, and
 # halves of characters, which can't be encoded. Joiners and variation selectors stay: without them
 # emoji fall apart, and words of Persian or Hindi are others.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_BREAKS = re.compile(r"\r\n|[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 
 
 def safe(text: str, instead: str = "") -> str:
     """The text without what could harm whoever shows it, or with `instead` in its place."""
     return _UNSAFE.sub(instead, text)
+
+
+def one_line(text: str) -> str:
+    """The text with a space for every line break or tab, and U+FFFD for what is no text."""
+    return safe(_BREAKS.sub(" ", text), "\ufffd")
 
 
 def decoded(name: bytes) -> str:
@@ -22,8 +27,3 @@ def decoded(name: bytes) -> str:
         return name.decode()
     except UnicodeDecodeError:
         return name.decode("latin-1")
-
-
-def one_line(text: str) -> str:
-    """The text for a terminal or a table: breaks are spaces, and U+FFFD is what is not safe."""
-    return safe(_BREAKS.sub(" ", text), "\ufffd")

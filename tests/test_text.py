@@ -1,5 +1,7 @@
 """Titles and names are shown as they were meant, wherever they come in."""
 
+from collections.abc import Callable
+
 import pytest
 
 from serve.errors import from_child
@@ -7,7 +9,7 @@ from serve.http.tracks import clean_title
 from serve.sources.youtube.download import _info
 from serve.sources.youtube.extract import _title
 from serve.sources.youtube.failures import clean
-from serve.titles import decoded, safe
+from serve.text import decoded, safe
 
 WHOLE = [
     "👨‍👩‍👧 Family",
@@ -17,7 +19,7 @@ WHOLE = [
     "שלום\u200f!",
     "soft\u00adhyphen",
 ]
-PLACES = [
+PLACES: list[Callable[[str], str]] = [
     safe,
     clean_title,
     clean,
