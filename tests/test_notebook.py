@@ -102,7 +102,7 @@ def test_what_it_gives(environment):
         ("~nobody at all.mp3", FileNotFoundError, "No such file"),
         ("tests", IsADirectoryError, "'tests'"),
         ("/dev/zero", serve.errors.BadRequest, "not a regular file"),
-        (b"words", Undecodable, "No audio"),
+        (b"words", Undecodable, "This is text, not audio"),
         ("https://vimeo.com/1", serve.errors.NotYouTube, "Only YouTube"),
         ("https://www.youtube.com/watch?v=x", BadUrl, ""),
         (io.StringIO("x"), serve.errors.BadRequest, "bytes"),
