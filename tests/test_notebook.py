@@ -93,7 +93,7 @@ def test_what_it_gives(environment):
     ("track", "error", "text"),
     [
         ("nowhere.mp3", serve.errors.BadRequest, "No such file"),
-        (b"words", Undecodable, "No audio"),
+        (b"words", Undecodable, "text, not audio"),
         ("https://vimeo.com/1", serve.errors.NotYouTube, "Only YouTube"),
         ("https://www.youtube.com/watch?v=x", BadUrl, ""),
         (io.StringIO("x"), serve.errors.BadRequest, "bytes"),
