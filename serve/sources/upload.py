@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from serve.errors import BadRequest, TooBig
+from serve.errors import TooBig
 from serve.sources.looks import looked_at
 from serve.sources.stream import SourceInfo
 
@@ -50,29 +48,3 @@ class UploadSource:
             if total > self.max_bytes:
                 raise TooBig(f"The file is larger than the limit of {self.max_bytes} bytes.")
             yield block
-
-
-@dataclass(frozen=True, slots=True)
-class FileSource:
-    """A file of this machine, for the command line; its name is the title."""
-
-    path: Path
-    max_bytes: int
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[BlockStream]:
-        """Open it; raise BadRequest where that can't be done, TooBig where it is too large."""
-        try:
-            file = await asyncio.to_thread(self.path.open, "rb")
-        except OSError as error:
-            raise BadRequest(error.strerror) from None
-        with file:
-            size = self.path.stat().st_size
-            if size > self.max_bytes:
-                raise TooBig(f"The file is larger than the limit of {self.max_bytes} bytes.")
-
-            async def blocks() -> AsyncIterator[bytes]:
-                while block := await asyncio.to_thread(file.read, _BLOCK):
-                    yield block
-
-            yield BlockStream(SourceInfo(self.path.name, size_bytes=size), blocks())

@@ -69,7 +69,7 @@ def test_a_key_is_counted_wherever_it_comes_from(limited):
             ).status_code
             for n in range(3)
         ]
-    assert statuses == [415, 415, 429]
+    assert statuses == [422, 422, 429]
 
 
 @pytest.fixture
