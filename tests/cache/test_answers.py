@@ -186,7 +186,7 @@ async def test_a_failure_that_is_kept_keeps_nothing_of_its_track(cache):
         seen.append(weakref.ref(features))
         raise Silent
 
-    seen = []
+    seen: list[weakref.ref[object]] = []
     try:
         decode()
     except Silent as error:
