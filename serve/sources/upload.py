@@ -10,8 +10,6 @@ from serve.errors import TooBig
 from serve.sources.looks import looked_at
 from serve.sources.stream import SourceInfo
 
-_BLOCK = 1 << 18
-
 
 @dataclass(frozen=True, slots=True)
 class BlockStream:
