@@ -198,16 +198,17 @@ class Pipeline:
         are under way, and what YouTube keeps answering. On leaving nothing of the track is left,
         unless somebody else waits for it.
         """
-        if not isinstance(source, YouTubeSource):
+        followed = _followed(on_progress, source.origin)
+        if source.identity is None:
             self._check_places()  # before anything of it is read
-            return await self._file(source, _followed(on_progress, "client"))
-        key = self._cache.key("youtube", source.video_id)
+            return await self._file(source, followed)
+        key = self._cache.key(*source.identity)
         if (known := await self._cache.get(key)) is not None:
             if isinstance(known, TopgenreError):
                 raise known
             return known
         once = partial(self.replicas.once, key, partial(self._video, source, key))
-        return await self._flights.join(key, once, _followed(on_progress, "youtube"))
+        return await self._flights.join(key, once, followed)
 
     async def _file(self, source: AudioSource, on_progress: OnProgress) -> Answer:
         def key(digest: str) -> str:
@@ -225,14 +226,14 @@ class Pipeline:
             self._cache.put(key(run.digest), answer)
         return answer
 
-    async def _video(self, source: YouTubeSource, key: str, on_progress: OnProgress) -> Answer:
+    async def _video(self, source: AudioSource, key: str, on_progress: OnProgress) -> Answer:
         try:
             async with through_all(self._breakers, self.replicas):
                 with self._slot():
                     answer = await Run(self._works, on_progress).classify(source)
         except TopgenreError as error:
             if isinstance(error, Timeout):  # not ours: that one is raised by `deadline`
-                error.origin = "youtube"
+                error.origin = source.origin
             self._cache.put(key, error)
             raise
         self._cache.put(key, answer)

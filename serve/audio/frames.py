@@ -263,7 +263,7 @@ class Frames:
             self._renewal = (position // self._period + 1) * self._period
 
     def _renew(self) -> None:
-        if not self._renewable():  # AAC that was found to be more than that on the way
+        if not self._renewable():  # an LC stream that turned out to be HE-AAC
             self._renewal = float("inf")
             return
         self._renewal += self._period

@@ -25,11 +25,11 @@ _LOOK_S = 0.01
 _AHEAD_S = 60.0
 _PAGE = 4096
 _JOURNAL_BYTES = 4 << 20
-# Reading is writing, and may have to wait, only so often for each value, in seconds.
+# Update a value's time of last use at most so often, in seconds: the update may block.
 _USE_S = 600.0
-# Of what may be taken: the rest is left to SQLite's own pages.
+# Share of the limit that values may fill; the rest is left to SQLite's own pages.
 _FULL = 0.9
-# Of what is too much, so much is let go of at once besides.
+# When over the limit, evict this share more, so that the next value fits too.
 _SPARE = 0.05
 
 _SCHEMA = """

@@ -13,7 +13,7 @@ from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from serve.errors import BadRequest, TooBig, TopgenreError, Undecodable, UnsupportedMedia
-from serve.sources.stream import SourceInfo
+from serve.sources.stream import FromClient, SourceInfo
 from serve.sources.upload import BlockStream
 
 _BLOCK = 1 << 18
@@ -61,7 +61,7 @@ def open_zip(file: IO[bytes], limits: Limits) -> tuple[ZipFile, list[ZipInfo]]:
 
 
 @dataclass(frozen=True, slots=True)
-class ZipSource:
+class ZipSource(FromClient):
     """One file of a zip; it can be opened again."""
 
     archive: ZipFile

@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from serve.errors import TooBig
-from serve.sources.stream import SourceInfo
+from serve.sources.stream import FromClient, SourceInfo
 from serve.sources.upload import BlockStream
 
 _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class MemorySource:
+class MemorySource(FromClient):
     """A track of which all encoded bytes are there; it can be opened again."""
 
     title: str

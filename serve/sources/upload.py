@@ -1,4 +1,4 @@
-"""Audio that is sent to us, or lies in a file of the machine."""
+"""Audio that comes as blocks of bytes: with a request, or from a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from serve.errors import TooBig
 from serve.sources.looks import looked_at
-from serve.sources.stream import SourceInfo
+from serve.sources.stream import FromClient, SourceInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class BlockStream:
 
 
 @dataclass(frozen=True, slots=True)
-class UploadSource:
+class UploadSource(FromClient):
     """Audio that arrives with a request, block by block.
 
     Its bytes are counted: past `max_bytes` reading it raises TooBig, whatever was announced.

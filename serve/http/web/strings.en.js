@@ -41,12 +41,10 @@ export const strings = {
   "work.cancel": "Cancel",
   "work.cancelled": "Stopped. Nothing goes on at the server.",
   "work.accepted": "Looking for it",
-  "work.found": "Found",
   "work.uploading": "Sending",
   "work.downloading": "Downloading",
   "work.listening": "Listening",
   "work.classifying": "Making up its mind",
-  "work.done": "Done",
 
   "queue.title": "{answered} of {count} answered",
   "queue.waiting": "waiting",
@@ -108,7 +106,6 @@ export const strings = {
   "time.list": "As a list",
   "time.stretch": "{from} to {to}",
   "mel.title": "What the network sees",
-  "mel.label": "Spectrogram of the track, low notes at the bottom. It lies under the timeline.",
   "mel.high": "high",
   "mel.low": "low",
 
@@ -187,7 +184,6 @@ export const strings = {
   "next.rate_limited": "Wait some minutes, or choose a file: files work all the same.",
   "next.too_many_requests": "Wait a little; this server lets everybody ask only so often.",
   "next.unauthorized": "Try again and give a key.",
-  "next.forbidden": "Ask whoever runs this server.",
   "next.shutting_down": "Wait until the server is back and try again.",
   "next.internal": "Try again; if it happens again, tell whoever runs this server the request's number.",
   "next.youtube_error": "Try again in a moment.",

@@ -7,9 +7,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from serve.errors import ERRORS, Extractor, Internal, TopgenreError, YouTubeError, from_child
+from serve.errors import (
+    ERRORS,
+    Extractor,
+    Internal,
+    Origin,
+    TopgenreError,
+    YouTubeError,
+    from_child,
+)
 from serve.sources.stream import SourceInfo
 from serve.sources.youtube.frames import Kind, parse_json, parse_object, read_frame
 from serve.sources.youtube.job import Job, YouTubeOptions
@@ -37,6 +45,12 @@ class YouTubeSource:
     options: YouTubeOptions = field(default_factory=YouTubeOptions)
     start: Start = spawn
     told: Callable[[dict[str, Any]], None] = lambda confinement: None
+    origin: ClassVar[Origin] = "youtube"
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The video's, whatever the link looked like."""
+        return "youtube", self.video_id
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[YouTubeStream]:
