@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from train.codecs import INDEX_FIRST, Encoding, encode
+from train.data.codecs import INDEX_FIRST, Encoding, encode
 
 _RATE = 48_000
 _ENCODINGS = {

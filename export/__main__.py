@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from export.errors import ExportError
-from train.dataset import Dataset
+from train.data.dataset import Dataset
 from train.errors import DataError
-from train.evaluate import Scores, evaluate
 from train.progress import bar
+from train.scoring.evaluate import Scores, evaluate
 
 if TYPE_CHECKING:
     import keras
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from export.calibrate import Calibration
     from export.listen import Heard
     from export.variants import Variant
-    from train.evaluate import Predict
-    from train.robustness import Changed
-    from train.runs import Run
+    from train.evaluation.robustness import Changed
+    from train.fitting.runs import Run
+    from train.scoring.evaluate import Predict
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -60,9 +60,9 @@ def _parser() -> argparse.ArgumentParser:
 def _export(options: argparse.Namespace, console: Console) -> None:
     # TensorFlow takes seconds to load: only when there is something to do.
     from export import card, convert, graph, loop, page, parity, robust, session
-    from train import runs
-    from train.fit import predictor
-    from train.network import names_of
+    from train.fitting import runs
+    from train.fitting.fit import predictor
+    from train.model.network import names_of
 
     run = runs.Run.load(options.run) if options.run else runs.newest(options.runs)
     console.print(f"exporting {run.folder}", highlight=False)
@@ -109,7 +109,7 @@ def _export(options: argparse.Namespace, console: Console) -> None:
 def _calibrate(model: keras.Model, data: Dataset | None) -> Calibration | None:
     """How sharp the tracks' probabilities are to be; None without the data to tell."""
     from export import calibrate
-    from train.fit import predictor
+    from train.fitting.fit import predictor
 
     if data is None:
         return None
@@ -162,7 +162,8 @@ def _listen(
     if options.audio is None:
         return [], []
     from export import listen
-    from train import hearing, robustness, splits
+    from train.data import splits
+    from train.evaluation import hearing, robustness
 
     of_track = splits.read(options.splits or options.audio / "tracks.csv")
     files = hearing.files(options.audio, of_track)

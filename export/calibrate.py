@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.calibration import best_temperature, of_tracks
-from train.dataset import Dataset
-from train.evaluate import Answer, Predict, answers
-from train.measures import reliability
-from train.tracks import Track
+from train.data.dataset import Dataset
+from train.data.tracks import Track
+from train.scoring.calibration import best_temperature, of_tracks
+from train.scoring.evaluate import Answer, Predict, answers
+from train.scoring.measures import reliability
 
 
 @dataclass(frozen=True, slots=True)

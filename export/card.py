@@ -14,8 +14,8 @@ from export.convert import OPSET
 from export.lineage import Teacher, base_of, portable, teachers
 from export.listen import Heard
 from serve.inference.card import ModelCard
-from train.evaluate import Scores
-from train.runs import Run
+from train.fitting.runs import Run
+from train.scoring.evaluate import Scores
 
 NAME = "topgenre"
 LICENCE = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from train.runs import Run
+from train.fitting.runs import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from serve.audio.frontend import FrontEnd
 from serve.inference.outputs import Outputs
-from train.evaluate import Predict, Scores, score
-from train.hearing import HeardFile, usable
+from train.evaluation.hearing import HeardFile, usable
+from train.scoring.evaluate import Predict, Scores, score
 
 
 @dataclass(frozen=True, slots=True)

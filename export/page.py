@@ -16,8 +16,8 @@ from export.robust import Sound
 from export.variants import Variant
 from serve.audio.frontend import FrontEnd
 from serve.inference.card import INPUT, ModelCard
-from train.evaluate import Scores
-from train.robustness import Changed
+from train.evaluation.robustness import Changed
+from train.scoring.evaluate import Scores
 
 _GTZAN = (
     *("blues", "classical", "country", "disco", "hiphop"),

@@ -9,8 +9,8 @@ import numpy as np
 from export.errors import ExportError
 from serve.audio.frontend import FrontEnd
 from serve.inference.outputs import Outputs
-from train.dataset import Float32
-from train.evaluate import Predict
+from train.data.dataset import Float32
+from train.scoring.evaluate import Predict
 
 # One clip, a few, a bucket, and a track of ten minutes.
 BATCHES = (1, 7, 64, 428)

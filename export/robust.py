@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from serve.audio.frontend import FrontEnd
 from serve.inference.outputs import track_music, track_probabilities
-from train.evaluate import Predict
-from train.hearing import features
-from train.sounds import named
+from train.data.sounds import named
+from train.evaluation.hearing import features
+from train.scoring.evaluate import Predict
 
 
 @dataclass(frozen=True, slots=True)

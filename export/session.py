@@ -9,8 +9,8 @@ import onnxruntime
 
 from serve.inference.feed import feed
 from serve.inference.outputs import Outputs
-from train.dataset import Float32
-from train.evaluate import Predict
+from train.data.dataset import Float32
+from train.scoring.evaluate import Predict
 
 # A fixed number, so that a machine's cores don't change what is measured.
 THREADS = 2

@@ -23,8 +23,8 @@ from export.loop import plain
 from export.parity import BATCHES, probe
 from export.session import onnx_predictor, seconds_for
 from serve.inference.card import INPUT
-from train.dataset import Dataset, Float32, power
-from train.evaluate import Scores, evaluate
+from train.data.dataset import Dataset, Float32, power
+from train.scoring.evaluate import Scores, evaluate
 
 # Clips in one step of calibration, and of all its train tracks together.
 _CALIBRATION_BATCH = 64

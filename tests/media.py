@@ -8,7 +8,7 @@ import numpy as np
 
 from serve.audio.decode import Complete
 from serve.audio.mel import Float32
-from train.codecs import INDEX_FIRST, Encoding, encode
+from train.data.codecs import INDEX_FIRST, Encoding, encode
 
 __all__ = [
     "CHANNELS",

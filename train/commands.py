@@ -15,22 +15,22 @@ from rich.console import Console
 from rich.text import Text
 
 from serve.text import one_line
-from train import artists, splits
-from train.adaptation import Adaptation
-from train.data import Advance, Source, make, prepare
-from train.dataset import ABOUT, NO_SPLIT, Dataset
-from train.doubts import doubts, unmatched
+from train.adapting.adaptation import Adaptation
+from train.data import artists, splits
+from train.data.dataset import ABOUT, NO_SPLIT, Dataset
+from train.data.doubts import doubts, unmatched
+from train.data.making import Advance, Source, make, prepare
+from train.data.plan import Prepared
 from train.errors import DataError
+from train.fitting.recipe import Recipe
+from train.model.pinned import Pinned
 from train.options import default_recipe, front_end_of, given_of, hardware_of, recipe_of, source_of
-from train.pinned import Pinned
-from train.plan import Prepared
 from train.progress import bar
-from train.recipe import Recipe
 
 # TensorFlow takes seconds to load: only when there is something to do.
 if TYPE_CHECKING:
-    from train.runs import Run
-    from train.search import Request
+    from train.fitting.runs import Run
+    from train.search.search import Request
 
 
 # Of the family of sounds that are not music, and for how many clips of music one of other audio.
@@ -60,7 +60,7 @@ def fit(options: argparse.Namespace, console: Console) -> None:
     """Train a run, a new one or one that was stopped, and score it."""
     if options.resume is not None:
         _need_no_data(options)
-        from train.runs import Run
+        from train.fitting.runs import Run
 
         run = Run.open(options.resume)
         if run.finished:
@@ -71,7 +71,7 @@ def fit(options: argparse.Namespace, console: Console) -> None:
     else:
         dataset, run = _new_run(options, console)
     from train import tables
-    from train.training import train
+    from train.fitting.training import train
 
     again = f"make train RESUME={run.folder}"
     console.print(f"run {run.folder}; if it is stopped: {again}", highlight=False, soft_wrap=True)
@@ -83,7 +83,9 @@ def fit(options: argparse.Namespace, console: Console) -> None:
 
 def folds(options: argparse.Namespace, console: Console) -> None:
     """Train a run for each artist-grouped fold; mean and spread of their scores."""
-    from train import crossvalidation, runs, tables
+    from train import tables
+    from train.evaluation import crossvalidation
+    from train.fitting import runs
 
     if options.resume is not None:
         _need_no_data(options)
@@ -106,8 +108,8 @@ def folds(options: argparse.Namespace, console: Console) -> None:
 
 def search(options: argparse.Namespace, console: Console) -> None:
     """Train runs over a space of recipes; a search that is there already goes on."""
-    from train import search as searches
-    from train import search_results
+    from train.search import results as search_results
+    from train.search import search as searches
 
     if options.resume is not None:
         _need_no_data(options)
@@ -123,8 +125,10 @@ def search(options: argparse.Namespace, console: Console) -> None:
 
 def adapt(options: argparse.Namespace, console: Console) -> None:
     """Adapt a teacher to our front end, and say how near it came."""
-    from train import adapt as adapting
-    from train import audioset, audioset_classes, sounds, unlabelled
+    from train.adapting import adapt as adapting
+    from train.adapting import unlabelled
+    from train.data import sounds
+    from train.model import audioset, audioset_classes
 
     if options.out.suffix != ".keras":
         raise DataError(f"{options.out}: the file made must end in .keras")
@@ -170,7 +174,8 @@ def adapt(options: argparse.Namespace, console: Console) -> None:
 
 def evaluate(options: argparse.Namespace, console: Console) -> None:
     """Score a run; tables or JSON on standard output, JSON with every track in its folder."""
-    from train import evaluation, tables
+    from train import tables
+    from train.evaluation import evaluation
 
     run = _run(options)
     if options.data is None:
@@ -192,9 +197,9 @@ def evaluate(options: argparse.Namespace, console: Console) -> None:
 
 def report(options: argparse.Namespace, console: Console) -> None:
     """Write a page about a run; where audio is known, with what changes of it do."""
-    from train import evaluation, robustness
-    from train.fit import predictor
-    from train.report import page
+    from train.evaluation import evaluation, robustness
+    from train.evaluation.report import page
+    from train.fitting.fit import predictor
 
     run = _run(options)
     result = evaluation.evaluate_run(run, _data_of(run, options.cache), "valid", console)
@@ -212,7 +217,7 @@ def _new_run(options: argparse.Namespace, console: Console) -> tuple[Dataset, Ru
     dataset = _prepare(options, console).data
     for part in ("train", "valid"):
         dataset.of(part)
-    from train import runs
+    from train.fitting import runs
 
     recipe, hardware = _taught(recipe_of(options), options, dataset), hardware_of(options)
     _check_base(recipe, dataset)
@@ -224,7 +229,7 @@ def _new_run(options: argparse.Namespace, console: Console) -> tuple[Dataset, Ru
 def _refit(options: argparse.Namespace) -> tuple[Dataset, Run]:
     if options.data is not None:
         raise DataError("a refit has its run's data: give only --refit")
-    from train import refit, runs
+    from train.fitting import refit, runs
 
     known = runs.Run.load(options.refit)
     dataset = refit.joined(_data_of(known, options.cache))
@@ -240,7 +245,7 @@ def _taught(recipe: Recipe, options: argparse.Namespace, dataset: Dataset) -> Re
         if options.teacher_share is not None:
             raise DataError("--teacher-share needs --teachers")
         return recipe
-    from train import distil
+    from train.fitting import distil
 
     pinned = distil.pin(options.teachers)
     distil.teachers(pinned, dataset)  # before there is a folder of a run that can't be
@@ -252,14 +257,14 @@ def _check_base(recipe: Recipe, dataset: Dataset) -> None:
     if recipe.architecture.base is None and recipe.epochs == 0:
         raise DataError("without a base there is nothing before the first epoch: give more epochs")
     if recipe.architecture.base is not None:
-        from train import base
+        from train.model import base
 
         base.load(recipe.architecture.base, dataset.front_end)
 
 
 def _search_request(options: argparse.Namespace, console: Console) -> Request:
-    from train.search import Request
-    from train.search_space import Space
+    from train.search.search import Request
+    from train.search.space import Space
 
     _need_data(options)
     if options.space is None:
@@ -342,7 +347,7 @@ def _say(console: Console, word: str, text: str) -> None:
 
 
 def _run(options: argparse.Namespace) -> Run:
-    from train import runs
+    from train.fitting import runs
 
     return runs.Run.load(options.run) if options.run else runs.newest(options.runs)
 

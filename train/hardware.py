@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from train.recipe import Hardware
+from train.fitting.recipe import Hardware
 
 
 def make_deterministic(seed: int) -> None:

@@ -10,15 +10,15 @@ from typing import Any
 
 from serve.audio.frontend import FrontEnd
 from train import pretrained
-from train.adaptation import CLIPS, Adaptation
-from train.architecture import Architecture
-from train.data import Source
+from train.adapting.adaptation import CLIPS, Adaptation
+from train.data.making import Source
+from train.data.plan import WAYS, Plan
+from train.data.tracks import SPLITS
 from train.errors import DataError
-from train.pinned import Pinned
-from train.plan import WAYS, Plan
+from train.fitting.recipe import DEVICES, ON_BASE, PRECISIONS, Hardware, Recipe
+from train.model.architecture import Architecture
+from train.model.pinned import Pinned
 from train.pretrained import BASE
-from train.recipe import DEVICES, ON_BASE, PRECISIONS, Hardware, Recipe
-from train.tracks import SPLITS
 
 PARTS = (*SPLITS, "all")
 _DATA = "folder of genre/track audio files, or a dataset"

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Column, Table
 
-from train.dataset import Dataset
-from train.tracks import SPLITS
+from train.data.dataset import Dataset
+from train.data.tracks import SPLITS
 
 if TYPE_CHECKING:
-    from train.crossvalidation import Summary
-    from train.evaluate import Scores
-    from train.evaluation import Evaluation
-    from train.runs import Run
+    from train.evaluation.crossvalidation import Summary
+    from train.evaluation.evaluation import Evaluation
+    from train.fitting.runs import Run
+    from train.scoring.evaluate import Scores
 
 
 def contents(data: Dataset) -> Table:

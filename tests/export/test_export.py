@@ -18,8 +18,9 @@ from serve.inference.outputs import Outputs
 from serve.inference.session import load_model
 from tests.outputs import said
 from tests.train import synthetic
-from train import hearing, runs
-from train.dataset import Float32
+from train.data.dataset import Float32
+from train.evaluation import hearing
+from train.fitting import runs
 
 
 @pytest.fixture(scope="module")

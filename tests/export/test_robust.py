@@ -10,7 +10,7 @@ from serve.audio.frontend import FrontEnd
 from serve.audio.mel import Float32
 from serve.inference.outputs import Outputs
 from tests.outputs import said
-from train.robustness import Changed
+from train.evaluation.robustness import Changed
 
 FRONT_END = FrontEnd()
 

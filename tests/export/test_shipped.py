@@ -17,11 +17,11 @@ from serve.inference.card import INPUT, ModelCard
 from serve.inference.outputs import IS_MUSIC, track_music
 from tests.media import music
 from tests.outputs import ARRAYS, assert_close
-from train import audioset, audioset_classes
-from train.dataset import Float32
-from train.evaluate import Predict
-from train.hearing import features
-from train.sounds import named
+from train.data.dataset import Float32
+from train.data.sounds import named
+from train.evaluation.hearing import features
+from train.model import audioset, audioset_classes
+from train.scoring.evaluate import Predict
 
 MODEL = Path(serve.models.__file__).parent / "topgenre.onnx"
 GTZAN = (

@@ -17,8 +17,8 @@ from export.session import onnx_predictor
 from serve.audio.frontend import FrontEnd
 from tests.models import graph
 from tests.outputs import assert_close
-from train.architecture import Architecture
-from train.network import build
+from train.model.architecture import Architecture
+from train.model.network import build
 
 FRONT_END = FrontEnd()
 MEL = probe(FRONT_END, 40)

@@ -9,9 +9,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from serve.audio.frontend import FrontEnd
-from train.dataset import Dataset
-from train.tracks import Track
-from train.writer import DatasetWriter
+from train.data.dataset import Dataset
+from train.data.tracks import Track
+from train.data.writer import DatasetWriter
 
 SECONDS = 6.0
 GENRES = ("chords", "noise", "pulses")

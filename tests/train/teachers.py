@@ -10,7 +10,7 @@ import soundfile
 
 from tests.media import by_name, encode
 from tests.train import synthetic
-from train import audioset_classes
+from train.model import audioset_classes
 
 FEATURES = 6
 NAMES = (*audioset_classes.TAGS, *audioset_classes.SOUNDS, *audioset_classes.CLUES, "Oboe")

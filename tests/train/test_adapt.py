@@ -11,13 +11,13 @@ import scipy.signal
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import MelSpectrogram
 from tests.train import teachers
-from train import audioset, audioset_classes, base
 from train.__main__ import main
+from train.adapting.unlabelled import Targets
 from train.errors import DataError
-from train.logistic import balanced, music_head, regression
-from train.pinned import Pinned
-from train.teacher_input import TeacherInput
-from train.unlabelled import Targets
+from train.model import audioset, audioset_classes, base
+from train.model.logistic import balanced, music_head, regression
+from train.model.pinned import Pinned
+from train.model.teacher_input import TeacherInput
 
 FRONT_END = audioset.AT_22_050_HZ
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train import artists
+from train.data import artists
+from train.data.tracks import Track, read_tracks, write_tracks
 from train.errors import DataError
-from train.tracks import Track, read_tracks, write_tracks
 
 TRACKS = [(f"{genre}.{n}", genre) for genre in ("a", "b") for n in range(20)]
 # Artist k has k tracks of each genre; the rest are nobody's.

@@ -12,15 +12,15 @@ import soundfile
 from serve.audio.frontend import FrontEnd
 from tests.media import by_name, encode, music
 from tests.train import synthetic
-from train import audio_files
 from train.__main__ import main
-from train.data import Source, make
-from train.dataset import Dataset
-from train.doubts import doubts, unmatched
+from train.data import audio_files
+from train.data.dataset import Dataset
+from train.data.doubts import doubts, unmatched
+from train.data.making import Source, make
+from train.data.spectrogram import read_mono
+from train.data.tracks import Track
+from train.data.writer import DatasetWriter
 from train.errors import DataError
-from train.spectrogram import read_mono
-from train.tracks import Track
-from train.writer import DatasetWriter
 
 SUFFIXES = {
     **{"m4a-index-last": "M4A", "opus-webm": "webm", "opus-ogg": "Opus", "aiff": "aiff"},

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from train.augment import Augmentation, augment
-from train.dataset import Float32
+from train.data.dataset import Float32
+from train.fitting.augment import Augmentation, augment
 
 OFF = Augmentation(
     contrast=0.0,

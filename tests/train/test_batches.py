@@ -9,11 +9,11 @@ import pytest
 
 from serve.audio.frontend import FrontEnd
 from tests.train.test_augment import OFF
-from train.augment import Augmentation, augment
-from train.batches import Batches
-from train.dataset import Dataset, Float32
-from train.tracks import Track
-from train.writer import DatasetWriter
+from train.data.dataset import Dataset, Float32
+from train.data.tracks import Track
+from train.data.writer import DatasetWriter
+from train.fitting.augment import Augmentation, augment
+from train.fitting.batches import Batches
 
 FRONT_END = FrontEnd()
 FRAMES = 2 * FRONT_END.frames

@@ -8,8 +8,8 @@ import pytest
 from serve.audio.mel import Float32
 from serve.inference.outputs import Outputs
 from tests.outputs import said as outputs
-from train.calibration import best_temperature, of_tracks
-from train.measures import reliability
+from train.scoring.calibration import best_temperature, of_tracks
+from train.scoring.measures import reliability
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import pytest
 
 from tests.train import synthetic
 from train.__main__ import main
-from train.data import find
-from train.runs import Run, newest
+from train.data.making import find
+from train.fitting.runs import Run, newest
 
 SHORT = ("--epochs", "2", "--clips-per-track", "2", "--batch", "4", "--from-scratch")
 

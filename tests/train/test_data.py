@@ -11,11 +11,11 @@ import soundfile
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import MelSpectrogram
 from tests.train import synthetic
-from train.data import Source, prepare
-from train.dataset import Dataset, power, relative_db
+from train.data.dataset import Dataset, power, relative_db
+from train.data.making import Source, prepare
+from train.data.plan import Prepared
+from train.data.spectrogram import TrackSpectrogram, read_mono
 from train.errors import DataError
-from train.plan import Prepared
-from train.spectrogram import TrackSpectrogram, read_mono
 
 
 def make(folder: Path, cache: Path, splits: Path | None = None) -> Prepared:

@@ -12,17 +12,18 @@ import pytest
 from serve.audio.frontend import FrontEnd
 from tests.outputs import said
 from tests.train import synthetic, teachers
-from train import audioset, base, distil, runs
 from train.__main__ import main
-from train.architecture import Architecture
-from train.dataset import Dataset, Float32
-from train.distil import Distillation
+from train.data.dataset import Dataset, Float32
 from train.errors import DataError
-from train.evaluate import Predict
-from train.fit import Progress, fit
-from train.network import base_variables
-from train.pinned import Pinned
-from train.recipe import Recipe
+from train.fitting import distil, runs
+from train.fitting.distil import Distillation
+from train.fitting.fit import Progress, fit
+from train.fitting.recipe import Recipe
+from train.model import audioset, base
+from train.model.architecture import Architecture
+from train.model.network import base_variables
+from train.model.pinned import Pinned
+from train.scoring.evaluate import Predict
 
 RECIPE = Recipe(epochs=2, clips_per_track=4, batch=8, not_music=0.1)
 SHORT = ("--epochs", "1", "--clips-per-track", "2", "--batch", "6")

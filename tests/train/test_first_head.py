@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from serve.audio.frontend import FrontEnd
-from train import first_head
-from train.dataset import Dataset
-from train.recipe import Recipe
-from train.tracks import Track
-from train.writer import DatasetWriter
+from train.data.dataset import Dataset
+from train.data.tracks import Track
+from train.data.writer import DatasetWriter
+from train.fitting import first_head
+from train.fitting.recipe import Recipe
 
 FRONT_END = FrontEnd()
 # Of tracks a.0 to a.2 and b.3, in clips; the first two are of one artist.

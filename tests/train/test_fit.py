@@ -9,14 +9,14 @@ import pytest
 
 from serve.audio.frontend import FrontEnd
 from tests.outputs import said
-from train import runs
 from train.__main__ import main
-from train.architecture import Architecture
-from train.dataset import Dataset
+from train.data.dataset import Dataset
 from train.errors import DataError
-from train.evaluate import evaluate, score
-from train.fit import Progress, fit, predictor
-from train.recipe import Recipe
+from train.fitting import runs
+from train.fitting.fit import Progress, fit, predictor
+from train.fitting.recipe import Recipe
+from train.model.architecture import Architecture
+from train.scoring.evaluate import evaluate, score
 
 TINY = Recipe(
     epochs=4,

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from serve.audio.frontend import FrontEnd
-from train.architecture import Architecture
-from train.dataset import Dataset
+from train.data.dataset import Dataset
 from train.errors import DataError
-from train.fit import Progress, fit
+from train.fitting.fit import Progress, fit
+from train.fitting.recipe import PRECISIONS, Hardware, Precision, Recipe
 from train.hardware import precision, strategy_of
-from train.network import build
-from train.recipe import PRECISIONS, Hardware, Precision, Recipe
+from train.model.architecture import Architecture
+from train.model.network import build
 
 SMALL = Architecture(stem=4, stages=(8,), dropout=0.3, memory=0.5)
 TINY = Recipe(epochs=2, clips_per_track=8, batch=16, learning_rate=1e-2, architecture=SMALL)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.outputs import said
-from train.evaluate import Answer
-from train.measures import by_length, per_genre, reliability
-from train.tracks import Track
+from train.data.tracks import Track
+from train.scoring.evaluate import Answer
+from train.scoring.measures import by_length, per_genre, reliability
 
 
 def test_precision_and_recall() -> None:

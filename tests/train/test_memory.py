@@ -11,12 +11,12 @@ import pytest
 from serve.audio.frontend import FrontEnd
 from serve.inference.outputs import Outputs
 from tests.outputs import said
-from train.augment import Augmentation
-from train.batches import Batches
-from train.dataset import Dataset, Float32
-from train.evaluate import evaluate
-from train.tracks import Track
-from train.writer import DatasetWriter
+from train.data.dataset import Dataset, Float32
+from train.data.tracks import Track
+from train.data.writer import DatasetWriter
+from train.fitting.augment import Augmentation
+from train.fitting.batches import Batches
+from train.scoring.evaluate import evaluate
 
 TRACKS, FRAMES, BANDS = 400, 320, 128
 MEGABYTES = TRACKS * FRAMES * BANDS * 2 / 1e6

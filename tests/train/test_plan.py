@@ -7,12 +7,12 @@ import pytest
 
 from serve.audio.frontend import FrontEnd
 from tests.train import synthetic
-from train import splits
-from train.dataset import Dataset
+from train.data import splits
+from train.data.dataset import Dataset
+from train.data.plan import FILTERED, Plan, apply
+from train.data.tracks import Track
+from train.data.writer import DatasetWriter
 from train.errors import DataError
-from train.plan import FILTERED, Plan, apply
-from train.tracks import Track
-from train.writer import DatasetWriter
 
 
 @pytest.fixture

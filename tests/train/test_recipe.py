@@ -4,9 +4,9 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from train.augment import Augmentation
 from train.errors import DataError
-from train.recipe import Recipe
+from train.fitting.augment import Augmentation
+from train.fitting.recipe import Recipe
 
 
 def test_a_recipe_survives_its_way_through_a_run() -> None:

@@ -10,10 +10,10 @@ import pytest
 from export.__main__ import main as export
 from serve.inference.session import load_model
 from tests.train import synthetic
-from train import runs
 from train.__main__ import main
-from train.runs import Run
-from train.tracks import read_tracks
+from train.data.tracks import read_tracks
+from train.fitting import runs
+from train.fitting.runs import Run
 
 SHORT = ("--epochs", "1", "--clips-per-track", "2", "--batch", "6", "--from-scratch")
 

@@ -13,13 +13,13 @@ import soundfile
 from serve.audio.frontend import FrontEnd
 from tests.train import synthetic
 from train.__main__ import main
-from train.data import Source, prepare
-from train.dataset import Dataset, Float32
+from train.data.dataset import Dataset, Float32
+from train.data.making import Source, prepare
+from train.data.plan import Plan, apply
+from train.data.renditions import RENDITIONS, Rendition
+from train.data.tracks import Track
 from train.errors import DataError
-from train.plan import Plan, apply
-from train.renditions import RENDITIONS, Rendition
-from train.runs import Run
-from train.tracks import Track
+from train.fitting.runs import Run
 
 FRONT_END = FrontEnd()
 RATE = FRONT_END.sample_rate

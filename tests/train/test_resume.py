@@ -15,8 +15,8 @@ import pytest
 from serve.audio.frontend import FrontEnd
 from train.__main__ import main
 from train.errors import DataError
-from train.runs import Run
-from train.state import State
+from train.fitting.runs import Run
+from train.fitting.state import State
 
 # On one machine with one number of threads; across machines rounding differs.
 TOLERANCE = 1e-6
@@ -25,7 +25,7 @@ OPTIONS = ("--epochs", "3", "--clips-per-track", "4", "--batch", "8", "--from-sc
 # Kills itself in the middle of the second epoch.
 KILLED = """
 import os, signal, sys
-from train import training
+from train.fitting import training
 from train.__main__ import main
 
 fit = training.fit

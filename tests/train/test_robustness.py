@@ -13,9 +13,9 @@ from serve.audio.mel import Float32
 from serve.inference.outputs import Outputs
 from tests.outputs import said
 from train.__main__ import main
-from train.changes import CHANGES
 from train.errors import DataError
-from train.robustness import Changed, robustness
+from train.evaluation.changes import CHANGES
+from train.evaluation.robustness import Changed, robustness
 
 FRONT_END = FrontEnd()
 RATE = FRONT_END.sample_rate

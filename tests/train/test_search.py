@@ -15,12 +15,12 @@ import pytest
 
 from tests.eventually import until
 from tests.train import synthetic
-from train import search as searches
 from train.__main__ import main
-from train.data import Source, make
-from train.recipe import Recipe
-from train.runs import Run, start
-from train.search_worker import Failed, train_apart
+from train.data.making import Source, make
+from train.fitting.recipe import Recipe
+from train.fitting.runs import Run, start
+from train.search.search import search as searches
+from train.search.worker import Failed, train_apart
 
 SHORT = """
 [base]
@@ -32,7 +32,7 @@ batch = 4
 # Says which process trains, and kills itself in the second epoch of the second fold's run.
 KILLED = """
 import multiprocessing, os, signal, sys
-from train import search
+from train.search.search import search
 from train.__main__ import main
 
 train_apart = search.train_apart
@@ -55,7 +55,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Train runs here, without the seconds that a process of TensorFlow takes to start."""
 
     def train_here(folder: Path, cache: Path, _: object) -> None:
-        from train.training import train_telling
+        from train.fitting.training import train_telling
 
         run = Run.open(folder)
         data = run.dataset(cache)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from train.search_points import Tried, points_of, propose
-from train.search_space import Coordinates, Space
+from train.search.points import Tried, points_of, propose
+from train.search.space import Coordinates, Space
 
 RATE = {"low": 1e-4, "high": 1e-2, "log": True}
 

@@ -9,10 +9,10 @@ import pytest
 import train
 from serve.audio.frontend import FrontEnd
 from train.errors import DataError
-from train.recipe import Recipe
-from train.search_fields import change
-from train.search_points import points_of
-from train.search_space import Coordinates, Space
+from train.fitting.recipe import Recipe
+from train.search.fields import change
+from train.search.points import points_of
+from train.search.space import Coordinates, Space
 
 GRID = '[search]\nmethod = "grid"\n'
 TPE = '[search]\nmethod = "tpe"\ntrials = 3\n'

@@ -5,8 +5,8 @@ import pytest
 
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import Float32
-from train import sounds
-from train.sounds import Sounds
+from train.data import sounds
+from train.data.sounds import Sounds
 
 FRONT_ENDS = (FrontEnd(), FrontEnd(sample_rate=16_000, f_max=8000.0, n_fft=1024, hop_length=512))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from train import splits
+from train.data import splits
 from train.errors import DataError
 
 

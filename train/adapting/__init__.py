@@ -1,0 +1,1 @@
+"""A network that others trained, fitted to this front end."""

@@ -1,0 +1,1 @@
+"""Audio and tables to a dataset of mel spectrograms, split by artist."""

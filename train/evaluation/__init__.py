@@ -1,0 +1,1 @@
+"""How well a run does, and how sure that is."""

@@ -1,0 +1,109 @@
+"""How steady a model's answers are under changes of the audio."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from serve.audio.frontend import FrontEnd
+from serve.audio.mel import Float32
+from serve.inference.outputs import track_probabilities
+from train.data.splits import read
+from train.errors import DataError
+from train.evaluation.changes import CHANGES, Change
+from train.evaluation.hearing import features, files, usable
+from train.scoring.evaluate import Predict
+
+if TYPE_CHECKING:
+    from train.fitting.runs import Run
+
+_FILE = "changes.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a change did to the answers of a set of tracks."""
+
+    change: str
+    tracks: int
+    moved: int
+    """tracks whose first genre is another one"""
+    right: int
+    """tracks whose first genre is right all the same"""
+    right_before: int
+    drift: float
+    """mean absolute change of the probability of the genre that was first"""
+
+
+def robustness(
+    predict: Predict,
+    front_end: FrontEnd,
+    tracks: Iterable[tuple[int, Float32]],
+    changes: dict[str, Change] = CHANGES,
+    advance: Callable[[], None] = lambda: None,
+) -> list[Changed]:
+    """Answers to tracks, each a label and samples at the front end's rate, under each change.
+
+    `advance` is called for each track. Raises DataError where there is none.
+    """
+    labels, answers = [], []
+    for label, samples in tracks:
+        changed = (change(samples, front_end.sample_rate) for change in changes.values())
+        heard = [features(of, front_end) for of in (samples, *changed)]
+        answers.append([track_probabilities(predict(of)) for of in heard])
+        labels.append(label)
+        advance()
+    if not answers:
+        raise DataError("none of the audio files can be used")
+    probabilities = np.array(answers)  # (tracks, 1 + changes, genres)
+    first = probabilities.argmax(axis=2)
+    right = first == np.array(labels)[:, None]
+    of_first = np.take_along_axis(probabilities, first[:, :1, None], axis=2)[:, :, 0]
+    return [
+        Changed(
+            change=name,
+            tracks=len(labels),
+            moved=int((first[:, n] != first[:, 0]).sum()),
+            right=int(right[:, n].sum()),
+            right_before=int(right[:, 0].sum()),
+            drift=float(np.abs(of_first[:, n] - of_first[:, 0]).mean()),
+        )
+        for n, name in enumerate(changes, 1)
+    ]
+
+
+def of_run(
+    run: Run, predict: Predict, audio: Path, advance: Callable[[int, int], None]
+) -> list[Changed]:
+    """What changes do to the run's valid tracks, from a folder of `genre/track` audio files.
+
+    Measured once for a folder and kept in the run's. `advance` is told tracks done and all of them.
+    Raises DataError where the folder has none of these tracks.
+    """
+    kept = run.folder / _FILE
+    if kept.is_file():
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        if found["audio"] == str(audio.absolute()):
+            return [Changed(**row) for row in found["changes"]]
+    heard = [f for f in files(audio, read(run.tracks)) if f.split == "valid"]
+    if not heard:
+        raise DataError(f"{audio} has no audio file of the run's valid tracks")
+    done = 0
+
+    def one_more() -> None:
+        nonlocal done
+        done += 1
+        advance(done, len(heard))
+
+    tracks = ((run.genres.index(of.file.genre), of.samples) for of in usable(heard, run.front_end))
+    changes = robustness(predict, run.front_end, tracks, advance=one_more)
+    rows = [asdict(row) for row in changes]
+    from train.fitting.runs import write_json
+
+    write_json(kept, {"audio": str(audio.absolute()), "changes": rows})
+    return changes

@@ -1,0 +1,1 @@
+"""Datasets to weights: recipes, batches, steps, runs."""

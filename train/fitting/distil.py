@@ -1,0 +1,90 @@
+"""Distillation: targets that are in part what finished runs say of the very same clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from train.data.dataset import Dataset, Float32
+from train.data.tracks import read_tracks
+from train.errors import DataError
+from train.fitting.batches import is_music
+from train.fitting.recipe import Recipe
+from train.fitting.runs import Run
+from train.model.pinned import Pinned
+from train.scoring.evaluate import Predict
+
+# Added to probabilities: one teacher that is sure of nothing at all must not rule out a genre.
+_LEAST = 1e-6
+
+
+class Distillation:
+    """Mixes what teachers say into the targets of a batch.
+
+    Without any teachers, targets stay what they are.
+    """
+
+    def __init__(self, recipe: Recipe, teachers: Sequence[Predict]) -> None:
+        self._share = recipe.teacher_share
+        self._smoothing = recipe.label_smoothing
+        self._teachers = teachers
+
+    def targets(self, mel: Float32, labels: Float32) -> Float32:
+        """Targets (n, genres) of clips as they are trained on.
+
+        The labels' share is smoothed here, the teachers' is not. Clips that are no music keep
+        their equal targets, whatever a teacher believes to hear.
+        """
+        if not self._teachers:
+            return labels
+        smooth = (1.0 - self._smoothing) * labels + self._smoothing / labels.shape[1]
+        mixed: Float32 = (1.0 - self._share) * smooth + self._share * self._probabilities(mel)
+        other = ~is_music(labels)
+        mixed[other] = labels[other]
+        return mixed
+
+    def _probabilities(self, mel: Float32) -> Float32:
+        """The teachers' geometric mean, made to sum to 1."""
+        logs = [np.log(teacher(mel).probabilities + _LEAST) for teacher in self._teachers]
+        mean = np.exp(np.mean(logs, axis=0))
+        normalised: Float32 = mean / mean.sum(axis=1, keepdims=True)
+        return normalised
+
+
+def pin(folders: Iterable[Path]) -> tuple[Pinned, ...]:
+    """The checkpoints of finished runs; raise DataError where a folder is of none."""
+    return tuple(Pinned.of(Run.load(folder).checkpoint) for folder in folders)
+
+
+def teachers(pinned: Iterable[Pinned], data: Dataset) -> list[Run]:
+    """The runs of these checkpoints; raise DataError where one can't teach on these data.
+
+    It must be what it was, hear and answer the same, and not have been trained, or taught, on
+    tracks that are valid here: it would tell what the valid tracks are to show.
+    """
+    return [_teacher(of, data) for of in pinned]
+
+
+def _teacher(pinned: Pinned, data: Dataset) -> Run:
+    run = Run.load(pinned.path().parent)
+    if run.front_end != data.front_end:
+        raise DataError(f"{run.folder} can't teach: it has another front end")
+    if run.genres != data.genres:
+        raise DataError(f"{run.folder} can't teach: its genres are {', '.join(run.genres)}")
+    leaked = _heard(run) & {track.track for track in data.tracks if track.split == "valid"}
+    if leaked:
+        raise DataError(
+            f"{run.folder} can't teach: {len(leaked)} of the valid tracks were trained on for it, "
+            f"as {min(leaked)}"
+        )
+    return run
+
+
+def _heard(run: Run) -> set[str]:
+    """The tracks it was trained on, or one of its own teachers was."""
+    if not run.tracks.is_file():
+        raise DataError(f"{run.folder} can't teach: nothing says what it was trained on")
+    heard = {track.track for track in read_tracks(run.tracks) if track.split == "train"}
+    return heard.union(*(_heard(Run.load(of.path().parent)) for of in run.recipe.teachers))

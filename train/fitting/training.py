@@ -1,0 +1,94 @@
+"""A run from its beginning, or from where it was stopped, to its end."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+
+from train.data.dataset import Dataset
+from train.errors import DataError
+from train.fitting import runs
+from train.fitting.fit import Progress, fit, predictor
+from train.fitting.record import Record
+from train.fitting.runs import Run
+from train.fitting.state import State
+from train.progress import bar
+from train.scoring.evaluate import Scores, evaluate
+
+# Those whose scores a run notes; `test` is for `evaluate` alone.
+_SCORED = ("train", "valid")
+
+
+class Diverged(DataError):
+    """The loss became infinite or no number."""
+
+
+def train(run: Run, data: Dataset, console: Console) -> Run:
+    """Train what is left of a run and finish it, with a bar; raises what `train_telling` does."""
+    if done := _epochs_done(run):
+        console.print(f"going on after epoch {done}", highlight=False)
+    with bar(console) as progress:
+        task = progress.add_task("training", total=None)
+
+        def show(now: Progress) -> None:
+            note = summary(now)
+            done, total = steps(now)
+            progress.update(task, completed=done, total=total, description=note)
+            if now.valid is not None:
+                console.print(f"{note}: {_scores(now.valid)}", highlight=False)
+
+        return train_telling(run, data, show)
+
+
+def train_telling(run: Run, data: Dataset, tell: Callable[[Progress], None]) -> Run:
+    """Train what is left of a run and finish it; `tell` is called after every step.
+
+    Raises DataError where the data don't do, Diverged where the loss is lost.
+    """
+    tracks = {split: data.of(split) for split in _SCORED if split in run.config["data"]["tracks"]}
+    record, begun = Record(run, _epochs_done(run)), time.monotonic()
+
+    def report(now: Progress) -> None:
+        if not math.isfinite(now.loss):
+            raise Diverged(
+                f"the loss is {now.loss} in epoch {now.epoch}: try a lower learning rate"
+            )
+        if now.step == now.steps:
+            record.add(now)
+        tell(now)
+
+    try:
+        model = fit(data, run.recipe, report, run.hardware, run.state)
+    finally:
+        record.close()
+    predict = predictor(model)
+    scores = {split: evaluate(predict, data, of) for split, of in tracks.items()}
+    metrics: dict[str, Any] = {
+        "parameters": model.count_params(),
+        "seconds": record.history[-1]["seconds"] if record.history else time.monotonic() - begun,
+        **{split: result.to_dict() for split, result in scores.items()},
+        "history": record.history,
+    }
+    return runs.finish(run.folder, model, metrics)
+
+
+def steps(now: Progress) -> tuple[int, int]:
+    """Steps done, and steps in all."""
+    return (now.epoch - 1) * now.steps + now.step, now.epochs * now.steps
+
+
+def summary(now: Progress) -> str:
+    """How far it is, in a few words."""
+    return f"epoch {now.epoch}/{now.epochs} loss {now.loss:.3f}"
+
+
+def _epochs_done(run: Run) -> int:
+    return State.load(run.state).epoch if run.state.is_file() else 0
+
+
+def _scores(scores: Scores) -> str:
+    return f"valid tracks {scores.track_accuracy:.1%}, clips {scores.clip_accuracy:.1%}"

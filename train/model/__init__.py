@@ -1,0 +1,1 @@
+"""The network: its architecture, and the pre-trained one it is built on."""

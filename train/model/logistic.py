@@ -1,0 +1,69 @@
+"""Logistic regression, as the first head on a base: exact, and the same each time."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.optimize
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+from serve.inference.outputs import Float64
+from train.data.dataset import Float32
+
+
+def regression(
+    features: Float32, targets: Float32, weights: Float64, penalty: float
+) -> tuple[Float64, Float64]:
+    """Kernel (features, classes) and bias (classes,) of the likeliest softmax of a linear map.
+
+    For clips (n, features) whose classes are `targets` (n, classes), each row of which sums to 1,
+    and that count as much as `weights` (n,). `penalty` is for the squares of the kernel of features
+    that have mean 0 and deviation 1, beside the mean loss of a clip.
+    """
+    mean, deviation = mean_and_deviation(features, weights)
+    standardised = ((features - mean) / deviation).astype(np.float64)
+    share = (weights / weights.sum())[:, None]
+    shape = features.shape[1] + 1, targets.shape[1]
+
+    def loss(flat: Float64) -> tuple[float, Float64]:
+        parameters = flat.reshape(shape)
+        kernel, bias = parameters[:-1], parameters[-1]
+        logs = log_softmax(standardised @ kernel + bias, axis=1)
+        error = share * (np.exp(logs) - targets)
+        slope = np.vstack([standardised.T @ error + 2.0 * penalty * kernel, error.sum(axis=0)])
+        total = -(share * targets * logs).sum() + penalty * np.square(kernel).sum()
+        return float(total), slope.ravel()
+
+    found = scipy.optimize.minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B")
+    parameters = found.x.reshape(shape)
+    kernel = parameters[:-1] / deviation[:, None]
+    return kernel, parameters[-1] - mean @ kernel
+
+
+def mean_and_deviation(
+    features: Float32, weights: Float64 | None = None
+) -> tuple[Float32, Float32]:
+    """What features (n, features) are standardised by, each (features,)."""
+    mean = np.average(features, axis=0, weights=weights)
+    deviation = np.sqrt(np.average(np.square(features - mean), axis=0, weights=weights))
+    # Features that hardly vary must not be blown up to noise.
+    return mean, deviation + 0.05 * np.sqrt(np.square(deviation).mean()) + 1e-12
+
+
+def balanced(labels: NDArray[np.intp], shares: Float64 | None = None) -> Float64:
+    """Weights (n,) by which all classes weigh the same; in one class they go by `shares` (n,)."""
+    of = np.ones(len(labels)) if shares is None else shares
+    return of / np.bincount(labels, of)[labels]
+
+
+def music_head(music: Float32, other: Float32, penalty: float) -> tuple[Float64, float]:
+    """Weights (classes,) and bias of the logit of being music.
+
+    `music` and `other` are logits (clips, classes) of clips that are music and of those that are
+    not; both kinds weigh the same.
+    """
+    labels = np.repeat([0, 1], [len(other), len(music)])
+    targets = np.eye(2, dtype=np.float32)[labels]
+    logits = np.concatenate([other, music])
+    kernel, bias = regression(logits, targets, balanced(labels), penalty)
+    return kernel[:, 1] - kernel[:, 0], float(bias[1] - bias[0])
