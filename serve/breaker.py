@@ -107,14 +107,14 @@ async def through_all(breakers: Sequence[Breaker], others: Failures) -> AsyncIte
     """The same as `through`, with failures of others counted and theirs heeded."""
     for breaker in breakers:
         await others.heed(breaker)
-    try:
-        with through(breakers):
+    with through(breakers):  # what this raises itself is no new failure
+        try:
             yield
-    except TopgenreError as error:
-        for breaker in breakers:
-            if isinstance(error, breaker.kind):
-                await others.count(breaker)
-        raise
+        except TopgenreError as error:
+            for breaker in breakers:
+                if isinstance(error, breaker.kind):
+                    await others.count(breaker)
+            raise
 
 
 @contextmanager

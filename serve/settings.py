@@ -21,6 +21,7 @@ from serve.process import ROOT
 _LOG = logging.getLogger(__name__)
 # What the server with yt-dlp, a decoder, and a track of ten minutes take, about.
 _SERVER_BYTES, _DECODER_BYTES, _TRACK_BYTES = 256 << 20, 96 << 20, 64 << 20
+_LEAST_WAITING_BYTES = 16 << 20
 
 PREFIX = "TOPGENRE_"
 MODELS = Path(__file__).parent / "models"
@@ -303,14 +304,19 @@ def fitted(settings: Settings) -> Settings:
 
     What was set is left as it is.
     """
-    limit = memory_limit()
-    decoders, tracks = settings.decoders or cores(), settings.max_requests
-    if limit is not None:
-        free = limit - _SERVER_BYTES
+    changes = {"decoders": settings.decoders or cores()}
+    if (limit := memory_limit()) is not None:
+        given = settings.model_fields_set
+        free = max(0, limit - _SERVER_BYTES)
+        waiting = settings.waiting_bytes
+        if "waiting_bytes" not in given:
+            changes["waiting_bytes"] = waiting = max(_LEAST_WAITING_BYTES, min(waiting, free // 4))
+        free = max(0, free - waiting)
         if not settings.decoders:
-            decoders = max(1, min(decoders, free // (_DECODER_BYTES + _TRACK_BYTES)))
-        if "max_requests" not in settings.model_fields_set:
-            tracks = max(1, min(tracks, (free - decoders * _DECODER_BYTES) // _TRACK_BYTES))
-    if tracks < settings.max_requests:
-        _LOG.info("max_requests is %d: the container has %d MB", tracks, (limit or 0) >> 20)
-    return settings.model_copy(update={"decoders": decoders, "max_requests": tracks})
+            most = free // (_DECODER_BYTES + _TRACK_BYTES)
+            changes["decoders"] = max(1, min(changes["decoders"], most))
+        if "max_requests" not in given:
+            most = (free - changes["decoders"] * _DECODER_BYTES) // _TRACK_BYTES
+            changes["max_requests"] = max(1, min(settings.max_requests, most))
+        _LOG.info("of %d MB that the container has: %s", limit >> 20, changes)
+    return settings.model_copy(update=changes)

@@ -107,18 +107,19 @@ def test_every_setting_is_documented_in_a_line(name):
 
 
 @pytest.mark.parametrize(
-    ("memory", "given", "decoders", "tracks"),
+    ("memory", "given", "decoders", "tracks", "waiting"),
     [
-        (None, {}, 4, 16),
-        (64 << 30, {}, 4, 16),
-        (1024 << 20, {}, 4, 6),
-        (512 << 20, {}, 1, 2),
-        (100 << 20, {}, 1, 1),
-        (512 << 20, {"decoders": 3, "max_requests": 16}, 3, 16),
+        (None, {}, 4, 16, 512 << 20),
+        (64 << 30, {}, 4, 16, 512 << 20),
+        (1024 << 20, {}, 3, 4, 192 << 20),
+        (512 << 20, {}, 1, 1, 64 << 20),
+        (100 << 20, {}, 1, 1, 16 << 20),
+        (512 << 20, {"decoders": 3, "max_requests": 16, "waiting_bytes": 1 << 30}, 3, 16, 1 << 30),
     ],
 )
-def test_they_fit_the_container(monkeypatch, memory, given, decoders, tracks):
+def test_they_fit_the_container(monkeypatch, memory, given, decoders, tracks, waiting):
     monkeypatch.setattr("serve.settings.cores", lambda: 4)
     monkeypatch.setattr("serve.settings.memory_limit", lambda: memory)
     found = fitted(Settings(**given))
     assert (found.decoders, found.max_requests) == (decoders, tracks)
+    assert found.waiting_bytes == waiting

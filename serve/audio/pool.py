@@ -136,9 +136,16 @@ class DecoderPool:
 
     async def _quiet(self) -> Decoder:
         # One may have ended while it had nothing to do, or have said something.
-        while not await (decoder := await self._idle.get()).is_quiet():
-            await self._give_back(decoder)
+        while not await self._is_quiet(decoder := await self._idle.get()):
+            await _end(decoder)
         return decoder
+
+    async def _is_quiet(self, decoder: Decoder) -> bool:
+        try:
+            return await decoder.is_quiet()
+        except BaseException:  # cancelled: whoever takes it next asks again
+            self._idle.put_nowait(decoder)
+            raise
 
     @asynccontextmanager
     async def _borrowed(self, most: int) -> AsyncIterator[list[Decoder]]:
@@ -154,7 +161,7 @@ class DecoderPool:
             await asyncio.gather(*map(self._give_back, decoders))
 
     async def _give_back(self, decoder: Decoder) -> None:
-        if decoder.idle and await decoder.is_quiet():
+        if decoder.idle and await self._is_quiet(decoder):
             self._idle.put_nowait(decoder)
         else:
             # When this is over, nothing writes to the track's memory any more.

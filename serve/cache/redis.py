@@ -16,7 +16,8 @@ T = TypeVar("T")
 _PREFIX = "topgenre:"
 # An answer is not worth a longer wait: it can be made again.
 _TIMEOUT_S = 0.25
-_CONNECTIONS = 16
+# More than there are requests at once: who finds none is refused at once, as if Redis were away.
+_CONNECTIONS = 4096
 
 
 class RedisStore:
@@ -63,9 +64,19 @@ class RedisStore:
         await self._redis.aclose()
 
 
+async def answered(answer: Awaitable[T]) -> T:
+    """What Redis answers to a command. While it connects, redis-py may swallow a cancellation."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    told = await answer
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return told
+
+
 async def _told(answer: Awaitable[T]) -> T:
     try:
-        return await answer
+        return await answered(answer)
     except (RedisError, OSError, TimeoutError) as error:
         # Not in its own words: they may repeat the address, and with it the password.
         raise StoreError(f"Redis: {type(error).__name__}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv6Network
+from ipaddress import IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
 from starlette.types import Scope
@@ -77,7 +77,7 @@ async def charge(scope: Scope, tracks: int) -> Allowance | None:
     rates: Rates = scope["app"].state.rates
     allowance = await rates.take(record_of(scope).key, client_address(scope), tracks)
     if allowance is not None and allowance.retry_after_s is not None:
-        if tracks > allowance.limit:
+        if tracks + 1 > allowance.limit:
             raise TooManyRequests(f"More than {allowance.limit} tracks at once are too many.")
         raise TooManyRequests(retry_after_s=allowance.retry_after_s)
     return allowance
@@ -112,6 +112,8 @@ def _network(address: str) -> str:
     if ":" not in address:
         return address
     try:
-        return str(IPv6Network((address.partition("%")[0], 64), strict=False))
+        whole = IPv6Address(address.partition("%")[0])
+        # As a proxy that listens to both kinds tells of IPv4.
+        return str(whole.ipv4_mapped or IPv6Network((whole, 64), strict=False))
     except ValueError:
         return address[:64]

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -78,6 +79,8 @@ def load_model(
     except OSError as error:
         raise ModelFileError(f"{path}: {error.strerror}") from None
     try:
+        if not threads and cores() < (os.cpu_count() or 1):
+            threads = cores()  # ONNX Runtime would take all that the machine has
         # On the CPU first: some providers must be told the shape of a clip.
         session = _session(content, threads, _ON_CPU)
         card = ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map)

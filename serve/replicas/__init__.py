@@ -77,4 +77,4 @@ def replicas_for(settings: Settings, metrics: Metrics) -> Replicas:
         return Alone()
     from serve.replicas.together import Together  # needs an extra
 
-    return Together(settings.cache, metrics)
+    return Together(settings.cache, metrics, settings.deadline_s)

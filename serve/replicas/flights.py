@@ -11,6 +11,7 @@ import asyncio
 import json
 import time
 import uuid
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
@@ -40,10 +41,14 @@ _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS
 
 
 class SharedFlights:
-    """Jobs that replicas share, by key."""
+    """Jobs that replicas share, by key.
 
-    def __init__(self, shared: SharedRedis, lease_s: float = _LEASE_S) -> None:
+    One that has run for `joinable_s` is left to those who wait for it already: it may hang.
+    """
+
+    def __init__(self, shared: SharedRedis, joinable_s: float, lease_s: float = _LEASE_S) -> None:
         self._shared = shared
+        self._joinable_s = joinable_s
         self._lease_s = lease_s
         self._renew = shared.script(_RENEW)
         self._release = shared.script(_RELEASE)
@@ -52,7 +57,7 @@ class SharedFlights:
     async def once(self, key: str, work: Work, on_progress: OnProgress) -> Answer:
         """The outcome of `work`, here or at the replica that does it; raises what that raises."""
         while True:
-            token = uuid.uuid4().hex
+            token = f"{uuid.uuid4().hex}@{time.time():.3f}"
             try:
                 if holds := await self._take(key, token):
                     outcome = None
@@ -73,7 +78,16 @@ class SharedFlights:
 
     async def _take(self, key: str, token: str) -> bool:
         redis, lease_ms = self._shared.redis, _ms(self._lease_s)
-        return bool(await self._shared.ask(redis.set(_lease(key), token, nx=True, px=lease_ms)))
+        try:
+            return bool(await self._shared.ask(redis.set(_lease(key), token, nx=True, px=lease_ms)))
+        except BaseException:  # it may have been given to us, and nobody would work for it
+            self._in_background(self._give_up(key, token))
+            raise
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
     async def _do(self, key: str, token: str, work: Work, on_progress: OnProgress) -> Answer:
         told: asyncio.Queue[Progress | Outcome | None] = asyncio.Queue()
@@ -83,15 +97,14 @@ class SharedFlights:
             told.put_nowait(progress)
 
         # Nobody here waits for what others are told.
-        telling = asyncio.create_task(self._tell(key, token, told))
-        self._telling.add(telling)
-        telling.add_done_callback(self._telling.discard)
+        self._in_background(self._tell(key, token, told))
         outcome: Outcome | None = None
         try:
             outcome = await work(tell)
             return outcome
         except TopgenreError as error:
-            outcome = error
+            # What only this server can't do is no answer for the others: one of them takes over.
+            outcome = None if error.origin == "server" else error
             raise
         finally:
             told.put_nowait(outcome)
@@ -116,14 +129,20 @@ class SharedFlights:
                 due = time.monotonic() + self._lease_s / _RENEWALS
                 with suppress(AloneError):
                     await self._lease_for(key, token, self._lease_s)
-        with suppress(AloneError):
-            if isinstance(news[-1], Answer):
+        if isinstance(news[-1], Answer):
+            with suppress(AloneError):
                 await self._lease_for(key, token, _AFTERWARDS_S)
-            else:
-                await self._shared.ask(self._release(keys=[_lease(key)], args=[token]))
+        else:
+            await self._give_up(key, token)
+
+    async def _give_up(self, key: str, token: str) -> None:
+        with suppress(AloneError):
+            asked = self._release(keys=[_lease(key)], args=[token])
+            await self._shared.ask(asked, anyway=True)
 
     async def _lease_for(self, key: str, token: str, seconds: float) -> None:
-        await self._shared.ask(self._renew(keys=[_lease(key)], args=[token, _ms(seconds)]))
+        asked = self._renew(keys=[_lease(key)], args=[token, _ms(seconds)])
+        await self._shared.ask(asked, anyway=True)
 
     async def _write(self, stream: str, news: list[Progress | Outcome | None]) -> None:
         if not news:
@@ -133,14 +152,17 @@ class SharedFlights:
             for entry in entries:
                 writing.xadd(stream, entry)
             writing.pexpire(stream, _ms(_STREAM_S))
-            await self._shared.ask(writing.execute())
+            await self._shared.ask(writing.execute(), anyway=True)
 
     async def _read_along(self, key: str, on_progress: OnProgress) -> Outcome | None:
         """The outcome at the replica that holds the lease; None if there is none any more."""
         holder: Any = await self._shared.ask(self._shared.redis.get(_lease(key)))
         if holder is None:
             return None
-        stream, last, held = _told(key, holder.decode()), "0", True
+        token = holder.decode()
+        if time.time() - _since(token) > self._joinable_s:
+            raise AloneError
+        stream, last, held = _told(key, token), "0", True
         while True:
             # Once the lease is another's, what was written before that is all.
             block = _ms(self._shared.block_s) if held else None
@@ -167,6 +189,14 @@ def _lease(key: str) -> str:
 
 def _told(key: str, token: str) -> str:
     return f"{PREFIX}told:{key}:{token}"
+
+
+def _since(token: str) -> float:
+    """When the lease was taken, in seconds of the clock on the wall."""
+    try:
+        return float(token.rpartition("@")[2])
+    except ValueError:
+        return 0.0
 
 
 def _ms(seconds: float) -> int:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from serve.cache.redis import answered
 from serve.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
@@ -18,7 +19,8 @@ T = TypeVar("T")
 PREFIX = "topgenre:"
 # What is shared saves work; to wait for it any longer would cost more.
 _TIMEOUT_S = 1.0
-_CONNECTIONS = 64
+# More than there are requests at once: who finds none is refused at once, and would go on alone.
+_CONNECTIONS = 4096
 # After a failure it is left alone for so long, in seconds.
 _REST_S = 5.0
 
@@ -50,19 +52,24 @@ class SharedRedis:
         self._metrics = metrics
         self._rests_until = 0.0
 
-    async def ask(self, answer: Awaitable[T]) -> T:
-        """What Redis answers to a command; AloneError where it does not."""
-        if time.monotonic() < self._rests_until:
+    async def ask(self, answer: Awaitable[T], *, anyway: bool = False) -> T:
+        """What Redis answers to a command; AloneError where it does not.
+
+        `anyway` asks even if it has just failed: for what others wait for.
+        """
+        resting = time.monotonic() < self._rests_until
+        if resting and not anyway:
             if hasattr(answer, "close"):
                 answer.close()  # never awaited
             raise AloneError
         try:
-            return await answer
+            return await answered(answer)
         except (RedisError, OSError, TimeoutError) as error:
-            self._rests_until = time.monotonic() + _REST_S
-            self._metrics.alone.inc()
-            # Not in its own words: they may repeat the address, and with it the password.
-            _LOG.warning("working without other replicas: Redis: %s", type(error).__name__)
+            if not resting:
+                self._rests_until = time.monotonic() + _REST_S
+                self._metrics.alone.inc()
+                # Not in its own words: they may repeat the address, and with it the password.
+                _LOG.warning("working without other replicas: Redis: %s", type(error).__name__)
             raise AloneError from None
 
     def script(self, text: str) -> Any:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Together:
     """What they share, on one set of connections."""
 
-    def __init__(self, url: str, metrics: Metrics) -> None:
+    def __init__(self, url: str, metrics: Metrics, joinable_s: float = 60.0) -> None:
         self._shared = SharedRedis(url, metrics)
-        self._flights = SharedFlights(self._shared)
+        self._flights = SharedFlights(self._shared, joinable_s)
         self.once = self._flights.once
         failures = SharedFailures(self._shared)
         self.heed, self.count = failures.heed, failures.count

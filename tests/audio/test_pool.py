@@ -196,6 +196,17 @@ async def test_a_decoder_is_busy_while_it_has_all_that_it_works_on(pool):
     assert pool.busy == 0
 
 
+async def test_no_decoder_is_lost_to_who_leaves_while_it_is_looked_at(pool):
+    for turns in range(12):
+        asking = asyncio.ensure_future(pool.lease().__aenter__())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        async with asyncio.timeout(20), pool.lease():
+            pass
+
+
 async def test_the_load_counts_who_waits(pool):
     async with pool.lease():
         assert pool.load == 0  # nothing is worked on yet, as while bytes arrive

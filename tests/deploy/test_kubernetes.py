@@ -10,6 +10,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from serve.http.docs import DOCS_ROUTES
+from serve.http.page import PAGE_ROUTES
+from serve.http.routes import ROUTES
 from serve.settings import PREFIX, Settings
 from tests.process import server_process
 from tests.redis import redis_server
@@ -139,9 +142,23 @@ def test_it_is_set_and_stopped_as_the_server_needs_it(settings):
     assert ingress[f"{prefix}proxy-body-size"] == f"{settings.max_body_bytes >> 20}m"
     assert float(ingress[f"{prefix}proxy-read-timeout"]) > settings.deadline_s
     assert ingress[f"{prefix}proxy-buffering"] == "off"
-    assert settings.cache == "redis://{}:6379/0".format(
-        one_of("Service", "topgenre-redis")["metadata"]["name"]
-    )
+    batch = one_of("Ingress", "topgenre-batch")["metadata"]["annotations"]
+    assert batch[f"{prefix}proxy-body-size"] == f"{settings.batch_bytes >> 20}m"
+    assert float(batch[f"{prefix}proxy-read-timeout"]) > settings.batch_deadline_s
+    redis = one_of("Service", "topgenre-redis")
+    (port,) = redis["spec"]["ports"]
+    assert settings.cache == f"redis://{redis['metadata']['name']}:{port['port']}/0"
+
+
+def test_everything_is_reached_but_what_is_the_clusters():
+    paths = {
+        path["path"]
+        for name in ("topgenre", "topgenre-batch")
+        for path in one_of("Ingress", name)["spec"]["rules"][0]["http"]["paths"]
+    }
+    routes = {route.path for route in (*ROUTES, *DOCS_ROUTES, *PAGE_ROUTES)}
+    public = {route for route in routes if not route.startswith(("/health/", "/metrics"))}
+    assert {route if "{" not in route else "/web" for route in public} == paths
 
 
 def test_it_scales_by_what_the_server_tells():

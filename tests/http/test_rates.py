@@ -112,6 +112,10 @@ async def test_a_subscribers_ipv6_addresses_are_one(clock):
     assert (await few.take(None, "2001:db8:0:1::1")).retry_after_s is None
     assert (await few.take(None, "fe80::1%eth0")).retry_after_s is None
     assert (await few.take(None, "not:an:address")).retry_after_s is None
+    # IPv4, as a proxy that listens to both kinds tells it.
+    assert (await few.take(None, "::ffff:192.0.2.1")).retry_after_s is None
+    assert (await few.take(None, "::ffff:192.0.2.2")).retry_after_s is None
+    assert (await few.take(None, "192.0.2.1")).retry_after_s is not None
 
 
 async def test_memory_is_bounded(monkeypatch):
@@ -134,7 +138,7 @@ async def test_more_tracks_of_one_request_count_too(clock):
         await charge(scope, 3)
     assert refused.value.retry_after_s == pytest.approx(60)
     with pytest.raises(TooManyRequests, match="More than 5 tracks"):
-        await charge(scope, 6)
+        await charge(scope, 5)  # and the first, which is counted already
     assert (await charge(scope, 2)).remaining == 0
 
 

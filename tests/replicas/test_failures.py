@@ -1,5 +1,7 @@
 """Failures of YouTube's that replicas see are counted together."""
 
+from contextlib import suppress
+
 import pytest
 
 from serve.breaker import Breaker, through_all
@@ -54,6 +56,17 @@ async def test_they_are_counted_together_and_open_all(redis):
     assert one.states == ["closed", "open"]
     for replica in (one, two):
         await replica.together.close()
+
+
+async def test_what_a_breaker_refuses_is_no_new_failure(redis):
+    one = Replica(redis.url, 0.2)
+    await fail(one, 3)
+    while one.states[1] == "open":
+        with suppress(RateLimited):
+            await one.asks()
+    assert await one.asks() == "answered"
+    assert one.states == ["closed", "closed"]
+    await one.together.close()
 
 
 async def test_when_the_pause_is_over_one_tries(redis):

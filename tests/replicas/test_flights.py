@@ -5,13 +5,14 @@ import json
 import os
 import signal
 import threading
+import time
 from contextlib import ExitStack
 
 import pytest
 
 from serve.answer import Answer, Progress
 from serve.audio.picture import MelPicture
-from serve.errors import RateLimited
+from serve.errors import Overloaded, RateLimited
 from serve.inference.aggregate import ClipVerdict, Verdict
 from serve.metrics import Metrics
 from serve.replicas.flights import SharedFlights
@@ -39,7 +40,7 @@ class Replica:
     def __init__(self, url):
         self.metrics = Metrics()
         self.shared = SharedRedis(url, self.metrics)
-        self.flights = SharedFlights(self.shared, LEASE_S)
+        self.flights = SharedFlights(self.shared, 60.0, LEASE_S)
         self.done = 0
         self.finish = asyncio.Event()
         self.heard = []
@@ -136,7 +137,7 @@ async def test_a_job_longer_than_its_lease_is_not_done_twice(replicas):
 
 async def test_a_holder_that_is_gone_is_replaced(replicas):
     first, second, third = replicas
-    assert await first.flights._take("video", "of one that was killed")
+    assert await first.flights._take("video", f"of one that was killed@{time.time()}")
     asked = [second.asks(), third.asks()]
     second.finish.set()
     third.finish.set()
@@ -144,11 +145,74 @@ async def test_a_holder_that_is_gone_is_replaced(replicas):
     assert second.done + third.done == 1
 
 
+async def test_what_only_one_server_can_not_do_is_done_by_another(replicas):
+    first, second, _ = replicas
+
+    async def overloaded(on_progress):
+        await first.finish.wait()
+        raise Overloaded
+
+    asked = [first.asks(work=overloaded)]
+    await eventually(lambda: first.flights._telling)
+    asked.append(second.asks())
+    await asyncio.sleep(0.05)
+    first.finish.set()
+    second.finish.set()
+    assert await asked[1] == ANSWER
+    with pytest.raises(Overloaded):
+        await asked[0]
+
+
+async def test_a_failed_command_costs_no_lease(replicas):
+    first, second, _ = replicas
+    asked = [first.asks()]
+    await eventually(lambda: first.done)
+    first.shared._rests_until = time.monotonic() + 60
+    asked.append(second.asks())
+    await asyncio.sleep(2 * LEASE_S)
+    first.finish.set()
+    assert await asyncio.gather(*asked) == [ANSWER] * 2
+    assert second.done == 0
+
+
+async def test_a_lease_is_not_left_to_nobody(replicas):
+    first, second, _ = replicas
+    for turns in range(20):
+        leaving = first.asks()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+    await eventually(lambda: not first.flights._telling)
+    assert await first.shared.redis.get("topgenre:flight:video") is None
+    second.finish.set()
+    assert await second.asks() == ANSWER
+
+
+async def test_an_old_job_is_left_to_those_who_wait_for_it(replicas):
+    first, second, _ = replicas
+    second.flights._joinable_s = 0.0
+    waiting = first.asks()
+    await eventually(lambda: first.done)
+    second.finish.set()
+    assert await second.asks() == ANSWER
+    assert second.done == 1
+    first.finish.set()
+    assert await waiting == ANSWER
+
+
+async def test_a_burst_is_no_failure(replicas):
+    first, *_ = replicas
+    asked = (first.shared.ask(first.shared.redis.ping()) for _ in range(300))
+    assert all(await asyncio.gather(*asked))
+
+
 async def test_what_lies_there_is_not_believed_blindly(replicas):
     first, second, _ = replicas
-    await first.flights._take("video", "t")
+    token = f"t@{time.time()}"
+    await first.flights._take("video", token)
     for entry in ({"progress": "{}"}, {"answer": b"x"}, {"error": "[]"}, {"else": ""}):
-        await first.shared.redis.xadd("topgenre:told:video:t", entry)
+        await first.shared.redis.xadd(f"topgenre:told:video:{token}", entry)
     second.finish.set()
     assert await second.asks() == ANSWER
     assert second.done == 1
