@@ -7,6 +7,7 @@ import asyncio
 # Imported before `stop` is registered: at the end of the interpreter its threads, which stopping
 # the pipeline takes, are let go after that.
 import concurrent.futures.thread  # noqa: F401
+import errno
 import os
 import threading
 from concurrent.futures import Future
@@ -26,6 +27,7 @@ from serve.pipeline import Pipeline
 from serve.settings import Settings
 from serve.sources.memory import MemorySource
 from serve.sources.stream import AudioSource
+from serve.text import safe
 
 Track = str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 
@@ -80,9 +82,11 @@ class _Service:
         limit = self._pipeline.settings.max_body_bytes
         if isinstance(track, str) and is_link(track):
             return self._pipeline.video(track)
+        if track == "":  # as a path it would be this folder
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), track)
         if isinstance(track, str | PathLike):
             path = Path(os.path.expanduser(track))  # noqa: PTH111 - `~x.mp3` is left as it is
-            return MemorySource(path.name, read(path, limit), limit)
+            return MemorySource(safe(path.name), read(path, limit), limit)
         if isinstance(track, bytes | bytearray | memoryview):
             return MemorySource("audio", bytes(track), limit)
         if not callable(getattr(track, "read", None)):
@@ -91,7 +95,8 @@ class _Service:
         if not isinstance(content, bytes):
             raise BadRequest("The file is not open for reading bytes.")
         name = getattr(track, "name", "audio")
-        return MemorySource(Path(name).name if isinstance(name, str) else "audio", content, limit)
+        title = safe(Path(name).name) if isinstance(name, str) else "audio"
+        return MemorySource(title, content, limit)
 
     def stop(self) -> None:
         with suppress(RuntimeError):  # its loop is closed already

@@ -98,6 +98,7 @@ def test_what_it_gives(environment):
     [
         ("nowhere.mp3", FileNotFoundError, "No such file"),
         ("nowhere", FileNotFoundError, "'nowhere'"),
+        ("", FileNotFoundError, "''"),
         (Path("no/where"), FileNotFoundError, "'no/where'"),
         ("~nobody at all.mp3", FileNotFoundError, "No such file"),
         ("tests", IsADirectoryError, "'tests'"),

@@ -20,6 +20,7 @@ from serve.library.tracks import Job
 from serve.pipeline import Pipeline
 from serve.sources.memory import MemorySource
 from serve.sources.stream import AudioSource
+from serve.text import safe
 
 
 class Run:
@@ -96,7 +97,7 @@ class Run:
             record_id = "sha256:" + await asyncio.to_thread(_sha256, content)
             if record := self._known(record_id):
                 return record
-            source = MemorySource(job.path.name, content, limit)
+            source = MemorySource(safe(job.path.name), content, limit)
             if not job.has_peers:
                 return await self._classified(record_id, source, report)
             if record_id in self._copies:
