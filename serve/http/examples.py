@@ -62,7 +62,7 @@ INFO: Json = {
         },
         "downloaders": None,
     },
-    "versions": {"python": "3.13.1", "topgenre": "0.1.0"},
+    "versions": {"python": "3.13.1", "topgenre": "0.2.0"},
 }
 METRICS = """\
 # HELP topgenre_ready 1 when tracks are taken
