@@ -19,7 +19,7 @@ from train.__main__ import main
 from train.data.making import Source, make
 from train.fitting.recipe import Recipe
 from train.fitting.runs import Run, start
-from train.search.search import search as searches
+from train.search import search as searches
 from train.search.worker import Failed, train_apart
 
 SHORT = """
@@ -32,7 +32,7 @@ batch = 4
 # Says which process trains, and kills itself in the second epoch of the second fold's run.
 KILLED = """
 import multiprocessing, os, signal, sys
-from train.search.search import search
+from train.search import search
 from train.__main__ import main
 
 train_apart = search.train_apart
