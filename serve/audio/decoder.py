@@ -120,14 +120,15 @@ class Decoder:
         """Give it a track, or part of one; after that come messages, up to one of an answer."""
         self.idle = self._fed = False
         self._lease = secrets.token_hex(8)
-        with suppress(ConnectionError):  # `receive` tells what became of it
+        with suppress(OSError):  # `receive` tells what became of it
             socket.send_fds(self._handing, [b"\0"], [media.fileno(), features.fileno()])
         self.send(messages.JOB, lease=self._lease, **job)
 
     def send(self, kind: bytes, **values: Any) -> None:
         """Send a message; they are small, and few wait to be read."""
         self._fed |= kind == messages.END
-        self._writer.write(messages.pack(kind, **values))
+        if not self._writer.is_closing():  # else `receive` tells what became of it
+            self._writer.write(messages.pack(kind, **values))
 
     async def receive(self) -> messages.Message:
         """Wait for the next message.
@@ -137,7 +138,7 @@ class Decoder:
         """
         try:
             kind, values = await messages.receive_from(self._reader)
-        except EOFError as error:
+        except (EOFError, RuntimeError) as error:  # this one of uvloop, for what it has closed
             raise await self._end() from error
         if self.idle or not isinstance(values, dict) or values.pop("lease", "") != self._lease:
             _LOG.error("a decoder spoke out of turn")
@@ -154,6 +155,8 @@ class Decoder:
                 await self._reader.read(1)
         except TimeoutError:
             return self.alive
+        except RuntimeError:  # of uvloop, for what it has closed
+            return False
         return False
 
     async def stop(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import uvloop
 
 from serve.audio import messages
 from serve.audio.decode import decode
@@ -194,6 +195,26 @@ async def test_a_decoder_is_busy_while_it_has_all_that_it_works_on(pool):
         assert pool.busy == 0
     assert len((await decode_in(pool, SONG))[0]) == 7
     assert pool.busy == 0
+
+
+def test_a_decoder_that_is_ended_in_a_track_is_lost_on_the_servers_loop_too():
+    """uvloop raises RuntimeError where what has been closed is used."""
+
+    async def work():
+        pool = DecoderPool(FRONT_END, size=1, max_duration_s=20, memory_bytes=1 << 30)
+        await pool.start()
+        try:
+            async with pool.lease() as track:
+                (decoder,) = pool._all
+                await decoder.kill()
+                with pytest.raises(Lost):
+                    await decoded_by(track, blocks(SONG), lambda seconds: None)
+            assert len((await decode_in(pool, SONG))[0]) == 7
+        finally:
+            await pool.stop()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work())
 
 
 async def test_no_decoder_is_lost_to_who_leaves_while_it_is_looked_at(pool):
