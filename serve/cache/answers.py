@@ -69,7 +69,7 @@ class AnswerCache:
     async def __aenter__(self) -> Self:
         """Open it."""
         self.active = True
-        await asyncio.to_thread(_adapter)
+        await asyncio.to_thread(answer_type)
         if self.store is not None:
             await self._attempt(self.store.open())
         return self
@@ -138,7 +138,7 @@ class AnswerCache:
             return None
         value, age_s = found
         try:
-            answer = await asyncio.to_thread(_adapter().validate_json, value)
+            answer = await asyncio.to_thread(answer_type().validate_json, value)
         except ValidationError:
             return None
         self._remember(key, answer, self._age_s - age_s)
@@ -146,7 +146,7 @@ class AnswerCache:
 
     async def _save(self, key: str, answer: Answer, store: Store) -> None:
         if time.monotonic() >= self._rests_until:
-            value = await asyncio.to_thread(_adapter().dump_json, answer)
+            value = await asyncio.to_thread(answer_type().dump_json, answer)
             await self._attempt(store.put(key, value))
 
     async def _attempt(self, work: Any) -> Any:
@@ -161,7 +161,8 @@ class AnswerCache:
 
 
 @cache
-def _adapter() -> TypeAdapter[Answer]:
+def answer_type() -> TypeAdapter[Answer]:
+    """How an answer is written as JSON and read; made once, as that takes its time."""
     return TypeAdapter(Answer)
 
 

@@ -13,7 +13,10 @@ from serve.cache.store import MAX_VALUE_BYTES, StoreError, packed, unpacked
 
 T = TypeVar("T")
 
-_PREFIX = "topgenre:"
+#: Of all keys that are ours.
+PREFIX = "topgenre:"
+#: What redis-py raises where Redis can't be had.
+FAULTS = (RedisError, OSError, TimeoutError)
 # An answer is not worth a longer wait: it can be made again.
 _TIMEOUT_S = 0.25
 # More than there are requests at once: who finds none is refused at once, as if Redis were away.
@@ -31,12 +34,7 @@ class RedisStore:
 
     def __init__(self, url: str, *, max_age_s: float) -> None:
         self._max_age_ms = max(1, int(1000 * max_age_s))
-        self._redis = Redis.from_url(
-            url,
-            socket_timeout=_TIMEOUT_S,
-            socket_connect_timeout=_TIMEOUT_S,
-            max_connections=_CONNECTIONS,
-        )
+        self._redis = client(url, _TIMEOUT_S, _TIMEOUT_S)
 
     async def open(self) -> None:
         """Ask whether it is there."""
@@ -45,8 +43,8 @@ class RedisStore:
     async def get(self, key: str) -> tuple[bytes, float] | None:
         """A value and its age in seconds: one that ends with ours, or sooner."""
         async with self._redis.pipeline(transaction=False) as asked:
-            asked.getrange(_PREFIX + key, 0, MAX_VALUE_BYTES)  # so much and a byte, of whatever
-            asked.pttl(_PREFIX + key)
+            asked.getrange(PREFIX + key, 0, MAX_VALUE_BYTES)  # so much and a byte, of whatever
+            asked.pttl(PREFIX + key)
             stored, left_ms = await _told(asked.execute())
         if not 0 <= left_ms <= self._max_age_ms:
             return None
@@ -57,11 +55,21 @@ class RedisStore:
         """Keep a value, unless it is too large."""
         compressed = await asyncio.to_thread(packed, value)
         if compressed is not None:
-            await _told(self._redis.set(_PREFIX + key, compressed, px=self._max_age_ms))
+            await _told(self._redis.set(PREFIX + key, compressed, px=self._max_age_ms))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
+
+
+def client(url: str, timeout_s: float, connect_timeout_s: float) -> Redis:
+    """Connections to Redis, made as they are needed."""
+    return Redis.from_url(
+        url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=connect_timeout_s,
+        max_connections=_CONNECTIONS,
+    )
 
 
 async def answered(answer: Awaitable[T]) -> T:
@@ -77,6 +85,6 @@ async def answered(answer: Awaitable[T]) -> T:
 async def _told(answer: Awaitable[T]) -> T:
     try:
         return await answered(answer)
-    except (RedisError, OSError, TimeoutError) as error:
+    except FAULTS as error:
         # Not in its own words: they may repeat the address, and with it the password.
         raise StoreError(f"Redis: {type(error).__name__}") from None

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Any
 
 from serve.breaker import Breaker
-from serve.replicas.redis import PREFIX, AloneError, SharedRedis
+from serve.cache.redis import PREFIX
+from serve.replicas.redis import AloneError, SharedRedis, milliseconds
 
 # Adds a failure at ARGV[1] ms, forgets those before the window of ARGV[2] ms, and from ARGV[3] on
 # opens for ARGV[4] ms. Answers with the ms for which it is open.
@@ -31,27 +35,19 @@ class SharedFailures:
 
     async def heed(self, breaker: Breaker) -> None:
         """Open a breaker that another replica has opened."""
-        try:
-            left_ms = await self._shared.ask(self._shared.redis.pttl(_open(breaker)))
-        except AloneError:
-            return
-        breaker.open_for(left_ms / 1000)
+        await self._open(breaker, self._shared.redis.pttl(_key(breaker)))
 
     async def count(self, breaker: Breaker) -> None:
         """Count a failure of its kind; open it where it was the one too many."""
-        window_ms, pause_ms = _ms(breaker.window_s), _ms(breaker.pause_s)
-        values = [_ms(time.time()), window_ms, breaker.failures, pause_ms, uuid.uuid4().hex]
-        asked = self._failed(keys=[f"{_open(breaker)}:failed", _open(breaker)], args=values)
-        try:
-            left_ms = await self._shared.ask(asked)
-        except AloneError:
-            return
-        breaker.open_for(left_ms / 1000)
+        now, window, pause = map(milliseconds, (time.time(), breaker.window_s, breaker.pause_s))
+        values = [now, window, breaker.failures, pause, uuid.uuid4().hex]
+        asked = self._failed(keys=[f"{_key(breaker)}:failed", _key(breaker)], args=values)
+        await self._open(breaker, asked)
+
+    async def _open(self, breaker: Breaker, left_ms: Awaitable[Any]) -> None:
+        with suppress(AloneError):
+            breaker.open_for(await self._shared.ask(left_ms) / 1000)
 
 
-def _open(breaker: Breaker) -> str:
+def _key(breaker: Breaker) -> str:
     return f"{PREFIX}breaker:{breaker.kind.code}"
-
-
-def _ms(seconds: float) -> int:
-    return max(1, round(1000 * seconds))

@@ -14,16 +14,17 @@ import uuid
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import asdict
-from functools import cache
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from serve.answer import Answer, OnProgress, Outcome, Progress
+from serve.cache.answers import answer_type
+from serve.cache.redis import PREFIX
 from serve.cache.store import packed, unpacked
 from serve.errors import TopgenreError, from_code
 from serve.flight import Work
-from serve.replicas.redis import PREFIX, AloneError, SharedRedis
+from serve.replicas.redis import AloneError, SharedRedis, milliseconds
 
 _LEASE_S = 4.0
 # Times that a lease is renewed before it would run out.
@@ -77,7 +78,7 @@ class SharedFlights:
         await asyncio.gather(*self._telling)
 
     async def _take(self, key: str, token: str) -> bool:
-        redis, lease_ms = self._shared.redis, _ms(self._lease_s)
+        redis, lease_ms = self._shared.redis, milliseconds(self._lease_s)
         try:
             return bool(await self._shared.ask(redis.set(_lease(key), token, nx=True, px=lease_ms)))
         except BaseException:  # it may have been given to us, and nobody would work for it
@@ -141,7 +142,7 @@ class SharedFlights:
             await self._shared.ask(asked, anyway=True)
 
     async def _lease_for(self, key: str, token: str, seconds: float) -> None:
-        asked = self._renew(keys=[_lease(key)], args=[token, _ms(seconds)])
+        asked = self._renew(keys=[_lease(key)], args=[token, milliseconds(seconds)])
         await self._shared.ask(asked, anyway=True)
 
     async def _write(self, stream: str, news: list[Progress | Outcome | None]) -> None:
@@ -151,7 +152,7 @@ class SharedFlights:
         async with self._shared.redis.pipeline(transaction=False) as writing:
             for entry in entries:
                 writing.xadd(stream, entry)
-            writing.pexpire(stream, _ms(_STREAM_S))
+            writing.pexpire(stream, milliseconds(_STREAM_S))
             await self._shared.ask(writing.execute(), anyway=True)
 
     async def _read_along(self, key: str, on_progress: OnProgress) -> Outcome | None:
@@ -165,7 +166,7 @@ class SharedFlights:
         stream, last, held = _told(key, token), "0", True
         while True:
             # Once the lease is another's, what was written before that is all.
-            block = _ms(self._shared.block_s) if held else None
+            block = milliseconds(self._shared.block_s) if held else None
             found: Any = await self._shared.ask(
                 self._shared.blocking.xread({stream: last}, block=block)
             )
@@ -199,17 +200,13 @@ def _since(token: str) -> float:
         return 0.0
 
 
-def _ms(seconds: float) -> int:
-    return max(1, round(1000 * seconds))
-
-
 def _entry(news: Progress | Outcome | None) -> dict[Any, Any]:
     if isinstance(news, Progress):
         return {"progress": json.dumps(asdict(news))}
     if isinstance(news, TopgenreError):
         more = {"retry_after_s": news.retry_after_s, "origin": news.origin}
         return {"error": json.dumps({"code": news.code, "text": news.message, **more})}
-    value = packed(_adapter().dump_json(news)) if news is not None else None
+    value = packed(answer_type().dump_json(news)) if news is not None else None
     return {"left": ""} if value is None else {"answer": value}
 
 
@@ -224,11 +221,6 @@ def _said(entry: dict[bytes, bytes]) -> Progress | Outcome | None:
             error.retry_after_s, error.origin = said["retry_after_s"], said["origin"]
             return error
         value = unpacked(entry.get(b"answer"))
-        return None if value is None else _adapter().validate_json(value)
+        return None if value is None else answer_type().validate_json(value)
     except (ValueError, TypeError, KeyError, ValidationError):
         return None
-
-
-@cache
-def _adapter() -> TypeAdapter[Answer]:
-    return TypeAdapter(Answer)

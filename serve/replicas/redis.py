@@ -7,20 +7,14 @@ import time
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
-from serve.cache.redis import answered
+from serve.cache.redis import FAULTS, answered, client
 from serve.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
-PREFIX = "topgenre:"
 # What is shared saves work; to wait for it any longer would cost more.
 _TIMEOUT_S = 1.0
-# More than there are requests at once: who finds none is refused at once, and would go on alone.
-_CONNECTIONS = 4096
 # After a failure it is left alone for so long, in seconds.
 _REST_S = 5.0
 
@@ -39,16 +33,8 @@ class SharedRedis:
     block_s = 1.0
 
     def __init__(self, url: str, metrics: Metrics) -> None:
-        def client(timeout_s: float) -> Redis:
-            return Redis.from_url(
-                url,
-                socket_timeout=timeout_s,
-                socket_connect_timeout=_TIMEOUT_S,
-                max_connections=_CONNECTIONS,
-            )
-
-        self.redis = client(_TIMEOUT_S)
-        self.blocking = client(self.block_s + _TIMEOUT_S)
+        self.redis = client(url, _TIMEOUT_S, _TIMEOUT_S)
+        self.blocking = client(url, self.block_s + _TIMEOUT_S, _TIMEOUT_S)
         self._metrics = metrics
         self._rests_until = 0.0
 
@@ -64,7 +50,7 @@ class SharedRedis:
             raise AloneError
         try:
             return await answered(answer)
-        except (RedisError, OSError, TimeoutError) as error:
+        except FAULTS as error:
             if not resting:
                 self._rests_until = time.monotonic() + _REST_S
                 self._metrics.alone.inc()
@@ -80,3 +66,8 @@ class SharedRedis:
         """Close the connections."""
         await self.redis.aclose()
         await self.blocking.aclose()
+
+
+def milliseconds(seconds: float) -> int:
+    """As Redis has times: at least one."""
+    return max(1, round(1000 * seconds))

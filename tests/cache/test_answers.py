@@ -147,8 +147,8 @@ async def test_the_event_loop_reads_and_writes_no_json(cache, store, monkeypatch
             return real.validate_json(value)
 
     threads: list[threading.Thread] = []
-    real = answers._adapter()
-    monkeypatch.setattr(answers, "_adapter", Told)
+    real = answers.answer_type()
+    monkeypatch.setattr(answers, "answer_type", Told)
     cache.put("a", answer())
     await eventually(lambda: store.values)
     cache._memory.clear()
