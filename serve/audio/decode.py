@@ -88,7 +88,7 @@ def attempts(media: Media, sample_rate: int, *, apart: bool = False) -> Iterator
             if (container := next(containers, None)) is None:
                 continue
             resumable = not (file.can_seek or file.chainable or position)
-            frames = Frames(container, containers, file.head.mp3_frames, resumable=resumable)
+            frames = Frames(container, containers, file.head.content, resumable=resumable)
             stated_s = frames.stated_s if stated_s is None else stated_s
             part = Part(frames, sample_rate, position, apart=apart)
             part.stated_s = stated_s

@@ -16,6 +16,7 @@ from av.codec.context import Flags2
 from av.container import InputContainer
 
 from serve.audio.messages import TOLERATED_S
+from serve.audio.stated import MOST_BYTES, stated_s
 
 # What a broken file makes FFmpeg raise, or PyAV: streams that come on the way are beyond its count.
 FAULTS = (
@@ -26,7 +27,6 @@ FAULTS = (
 _MAX_FAILURES = 20_000
 # Whoever states more than this did not know how much there would be.
 _MOST_S = 86_400.0
-_MOST_BYTES = (1 << 31) - (1 << 17)
 # The clock and the samples of an Ogg file may differ by so much: encoders pad.
 _GAP_S = 0.1
 # These decoders carry a random number generator on from frame to frame (AAC for substituted noise,
@@ -64,17 +64,18 @@ class Frames:
         self,
         container: InputContainer,
         following: Iterable[InputContainer] = (),
-        mp3_frames: int = 0,
+        head: bytes = b"",
         *,
         resumable: bool = False,
     ) -> None:
         """Take the container's best audio, then that of the `following`.
 
-        `mp3_frames` is what an mp3 says of its length. Raises ValueError where there is no audio.
+        `head` is what the file begins with: it may state the length. Raises ValueError where there
+        is no audio.
         """
         self._use(container)
         self._following = following
-        self._mp3_frames = mp3_frames
+        self._head = head
         self._resumable = resumable
         #: whether the rest is to be read in another way
         self.broken_off = False
@@ -115,14 +116,14 @@ class Frames:
     @property
     def stated_s(self) -> float:
         """The audio's length where the container states just that, and credibly; else 0."""
-        if self._container.format.name == "mp3":  # what else is said of it is an estimate
-            rate = self._decoder.sample_rate
-            return self._mp3_frames * (1152 if rate >= 32_000 else 576) / rate
+        told_s = stated_s(self._container.format.name, self._head, self._decoder)
+        if told_s is not None:
+            return told_s if told_s < _MOST_S else 0.0
         if self._stream.duration is None and len(self._container.streams) > 1:
             return 0.0
-        stated_s = self.duration_s or 0.0
-        size = stated_s * (self._decoder.bit_rate or 0) / 8
-        return stated_s if 0 < stated_s < _MOST_S and size < _MOST_BYTES else 0.0
+        told_s = self.duration_s or 0.0
+        size = told_s * (self._decoder.bit_rate or 0) / 8
+        return told_s if 0 < told_s < _MOST_S and size < MOST_BYTES else 0.0
 
     @property
     def duration_s(self) -> float | None:

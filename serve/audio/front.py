@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from serve.audio.chunks import AUDIO, chunks_of, needed
 from serve.errors import Undecodable
 
-# As much of the audio is looked at. What is put right lies in the first few hundred bytes, unless
-# an editor has put its own notes before.
-_HEAD_BYTES = 4096
+# As much of the audio is looked at: what is put right lies in the first few hundred bytes. Where
+# an editor has put notes or a picture before it, that may be more.
+_HEAD_BYTES = 1 << 14
+_LONGEST_HEAD = 1 << 24
 _READ_BYTES = 1 << 16
+_ENDLESS = 0x7FFFFFFF
 _ID3_BYTES, _ID3_FOOTER = 10, 0x10
 _ID3 = re.compile(rb"(?s)ID3[^\xff]{2}.[\0-\x7f]{4}")
 _HTTP = re.compile(rb"(?:HTTP/\d|ICY )[^\0]+?\n\r?\n")
 _ZEROS = re.compile(
     rb"(?s)\0+(?=OggS|fLaC|RIF[FX]|FORM|ID3|wvpk|MAC |caff|\x1a\x45\xdf\xa3|....ftyp|HTTP/|ICY )"
 )
-_XING = re.compile(rb"(?s)(?:Xing|Info)\0\0\0[\x01\x03\x05\x07\x09\x0b\x0d\x0f](.{4})")
-_W64_FMT = re.compile(rb"(?s)riff\x2e\x91.*?fmt \xf3\xac\xd3\x11\x8c\xd1\0\xc0\x4f\x8e\xdb\x8a.{8}")
 _NOT_READ = "The codec in this file can't be read."
 # Apple's names for little-endian samples, and one of libsndfile's.
 _LITTLE_ENDIAN = (b"sowt", b"23ni", b"42ni", b"42n1")
@@ -46,15 +47,9 @@ class Head:
     length: int
     content: bytes
 
-    @property
-    def mp3_frames(self) -> int:
-        """Frames that an mp3's Xing header counts; 0 where there is none."""
-        found = _XING.search(self.content, 0, 256)
-        return int.from_bytes(found[1], "big") if found else 0
-
 
 def head_of(read: Callable[[int], bytes]) -> Head:
-    """The head of what `read` reads; it waits for a few kilobytes.
+    """The head of what `read` reads; it waits for some kilobytes.
 
     Raises Undecodable for what FFmpeg would take for something else.
     """
@@ -65,13 +60,39 @@ def head_of(read: Callable[[int], bytes]) -> Head:
         while left > 0 and (block := read(min(left, _READ_BYTES))):
             left -= len(block)
         head = _filled(head[junk:], read)
+    head = _with_length(_with_chunks(head, read))
     replaced, content = _put_right(head)
     return Head(passed + len(head), content + head[replaced:])
 
 
-def _filled(head: bytes, read: Callable[[int], bytes]) -> bytes:
-    while len(head) < _HEAD_BYTES and (block := read(_HEAD_BYTES - len(head))):
-        head += block
+def _filled(head: bytes, read: Callable[[int], bytes], size: int = _HEAD_BYTES) -> bytes:
+    blocks = [head]
+    while (size_left := size - sum(map(len, blocks))) > 0 and (block := read(size_left)):
+        blocks.append(block)
+    return b"".join(blocks)
+
+
+def _with_chunks(head: bytes, read: Callable[[int], bytes]) -> bytes:
+    """The head up to where the audio begins, in files of chunks."""
+    while len(head) < (size := needed(chunks_of(head))) < _LONGEST_HEAD:
+        head = _filled(head, read, size)
+        if len(head) < size:
+            break
+    return head
+
+
+def _with_length(head: bytes) -> bytes:
+    """With a length of the audio where none was known when a file was begun: FFmpeg stops at 0."""
+    chunks = chunks_of(head)
+    start, size = next((chunks[name] for name in AUDIO if name in chunks), (0, 1))
+    if head.startswith(b"riff") and not 0 < size < 1 << 62:
+        return head[: start - 8] + struct.pack("<q", _ENDLESS) + head[start:]
+    if head.startswith(b"FORM") and size == 0:
+        endless = struct.pack(">I", _ENDLESS)
+        return head[:4] + endless + head[8 : start - 4] + endless + head[start:]
+    large = chunks.get(b"ds64")
+    if large and not any(head[large.start + 8 : large.start + 16]):
+        return b"RIFF" + head[4:]
     return head
 
 
@@ -90,12 +111,12 @@ def _junk(head: bytes) -> int:
 
 def _put_right(head: bytes) -> tuple[int, bytes]:
     """How many of the first bytes are replaced, and with what."""
-    if head.startswith((b"RIFF", b"RF64", b"BW64")) and head[8:12] == b"WAVE":
-        return _with_whole_samples(head, _chunks(head, "<").get(b"fmt ", (0, 0))[0])
+    if head.startswith((b"RIFF", b"RF64", b"BW64", b"riff")):
+        return _with_whole_samples(head, chunks_of(head).get(b"fmt ", (0, 0))[0])
     if head.startswith(b".snd") and head[12:16] == _MISREAD_AU.to_bytes(4, "big"):
         raise Undecodable(_NOT_READ)
-    if found := _W64_FMT.match(head):
-        return _with_whole_samples(head, found.end())
+    if head.startswith(b"dns.") and len(head) >= 24:
+        return _little_au(head)
     if head.startswith(b"caff") and head[8:12] == b"desc":
         return _caf(head)
     if head.startswith(b"RIFX") and head[8:12] == b"WAVE":
@@ -103,19 +124,6 @@ def _put_right(head: bytes) -> tuple[int, bytes]:
     if head.startswith(b"FORM") and head[8:12] == b"AIFC":
         return _aifc(head)
     return 0, b""
-
-
-def _chunks(head: bytes, order: str) -> dict[bytes, tuple[int, int]]:
-    """Where the chunks of a RIFF or IFF file begin, and their sizes."""
-    return dict(_walk(head, order))
-
-
-def _walk(head: bytes, order: str) -> Iterator[tuple[bytes, tuple[int, int]]]:
-    at = 12
-    while at + 8 <= len(head):
-        name, size = struct.unpack_from(f"{order}4sI", head, at)
-        yield name, (at + 8, size)
-        at += 8 + size + size % 2
 
 
 def _with_whole_samples(head: bytes, at: int) -> tuple[int, bytes]:
@@ -151,7 +159,7 @@ def _caf(head: bytes) -> tuple[int, bytes]:
 
 def _rifx(head: bytes) -> tuple[int, bytes]:
     """Big-endian WAV with the head of an AU file."""
-    chunks = _chunks(head, ">")
+    chunks = chunks_of(head)
     at, data = chunks.get(b"fmt ", (0, 0))[0], chunks.get(b"data")
     if not at or data is None or len(head) < at + 26:
         return 0, b""
@@ -169,18 +177,29 @@ def _rifx(head: bytes) -> tuple[int, bytes]:
 
 def _aifc(head: bytes) -> tuple[int, bytes]:
     """Little-endian AIFF-C of more than 16 bits with the head of a WAV file."""
-    chunks = _chunks(head, ">")
+    chunks = chunks_of(head)
     at, data = chunks.get(b"COMM", (0, 0))[0], chunks.get(b"SSND")
     if not at or data is None or len(head) < at + 22:
         return 0, b""
     channels, _, bits, exponent, mantissa, kind = struct.unpack_from(">hIhHQ4s", head, at)
     if kind not in _LITTLE_ENDIAN or bits <= 16:
         return 0, b""
-    rate, width = (mantissa >> max(0, 16383 + 63 - exponent)) & 0xFFFFFFFF, _bytes(bits)
-    start, size = data[0] + 8, max(0, data[1] - 8)
+    rate = (mantissa >> max(0, 16383 + 63 - exponent)) & 0xFFFFFFFF
+    size = max(0, data.size - 8)
+    return data.start + 8, _wav(_PCM, rate, channels & 0xFFFF, _bytes(bits), size)
+
+
+def _little_au(head: bytes) -> tuple[int, bytes]:
+    """AU of a little-endian machine's with the head of a WAV file."""
+    start, size, encoding, rate, channels = struct.unpack_from("<5I", head, 4)
+    kind, width = next((of for of, number in _AU_ENCODINGS.items() if number == encoding), (0, 0))
+    return (start, _wav(kind, rate, channels & 0xFFFF, width, size)) if kind else (0, b"")
+
+
+def _wav(kind: int, rate: int, channels: int, width: int, size: int) -> bytes:
     align = channels * width & 0xFFFF
-    return start, struct.pack(
+    return struct.pack(
         "<4sI8sIHHIIHH4sI",
-        *(b"RIFF", (36 + size) & 0xFFFFFFFF, b"WAVEfmt ", 16, _PCM, channels & 0xFFFF, rate),
+        *(b"RIFF", (36 + size) & 0xFFFFFFFF, b"WAVEfmt ", 16, kind, channels, rate),
         *(rate * align & 0xFFFFFFFF, align, 8 * width, b"data", size),
     )
