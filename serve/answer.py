@@ -59,13 +59,14 @@ def not_music(body: Mapping[str, Any]) -> str | None:
     return f"This sounds like {body['tags'][0]['tag'].lower()}, not music."
 
 
-def warnings_of(lost_s: float, heard_s: float, cancelled: bool) -> tuple[str, ...]:
-    """In words what of a track was lost, and whether its channels cancel each other."""
+def warnings_of(lost_s: float, heard_s: float, cancelled_s: float) -> tuple[str, ...]:
+    """In words what of a track was lost, and for how long its channels cancel each other."""
     lost = (
         f"{lost_s:.1f} s of the audio could not be read: this is about the other {heard_s:.1f} s."
     )
-    apart = "The two channels cancel each other out, so their difference was heard."
-    return (lost,) * (lost_s >= _LEAST_LOST_S) + (apart,) * cancelled
+    partly = f" for {cancelled_s:.1f} s" if cancelled_s < heard_s - _LEAST_LOST_S else ""
+    apart = f"The channels cancel each other out{partly}: what they differ in was heard there."
+    return (lost,) * (lost_s >= _LEAST_LOST_S) + (apart,) * (cancelled_s > 0)
 
 
 OnProgress = Callable[[Progress], None]

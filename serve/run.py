@@ -169,7 +169,7 @@ class Run:
             duration_s=decoded.duration_s,
             clip_s=self._works.clip_s,
             timings_ms=self._timings_ms,
-            warnings=warnings_of(decoded.lost_s, decoded.duration_s, decoded.cancelled),
+            warnings=warnings_of(decoded.lost_s, decoded.duration_s, decoded.cancelled_s),
         )
 
     async def _decode(

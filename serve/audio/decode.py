@@ -9,7 +9,6 @@ from contextlib import closing, contextmanager, suppress
 from typing import IO, Protocol, cast
 
 import av
-import numpy as np
 from av.container import InputContainer
 
 from serve.audio.frames import FAULTS, Frames, audio_stream
@@ -28,11 +27,6 @@ _CONTAINERS = (
     "loas,matroska,mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,nistsphere,nut,ogg,oma,paf,pvf,qoa,rm,shn,"
     "sox,tak,truehd,tta,voc,w64,wav,webm,wv"
 )
-# How many seconds are listened to for channels that cancel each other, the mean square of what can
-# be heard, and how many times more of that their difference then has.
-_COMPARED_S = 10
-_AUDIBLE = 1e-8
-_CANCELLED = 100
 _OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none"}
 
 
@@ -80,7 +74,8 @@ def decode(media: Media, sample_rate: int) -> Iterator[Float32]:
 def attempts(media: Media, sample_rate: int, *, apart: bool = False) -> Iterator[Part]:
     """Yield the track as parts to be iterated over at once, each going on where the last broke off.
 
-    `apart` is for channels that cancel each other. Raises Undecodable where nothing comes of any.
+    `apart` is for channels that cancel each other: see `Part`. Raises Undecodable where nothing
+    comes of any.
     """
     position, stated_s = 0, None
     for file in _files(media):
@@ -100,36 +95,6 @@ def attempts(media: Media, sample_rate: int, *, apart: bool = False) -> Iterator
             break
     if not position:
         raise Undecodable
-
-
-def cancels(media: Media, sample_rate: int) -> bool:
-    """Whether next to nothing is left of the first two channels when they are averaged.
-
-    Only the first seconds in which there is anything to be heard are looked at.
-    """
-    left, sums, differences = _COMPARED_S * sample_rate, 0.0, 0.0
-    means, apart = (_blocks(media, sample_rate, apart) for apart in (False, True))
-    for mean, difference in zip(means, apart, strict=False):
-        of_mean, of_difference = float(np.dot(mean, mean)), float(np.dot(difference, difference))
-        sums, differences = sums + of_mean, differences + of_difference
-        if max(of_mean, of_difference) > _AUDIBLE * len(mean):
-            left -= len(mean)
-        if left <= 0:
-            break
-    return differences > _CANCELLED * sums
-
-
-def _blocks(media: Media, sample_rate: int, apart: bool) -> Iterator[Float32]:
-    for part in attempts(_Again(media), sample_rate, apart=apart):
-        yield from part
-
-
-class _Again:
-    """Media that has been read, from the beginning."""
-
-    def __init__(self, media: Media) -> None:
-        self.whole = media.whole
-        self.read = media.whole().read
 
 
 def _files(media: Media) -> Iterator[_Forward | _Whole]:

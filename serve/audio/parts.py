@@ -18,6 +18,7 @@ import numpy as np
 from av import AudioFrame
 from av.error import FFmpegError
 
+from serve.audio.cancelling import Apart, cancelling
 from serve.audio.frames import Frames, Unseekable
 from serve.audio.mel import Float32
 from serve.audio.messages import PART_S
@@ -44,8 +45,8 @@ class Joint:
 class Part:
     """Iterates over the mono samples of a part, full scale 1.0, in blocks, once.
 
-    The samples of the track before `position` are passed over. `apart` is for channels that cancel
-    each other: see `Resampler`.
+    The samples of the track before `position` are passed over. With `apart` blocks have a column
+    for the mean and for each channel: see `cancelling.Apart`.
     """
 
     def __init__(
@@ -53,8 +54,9 @@ class Part:
     ) -> None:
         self._frames = frames
         self._sample_rate = sample_rate
-        self._apart = apart
-        self._resamplers: list[Resampler] = []
+        self._resampler = Apart if apart else Resampler
+        #: whether there are channels that cancel each other
+        self.cancelling = False
         self._resampled = _after(self._resample(iter(frames)), position)
         self._rate = 0
         self._changed = False
@@ -72,12 +74,6 @@ class Part:
     def lost_s(self) -> float:
         """Seconds of packets that could not be decoded."""
         return self._frames.lost_s
-
-    @property
-    def power(self) -> float:
-        """The mean square of the samples."""
-        energy = sum(of.energy for of in self._resamplers)
-        return energy / max(1, sum(of.heard for of in self._resamplers))
 
     @classmethod
     def after(
@@ -154,15 +150,14 @@ class Part:
     def _resample(
         self, frames: Iterator[AudioFrame], skipped: int = 0, begin: int = 0
     ) -> Iterator[Float32]:
-        resampler: Resampler | None = None
+        resampler: Resampler | Apart | None = None
         setup = None
+        of_block: list[AudioFrame] = []
         for frame in frames:
             # A stream may change its format on the way, as chained Ogg and AAC with SBR do.
             if (found := (frame.format.name, frame.layout.name, frame.sample_rate)) != setup:
                 try:
-                    following = Resampler(
-                        frame, self._sample_rate, skipped, begin, apart=self._apart
-                    )
+                    following = self._resampler(frame, self._sample_rate, skipped, begin)
                 except FFmpegError:  # no such format: the decoder was given another codec's bytes
                     self._frames.lost_s += frame.samples / max(1, frame.sample_rate)
                     continue
@@ -172,14 +167,21 @@ class Part:
                 setup = found
                 self._rate = frame.sample_rate
                 resampler = following
-                self._resamplers.append(resampler)
                 skipped = begin = 0
             assert resampler
+            of_block.append(frame)
             if resampler.push(frame):
                 yield from resampler.blocks()
+                self._look_at(of_block, resampler.faint)
         # What is broken off is gone on with elsewhere: its end is not the track's.
         if resampler and not self._frames.broken_off:
             yield from resampler.end()
+            self._look_at(of_block, resampler.faint)
+
+    def _look_at(self, frames: list[AudioFrame], faint: bool) -> None:
+        if faint and not self.cancelling:
+            self.cancelling = cancelling(frames)
+        frames.clear()
 
 
 def part_begin_s(duration_s: float | None, done_s: float, number: int, parts: int) -> float:

@@ -21,6 +21,8 @@ _BLOCK = 1 << 15
 _USUAL_RATE = 8000
 # Full scale is 1. What is louder than this by 120 dB is no sound but a broken number.
 _LOUDEST = 1e6
+# The mean square of what is faint.
+_FAINT = 1e-3
 # Output samples that FFmpeg's filter can be heard in after its start; twice what it has.
 _FILTER = 64
 
@@ -28,9 +30,9 @@ _FILTER = 64
 class Resampler:
     """Averages the channels of frames that are all alike, and resamples the mean.
 
-    `apart` takes half the difference of the first two channels instead, where there are two. The
-    first `skipped` samples are passed over. What follows is the track from its sample `begin` on:
-    its start, or where `run_up` says. No number depends on how the samples were cut.
+    With `channel` it is that channel alone. The first `skipped` samples are passed over. What
+    follows is the track from its sample `begin` on: its start, or where `run_up` says. No number
+    depends on how the samples were cut.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class Resampler:
         skipped: int = 0,
         begin: int = 0,
         *,
-        apart: bool = False,
+        channel: int | None = None,
     ) -> None:
         rate = like.sample_rate
         filters = polyphase(rate, sample_rate)
@@ -53,12 +55,11 @@ class Resampler:
             sample_rate=rate, format=like.format.name, layout=like.layout.name
         )
         self._sink = self._graph.add("abuffersink")
-        apart = apart and like.layout.nb_channels > 1
         self._graph.link_nodes(
             self._source,
             self._graph.add("atrim", start_sample=str(skipped)),
             self._graph.add("asetnsamples", n=str(self._block), p="0"),
-            *([self._graph.add("pan", "mono|c0=0.5*c0-0.5*c1")] if apart else []),
+            *([] if channel is None else [self._graph.add("pan", f"mono|c0=c{channel}")]),
             self._graph.add(
                 "aresample",
                 out_sample_rate=str(rate if filters else sample_rate),
@@ -70,8 +71,8 @@ class Resampler:
             self._sink,
         ).configure()
         self._gathered = -skipped
-        #: the squares of all samples so far, at the rate of the input, and how many there were
-        self.energy, self.heard = 0.0, 0
+        #: whether the newest block is so soft that something may have got lost in the mean
+        self.faint = False
 
     def push(self, frame: AudioFrame) -> bool:
         """Take in a frame; whether there are blocks by then."""
@@ -112,8 +113,7 @@ class Resampler:
                 if not power <= _LOUDEST**2:
                     samples = np.where(np.abs(samples) <= _LOUDEST, samples, np.float32(0.0))
                     power = np.dot(samples, samples)
-            self.energy += float(power)
-            self.heard += len(samples)
+            self.faint = bool(power < _FAINT * len(samples))
             yield samples
 
 

@@ -55,7 +55,8 @@ class Done:
     joined: bool
     lost_s: float
     stated_s: float
-    cancelled: bool
+    cancelling: bool
+    cancelled_s: float
 
     @classmethod
     def told(cls, kind: bytes, **values: Any) -> Self:
@@ -65,7 +66,7 @@ class Done:
             raise ValueError(kind)
         for number in (done.clips, done.duration_s, done.decode_s, done.mel_s):
             _number(number)
-        for number in (done.lost_s, done.stated_s):
+        for number in (done.lost_s, done.stated_s, done.cancelled_s):
             _number(number)
         return done
 
@@ -74,8 +75,8 @@ class Done:
 class Decoded:
     """A decoded track: its features (capacity, frames, mel bands), of which `clips` are filled.
 
-    `lost_s` of the file could not be read, as far as that can be told; `cancelled` tells that its
-    channels cancel each other, and their difference was heard instead of their mean.
+    `lost_s` of the file could not be read, as far as that can be told; for `cancelled_s` its
+    channels cancel each other, and were turned the same way before their mean was heard.
     `decode_s` and `mel_s` are seconds of work, waiting for bytes left out, of the decoder that
     worked longest. The array is valid while the track is leased.
     """
@@ -88,7 +89,7 @@ class Decoded:
     parts: int
     """into which it was parted for as many decoders"""
     lost_s: float
-    cancelled: bool
+    cancelled_s: float
 
 
 class Track:
@@ -142,15 +143,15 @@ class Track:
             else:
                 await feeding
                 answers = await self._share(media, first, on_seconds)
-            if cancelled := all(answer.cancelled for answer in answers):
+            if any(answer.cancelling for answer in answers):
                 answers = [await self._apart(media)]
         finally:
             await _cancel(feeding, first.answer)
         await self._when_decoded()
-        return self._decoded(answers, cancelled)
+        return self._decoded(answers)
 
     async def _apart(self, media: SharedMedia) -> Done:
-        """The answer of the whole track again, with the difference of its channels."""
+        """The answer of the whole track again, with its channels looked at one by one."""
         part = _Part(
             self._first,
             media,
@@ -220,7 +221,7 @@ class Track:
             finally:
                 await _cancel(laid, *(part.answer for part in (*parts[1:], *others)))
 
-    def _decoded(self, answers: list[Done], cancelled: bool) -> Decoded:
+    def _decoded(self, answers: list[Done]) -> Decoded:
         features = self._features.array
         clips, duration_s = answers[-1].clips, answers[-1].duration_s
         missing_s = answers[0].stated_s - duration_s
@@ -234,8 +235,8 @@ class Track:
         if all(answer.silent for answer in answers):
             raise Silent
         decode_s, mel_s = max(a.decode_s for a in answers), max(a.mel_s for a in answers)
-        parts = len(answers)
-        return Decoded(features, clips, duration_s, decode_s, mel_s, parts, lost_s, cancelled)
+        parts, cancelled_s = len(answers), answers[0].cancelled_s
+        return Decoded(features, clips, duration_s, decode_s, mel_s, parts, lost_s, cancelled_s)
 
 
 class _Part:

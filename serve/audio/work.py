@@ -8,15 +8,14 @@ from typing import Any
 
 from serve.audio import messages
 from serve.audio.arriving import ArrivingMedia
-from serve.audio.decode import attempts, cancels, opened
+from serve.audio.cancelling import Mix
+from serve.audio.decode import attempts, opened
 from serve.audio.features import FeatureStream
 from serve.audio.frames import Frames, Unseekable
 from serve.audio.mel import Float32, MelSpectrogram
 from serve.audio.parts import Part, part_begin_s
 
 _PROGRESS_EVERY_S = 0.1
-# The mean square of what is so soft that something may have got lost in the mean of the channels.
-_FAINT = 1e-4
 
 
 class Work:
@@ -54,10 +53,15 @@ class Work:
         return done | {"decode_s": decode_s, "mel_s": self._mel_s}
 
     def _from_the_start(self, apart: bool) -> dict[str, Any]:
-        stream = self._stream()
-        for part in attempts(self._media, self._mel.front_end.sample_rate, apart=apart):
-            self._take(part, stream)
-        return self._end(stream, part, apart)
+        front_end, stream = self._mel.front_end, self._stream()
+        mix = Mix(front_end.clip_samples) if apart else None
+        for part in attempts(self._media, front_end.sample_rate, apart=apart):
+            self._take(part, stream, mix)
+        if mix is None:
+            return self._end(stream, part)
+        stream.push(mix.end())
+        cancelled_s = mix.cancelled / front_end.sample_rate
+        return self._end(stream, part) | {"cancelled_s": cancelled_s}
 
     def _from_the_middle(self, number: int, parts: int, done_s: float) -> dict[str, Any]:
         front_end = self._mel.front_end
@@ -75,7 +79,7 @@ class Work:
     def _stream(self, first: int = 0) -> FeatureStream:
         return FeatureStream(self._mel, self._out, self._max_duration_s, first)
 
-    def _take(self, part: Part, stream: FeatureStream) -> None:
+    def _take(self, part: Part, stream: FeatureStream, mix: Mix | None = None) -> None:
         begin_s = stream.seconds
         until = None
         for samples in part:
@@ -85,7 +89,7 @@ class Work:
                 self._media.wait_until_alone()
                 part.parted, self._media.until = False, None
             start = time.perf_counter()
-            stream.push(samples)
+            stream.push(mix.push(samples) if mix else samples)
             self._mel_s += time.perf_counter() - start
             self._report(stream.seconds - begin_s)
             self._media.look()
@@ -93,16 +97,16 @@ class Work:
                 until = self._media.until
                 part.until(until)
 
-    def _end(self, stream: FeatureStream, part: Part, apart: bool = False) -> dict[str, Any]:
+    def _end(self, stream: FeatureStream, part: Part) -> dict[str, Any]:
         start = time.perf_counter()
         extent = stream.end()
         self._mel_s += time.perf_counter() - start
-        looked_at = part.power < _FAINT and not apart
         return asdict(extent) | {
             "joined": part.joined,
             "lost_s": part.lost_s,
             "stated_s": part.stated_s,
-            "cancelled": looked_at and cancels(self._media, self._mel.front_end.sample_rate),
+            "cancelling": part.cancelling,
+            "cancelled_s": 0.0,
         }
 
     def _report(self, seconds: float) -> None:

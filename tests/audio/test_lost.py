@@ -13,6 +13,8 @@ import pytest
 import soundfile
 
 from serve.answer import warnings_of
+from serve.audio.frontend import FrontEnd
+from serve.audio.mel import Float32
 from tests.corpus.decoding import Decoding, decoding
 from tests.media import CHANNELS, ENCODINGS, INDEX_FIRST, Encoding, by_name, encode, music
 
@@ -206,10 +208,10 @@ def test_channels_that_cancel_are_heard(decoder: Decoding, name: str) -> None:
     left = music(SECONDS, encoding.rate, 1)[0]
     content = encode(np.stack([left, -left]), encoding)
     assert decoder(content) == "ok"
-    assert decoder.decoded.cancelled
+    assert decoder.decoded.cancelled_s == pytest.approx(decoder.decoded.duration_s)
     opposite = decoder.features
     assert decoder(encode(np.stack([left, left]), encoding)) == "ok"
-    assert not decoder.decoded.cancelled
+    assert not decoder.decoded.cancelled_s
     same = decoder.features
     assert np.corrcoef(opposite.ravel(), same.ravel())[0, 1] > 0.95
     assert opposite.sum() == pytest.approx(same.sum(), rel=0.1)
@@ -220,23 +222,69 @@ def test_soft_music_is_not_taken_for_such(decoder: Decoding, gain: float) -> Non
     encoding = by_name("flac")
     code = decoder(encode(music(SECONDS, encoding.rate) * np.float32(gain), encoding))
     assert code == ("ok" if gain else "silent")
-    assert not (decoder.decoded and decoder.decoded.cancelled)
+    assert not (decoder.decoded and decoder.decoded.cancelled_s)
 
 
 def test_channels_that_cancel_in_a_track_of_parts(decoder: Decoding) -> None:
     encoding = Encoding("wav", "wav", "pcm_s16le", rate=32_000)
     left = music(90.0, encoding.rate, 1)[0]
     assert decoder(encode(np.stack([left, -left]), encoding)) == "ok"
-    assert decoder.decoded.cancelled
-    assert decoder.decoded.duration_s == 90
+    assert decoder.decoded.cancelled_s == decoder.decoded.duration_s == 90
     parted = decoder.features
     assert decoder(encode(left[None], Encoding("", "wav", "pcm_s16le", 32_000, "mono"))) == "ok"
     np.testing.assert_allclose(parted, decoder.features, rtol=1e-3, atol=1e-3)
 
 
+RATE = 48_000
+VOICE = music(6 * 1.5, RATE, 1)[0]
+REST = np.random.default_rng(5).standard_normal(len(VOICE)).astype(np.float32)
+FIRST_HALF = np.where(np.arange(len(VOICE)) < len(VOICE) // 2, -1, 1).astype(np.float32)
+NOTHING = np.zeros_like(VOICE)
+
+
+@pytest.mark.parametrize(
+    ("layout", "channels", "cancelled_s"),
+    [
+        ("stereo", [VOICE, VOICE * FIRST_HALF], 4.5),
+        ("stereo", [VOICE, -VOICE * FIRST_HALF], 4.5),
+        ("stereo", [VOICE + 1e-3 * REST, 1e-3 * REST - VOICE], 9.0),
+        ("stereo", [VOICE + 1e-2 * REST, 1e-2 * REST - VOICE], 9.0),
+        ("stereo", [0.01 * VOICE, -0.01 * VOICE], 9.0),
+        ("stereo", [VOICE, -0.9 * VOICE], 9.0),
+        ("5.1", [VOICE, -VOICE, NOTHING, NOTHING, NOTHING, NOTHING], 9.0),
+        ("5.1", [NOTHING, NOTHING, NOTHING, NOTHING, VOICE, -VOICE], 9.0),
+        ("5.1", [VOICE, -VOICE, NOTHING, NOTHING, -VOICE, VOICE], 9.0),
+        ("5.1", [NOTHING, NOTHING, NOTHING, VOICE, 0.05 * VOICE, NOTHING], 0.0),
+        ("5.1", [NOTHING, NOTHING, NOTHING, NOTHING, VOICE, NOTHING], 0.0),
+        ("stereo", [0.01 * REST, 0.01 * REST[::-1]], 0.0),
+    ],
+)
+def test_clips_in_which_channels_cancel_are_heard(
+    decoder: Decoding, layout: str, channels: list[Float32], cancelled_s: float
+) -> None:
+    encoding = Encoding("", "wav", "pcm_f32le", RATE, layout)
+    assert decoder(encode(np.stack(channels), encoding)) == "ok"
+    clip_s = FrontEnd().clip_s
+    assert decoder.decoded.cancelled_s == pytest.approx(cancelled_s, abs=clip_s)
+    if cancelled_s:
+        loudness = decoder.features.sum(axis=(1, 2))
+        assert loudness.min() > loudness.max() / 10
+
+
+def test_all_but_the_clips_that_cancel_are_as_they_were(decoder: Decoding) -> None:
+    encoding = Encoding("", "flac", "flac", RATE)
+    assert decoder(encode(np.stack([VOICE, VOICE * FIRST_HALF]), encoding)) == "ok"
+    some = decoder.features
+    assert decoder(encode(np.stack([VOICE, VOICE]), encoding)) == "ok"
+    np.testing.assert_allclose(some[:2], decoder.features[:2], rtol=1e-2, atol=1e-4)
+    np.testing.assert_array_equal(some[-2:], decoder.features[-2:])
+
+
 def test_warnings_are_for_people() -> None:
-    assert warnings_of(0.05, 20.0, cancelled=False) == ()
-    assert warnings_of(3.14, 20.0, cancelled=False) == (
+    assert warnings_of(0.05, 20.0, 0.0) == ()
+    assert warnings_of(3.14, 20.0, 0.0) == (
         "3.1 s of the audio could not be read: this is about the other 20.0 s.",
     )
-    assert len(warnings_of(3.14, 20.0, cancelled=True)) == 2
+    assert len(warnings_of(3.14, 20.0, 20.0)) == 2
+    assert " for 4.2 s" in warnings_of(0.0, 20.0, 4.2)[0]
+    assert " for " not in warnings_of(0.0, 20.0, 20.0)[0]
