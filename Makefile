@@ -95,7 +95,8 @@ $(VENV)/.bench: $(VENV)/.serve
 	$(INSTALL) -e '.[bench]'
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.serve deploy/system-packages
+$(VENV)/.dev: $(VENV)/.serve deploy/system-packages tests/clients/deno.lock
 	deploy/system-packages tests
 	$(INSTALL) -e '.[dev,train,bench]'
+	cd tests/clients && DENO_DIR=$(CURDIR)/$(VENV)/deno $(CURDIR)/$(BIN)/deno install --frozen --quiet
 	touch $(VENV)/.train $(VENV)/.bench $@
