@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import PurePath
+from collections.abc import Iterator
+from pathlib import Path, PurePath
 
 _SUFFIXES = """
 .3g2 .3gp .aac .ac3 .adx .aif .aifc .aiff .alac .amr .ape .asf .au .avi .avr .caf .dsf .dts .dtshd
@@ -25,3 +26,26 @@ def has_audio_suffix(path: str | os.PathLike[str]) -> bool:
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is none of a user's music, as `.ipynb_checkpoints`."""
     return name.startswith(".") or name in _NOT_THE_USERS
+
+
+def below(folder: Path) -> Iterator[Path]:
+    """All files at any depth, in order, but hidden ones and those in hidden folders.
+
+    Links to folders are followed, each folder once, unless they lead around in a circle or to what
+    is found in `folder` itself.
+    """
+    top, followed = folder.resolve(), set[Path]()
+
+    def wanted(path: Path) -> bool:
+        if is_hidden(path.name):
+            return False
+        if not path.is_symlink():
+            return True
+        target = path.resolve()
+        known = target in followed or target.is_relative_to(top) or top.is_relative_to(target)
+        followed.add(target)
+        return not known
+
+    for root, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in sorted(folders) if wanted(Path(root, name))]
+        yield from (Path(root, name) for name in sorted(files) if not is_hidden(name))

@@ -35,6 +35,7 @@ _SIGNALLED = 128
 # What is under way has so long to end after a signal.
 _STOP_S = 5.0
 _BAR_CELLS = 24
+_CONTRADICTIONS = {("json", ".csv"), *(("csv", of) for of in (".json", ".jsonl", ".ndjson"))}
 _GENRES_SHOWN = 5
 
 
@@ -59,6 +60,7 @@ def classify(settings: Settings, asked: Asked) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # whose encoding may not have every character
         sys.stdout.reconfigure(errors="replace")
     try:
+        _check_form(asked)
         listed = [track for name in asked.lists for track in read_list(name)]
         jobs = jobs_of([*asked.tracks, *listed])
         if not jobs:
@@ -75,6 +77,16 @@ def classify(settings: Settings, asked: Asked) -> int:
     except (TopgenreError, OSError) as error:
         print(f"topgenre: {one_line(str(error))}", file=sys.stderr)
         return error.exit_code if isinstance(error, TopgenreError) else Internal.exit_code
+
+
+def _check_form(asked: Asked) -> None:
+    """Raise BadRequest where the results are to be a table by one word and none by another."""
+    suffix = asked.out.suffix.lower() if asked.out else ""
+    if (asked.format, suffix) in _CONTRADICTIONS:
+        raise BadRequest(
+            f"--{asked.format} contradicts {asked.out}, whose name ends in {suffix}: "
+            f"leave out --{asked.format}, or choose another name."
+        )
 
 
 def _classify(pipeline: Pipeline, jobs: list[Job], asked: Asked) -> int:

@@ -40,7 +40,7 @@ def _key_hashes(entries: tuple[str, ...]) -> tuple[str, ...]:
             raise ValueError("an entry is not NAME:SHA256, as `python -m serve key` prints it")
     names = [entry.partition(":")[0] for entry in entries]
     if len(set(names)) < len(names):
-        raise ValueError("a name comes twice")
+        raise ValueError("a name is given twice")
     return entries
 
 
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     port: int = Field(5000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     cors_origins: Words = Field(
         ("*",),
-        description="origins of pages that may use the server, between commas; * is any page",
+        description="origins of pages that may use the server, separated by commas; * is any page",
     )
     hosts: Words = Field(
         (),
@@ -264,7 +264,7 @@ class Settings(BaseSettings):
     )
 
     youtube_clients: Words = Field(
-        (), description="yt-dlp player clients, between commas; empty is yt-dlp's own choice"
+        (), description="yt-dlp player clients, separated by commas; empty is yt-dlp's own choice"
     )
     youtube_proxy: str = Field("", description="proxy for YouTube; empty follows HTTPS_PROXY")
     youtube_cookies: File | None = Field(

@@ -140,8 +140,10 @@ def test_failures_have_their_exit_code(run, tracks, code, text):
         ([], 2, "no track to classify"),
         (["--list", "/nowhere"], 2, "/nowhere: No such file"),
         ([SONG, "--out", "/nowhere/results"], 2, "/nowhere/results: No such file"),
-        ([SONG, "--out", DATA / "README.md"], 2, "is no result"),
-        ([SONG, "--out", "/dev/full"], 2, "Results need a file"),
+        ([SONG, "--out", DATA / "README.md"], 2, "is not a result"),
+        ([SONG, "--json", "--out", "x.csv"], 2, "--json contradicts x.csv"),
+        ([SONG, "--csv", "--out", "x.JSONL"], 2, "--csv contradicts x.JSONL"),
+        ([SONG, "--out", "/dev/full"], 2, "Results can only be kept in a regular file"),
     ],
 )
 def test_what_can_not_begin_is_said(run, arguments, code, text):

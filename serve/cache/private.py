@@ -64,7 +64,7 @@ def _files(folder: Path, names: Collection[str]) -> Iterator[tuple[Path, int]]:
         with suppress(FileNotFoundError):
             status = path.lstat()
             if not stat.S_ISREG(status.st_mode):
-                raise PermissionError(f"{path} is no regular file")
+                raise PermissionError(f"{path} is not a regular file")
             yield path, _own_mode(path, status)
 
 

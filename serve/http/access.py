@@ -75,7 +75,7 @@ class Access:
         host, is_open = headers.get("host", ""), path in OPEN or path.startswith(OPEN_UNDER)
         named = not self._hosts or _host_name(host) in self._hosts
         if not (named or path.startswith(_PROBES)):
-            raise BadRequest("This server does not go by that name.")
+            raise BadRequest("This server is not known by that host name.")
         if not (is_open or all(self._admits(o, host) for o in headers.getlist("origin"))):
             raise BadRequest("Pages of that origin may not use this server.")
         if self._keys:

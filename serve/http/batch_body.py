@@ -76,7 +76,7 @@ def _links(asked: Any, pipeline: Pipeline) -> list[Track]:
     if not (isinstance(urls, list) and urls and all(isinstance(url, str) for url in urls)):
         raise BadRequest('The body must be a JSON object with a list "urls" of texts.')
     if len(urls) > (limit := pipeline.settings.batch_size):
-        raise TooBig(f"These are more than the limit of {limit} links.")
+        raise TooBig(f"There are more links than the limit of {limit}.")
     return [
         Track({"index": n, "url": _encodable(url)}, _video(url, pipeline))
         for n, url in enumerate(urls)

@@ -266,7 +266,7 @@ class BoundedProtocol(HttpToolsProtocol):
         names = [name for name, _ in self.headers]
         hosts = names.count(b"host")
         if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
-            return BadRequest("A request names one host.")
+            return BadRequest("A request must name exactly one host.")
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")
         self._body_left = int(length) if length.isdigit() else 0
         return BadRequest() if method == b"CONNECT" else None

@@ -17,15 +17,15 @@ def link_of(request: Request) -> str:
     headers = request.headers
     ahead = (headers.get(name, "") for name in ("sec-purpose", "purpose", "x-moz"))
     if any("prefetch" in purpose or "preview" in purpose for purpose in ahead):
-        raise BadRequest("This is answered when it is asked for, not ahead of time.")
+        raise BadRequest("This can't be prefetched: it is answered only when it is asked for.")
     if headers.get("sec-fetch-site", "") in ("cross-site", "same-site"):
         meant = headers.get("sec-fetch-mode") == "cors" or (
             headers.get("sec-fetch-mode") == "navigate"
             and headers.get("sec-fetch-dest", "document") == "document"
         )
         if not meant:
-            raise BadRequest("Another page may lead here, or fetch this; not embed it.")
+            raise BadRequest("Other pages may link to this or fetch it, but not embed it.")
     urls = request.query_params.getlist("url")
     if len(urls) != 1:
-        raise BadRequest("The address must have one url.")
+        raise BadRequest("The address must have exactly one url.")
     return urls[0]

@@ -50,7 +50,9 @@ async def read_form_file(content_type: str, body: AsyncIterator[bytes], max_byte
         if form.name is not None:
             return FormFile(form.name, form.blocks(body, max_bytes))
         if read > max_bytes:
-            raise TooBig(f"Before its file the form exceeds the limit of {max_bytes} bytes.")
+            raise TooBig(
+                f"What comes before the form's file exceeds the limit of {max_bytes} bytes."
+            )
     raise BadRequest("The form has no file in a field named `file`.")
 
 
@@ -78,7 +80,7 @@ class _Form:
         try:
             self._parser.write(block)
         except MultipartParseError as error:
-            raise BadRequest("The form is broken.") from error
+            raise BadRequest("The form is malformed.") from error
 
     async def blocks(self, body: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
         while self._data:
@@ -87,7 +89,9 @@ class _Form:
         async for block in body:
             rest += 0 if self._in_file else len(block)
             if rest > max_bytes:
-                raise TooBig(f"After its file the form exceeds the limit of {max_bytes} bytes.")
+                raise TooBig(
+                    f"What comes after the form's file exceeds the limit of {max_bytes} bytes."
+                )
             self.feed(block)
             while self._data:
                 yield self._data.popleft()

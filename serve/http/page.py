@@ -21,7 +21,7 @@ async def check(request: Request) -> Response:
     url = request.query_params.get("url")
     try:
         if url is None:
-            raise BadRequest("The address lacks a url to check.")
+            raise BadRequest("The address needs a url to check.")
         found = video_id(url)
     except TopgenreError as error:
         return error_response(error, request.state.request_id)

@@ -78,7 +78,7 @@ async def charge(scope: Scope, tracks: int) -> Allowance | None:
     allowance = await rates.take(record_of(scope).key, client_address(scope), tracks)
     if allowance is not None and allowance.retry_after_s is not None:
         if tracks + 1 > allowance.limit:
-            raise TooManyRequests(f"More than {allowance.limit} tracks at once are too many.")
+            raise TooManyRequests(f"More than {allowance.limit} tracks at once are not allowed.")
         raise TooManyRequests(retry_after_s=allowance.retry_after_s)
     return allowance
 

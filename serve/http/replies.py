@@ -30,11 +30,11 @@ class Json(Response):
 
 
 def included(request: Request) -> frozenset[str]:
-    """What the request's `include` asks for, between commas; BadRequest for what there is not."""
+    """What the request's `include` asks for; raise BadRequest for what there is not."""
     given = ",".join(request.query_params.getlist("include"))
     names = frozenset(name for part in given.split(",") if (name := part.strip()))
     if names.difference(EXTRAS):
-        raise BadRequest(f"include takes {' and '.join(EXTRAS)}, between commas.")
+        raise BadRequest(f"include takes {' and '.join(EXTRAS)}, separated by commas.")
     return names
 
 

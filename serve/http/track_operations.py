@@ -70,7 +70,7 @@ _URL = parameter(
     example=examples.URL,
 )
 _INCLUDE = parameter(
-    *("include", "query", "what answers shall also hold, between commas"),
+    *("include", "query", "what answers shall also hold, separated by commas"),
     {"type": "array", "items": ref("Extra")},
     style="form",
     explode=False,

@@ -59,7 +59,7 @@ async def _source(request: Request, body: AsyncIterator[bytes], pipeline: Pipeli
         info = SourceInfo(clean_title(_filename(request)), size_bytes=size)
         return UploadSource(info, body, settings.max_body_bytes)
     raise UnsupportedMedia(
-        f"A body of the type {safe(kind)[:60]} is not taken. {UnsupportedMedia.text}"
+        f"A body of type {safe(kind)[:60]} is not accepted. {UnsupportedMedia.text}"
     )
 
 
@@ -82,7 +82,9 @@ def media_type(request: Request) -> str:
     Raises UnsupportedMedia where the body is compressed on top of that.
     """
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-        raise UnsupportedMedia("A body with a Content-Encoding is not taken; send it as it is.")
+        raise UnsupportedMedia(
+            "A body with a Content-Encoding is not accepted; send it uncompressed."
+        )
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
@@ -98,7 +100,9 @@ async def json_body(body: AsyncIterator[bytes], max_bytes: int) -> Any:
     async for block in body:
         content += block
         if len(content) > max_bytes:
-            raise TooBig("What is asked for in JSON is addresses, nothing as large as this.")
+            raise TooBig(f"The JSON is larger than the limit of {max_bytes} bytes.")
+    if not content.strip():
+        raise BadRequest("The body is empty; JSON was expected.")
     try:
         return json.loads(content)
     except (ValueError, RecursionError):

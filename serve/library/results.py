@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, Self
 
 from serve.errors import BadRequest
-from serve.text import one_line
+from serve.text import encoding_of, one_line
 
 #: A result: "track" and, where it is known, "id"; beside them an answer or an error as in HTTP.
 Record = dict[str, Any]
@@ -120,7 +120,7 @@ class CsvLines:
             if self._is_head(_cells(head, delimiter)):
                 break
         else:
-            raise BadRequest("This table has other columns.")
+            raise BadRequest("This table has other columns than the results.")
         for line in lines:
             if any(values := _cells(line, delimiter)):
                 yield self._record(values)
@@ -206,7 +206,7 @@ class ResultsFile:
             with self._opened() as before:
                 self._file = self._tidied(before)
         except BlockingIOError:
-            raise BadRequest(f"{self._path}: Another run writes to this file.") from None
+            raise BadRequest(f"{self._path}: Another run is writing to this file.") from None
         except OSError as error:
             raise BadRequest(f"{self._path}: {error.strerror}") from None
         return self
@@ -243,7 +243,7 @@ class ResultsFile:
         """The file, made if need be, and nobody else's while it is open."""
         while True:
             if self._path.exists() and not self._path.is_file():
-                raise BadRequest(f"{self._path}: Results need a file.")
+                raise BadRequest(f"{self._path}: Results can only be kept in a regular file.")
             file = self._path.open("a+b")
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -276,14 +276,19 @@ class ResultsFile:
         return after
 
     def _kept(self, before: IO[bytes]) -> Iterator[Record]:
-        number, start = 0, self._lines.start.encode()
+        number, start = 0, self._lines.start
+        before.seek(0)
+        encoding = encoding_of(before.read(2))
+        before.seek(0)
+        # Whatever ends its lines: within one there is neither CR nor LF.
+        text = io.TextIOWrapper(before, encoding, "surrogateescape")
 
         def lines() -> Iterator[str]:
             nonlocal number
-            before.seek(0)
-            for number, line in enumerate(before, start=1):
-                if line.endswith(b"\n"):
-                    yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            for number, line in enumerate(text, start=1):
+                line.encode()  # or it is no text
+                if line.endswith("\n"):
+                    yield line
                 elif number == 1 and not start.startswith(line[: len(start)]):
                     raise ValueError(line)
 
@@ -294,4 +299,6 @@ class ResultsFile:
         except BadRequest as error:
             raise BadRequest(f"{self._path}: {error}") from None
         except (ValueError, csv.Error):
-            raise BadRequest(f"{self._path}: Line {number} is no result.") from None
+            raise BadRequest(f"{self._path}: Line {number} is not a result.") from None
+        finally:
+            text.detach()

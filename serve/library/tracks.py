@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from serve.audio_files import has_audio_suffix, is_hidden
+from serve.audio_files import below, has_audio_suffix
 from serve.errors import BadRequest, TopgenreError
 from serve.library.files import check_regular
 from serve.sources.youtube import video_id
+from serve.text import UTF_8, encoding_of
 
 # Without a scheme, at the beginning or after a space, quote or bracket.
 _YOUTUBE = re.compile(
@@ -89,15 +90,17 @@ def read_list(name: str) -> list[str]:
     except OSError as error:
         raise BadRequest(f"{name}: {error.strerror}") from None
     text = _decoded(content)
-    lines = [line for line in text.split("\n") if line.strip()]
+    # As old programs of the Macintosh write it; otherwise a CR may be part of a name.
+    line_end = "\n" if "\n" in text else "\r"
+    lines = [line for line in text.split(line_end) if line.strip()]
     if "\0" in text or (lines and not any(_is_text(of) or os.path.lexists(of) for of in lines)):
-        raise BadRequest(f"{name}: This is no list of tracks.")
+        raise BadRequest(f"{name}: This is not a list of tracks.")
     return [track for line in lines if (track := _listed(line))]
 
 
 def _decoded(content: bytes) -> str:
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as Windows writes it
-        return content.decode("utf-16", "replace")
+    if (encoding := encoding_of(content)) != UTF_8:
+        return content.decode(encoding, "replace")
     return os.fsdecode(content.removeprefix(codecs.BOM_UTF8))
 
 
@@ -133,7 +136,7 @@ def _stat(path: Path) -> os.stat_result:
     except OSError as error:
         raise BadRequest(error.strerror) from None
     except ValueError:
-        raise BadRequest("No file can be called so.") from None
+        raise BadRequest("No file can have this name.") from None
     return found
 
 
@@ -148,15 +151,6 @@ def _files(name: str) -> Iterator[Path]:
         matches, named = matches or [name], bool(Path(name).suffix)
     for path in map(Path, matches):
         if path.is_dir():
-            yield from _audio_in(path)
+            yield from filter(has_audio_suffix, below(path))
         elif named or has_audio_suffix(path):
             yield path
-
-
-def _audio_in(folder: Path) -> Iterator[Path]:
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not is_hidden(name))
-        for name in sorted(files):
-            path = Path(root, name)
-            if not is_hidden(name) and has_audio_suffix(path):
-                yield path

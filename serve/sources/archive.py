@@ -49,14 +49,14 @@ def open_zip(file: IO[bytes], limits: Limits) -> tuple[ZipFile, list[ZipInfo]]:
     try:
         archive = ZipFile(file)
     except (BadZipFile, NotImplementedError, OSError, ValueError):
-        raise BadRequest("The zip is broken.") from None
+        raise BadRequest("The zip is damaged.") from None
     entries = [entry for entry in archive.infolist() if not _hidden(entry)]
     if not entries:
         raise BadRequest("There are no files in the zip.")
     if len(entries) > limits.files:
         raise TooBig(f"The zip holds more than the limit of {limits.files} files.")
     if sum(entry.file_size for entry in entries) > limits.total_bytes:
-        raise TooBig(f"Unpacked this is larger than the limit of {limits.total_bytes} bytes.")
+        raise TooBig(f"Unpacked, this is larger than the limit of {limits.total_bytes} bytes.")
     return archive, entries
 
 
@@ -77,7 +77,7 @@ class ZipSource(FromClient):
         try:
             file = await asyncio.to_thread(self.archive.open, self.entry)
         except (BadZipFile, NotImplementedError, EOFError, OSError, ValueError):
-            raise Undecodable("The zip is broken here.") from None
+            raise Undecodable("The zip is damaged here.") from None
         with file:
             info = SourceInfo(self.title, size_bytes=self.entry.file_size)
             yield BlockStream(info, self._blocks(file))
@@ -86,9 +86,9 @@ class ZipSource(FromClient):
         if self.entry.flag_bits & _ENCRYPTED:
             return UnsupportedMedia("This file is encrypted.")
         if self.entry.filename.lower().endswith(_NESTED):
-            return UnsupportedMedia("An archive in an archive is not opened.")
+            return UnsupportedMedia("Archives inside an archive are not opened.")
         if self.entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-            return UnsupportedMedia("A zip's files are to be stored or deflated.")
+            return UnsupportedMedia("Files in a zip must be stored or deflated.")
         if self.entry.file_size > self.limits.file_bytes:
             return TooBig(f"The file is larger than the limit of {self.limits.file_bytes} bytes.")
         return None
@@ -98,7 +98,7 @@ class ZipSource(FromClient):
             while block := await asyncio.to_thread(file.read, _BLOCK):
                 yield block
         except (BadZipFile, EOFError, zlib.error):
-            raise Undecodable("The zip is broken here.") from None
+            raise Undecodable("The zip is damaged here.") from None
 
 
 def _announced(file: IO[bytes]) -> tuple[int, int]:
@@ -110,9 +110,9 @@ def _announced(file: IO[bytes]) -> tuple[int, int]:
     if at < 0 or not (tail.startswith(_END, at) and tail.endswith(b"\0\0")):
         at = tail.rfind(_END)
     if at < 0 or at + _END_BYTES > len(tail):
-        raise BadRequest("That is no zip.")
+        raise BadRequest("That is not a zip file.")
     if tail.startswith(_LOCATOR64, max(0, at - _LOCATOR64_BYTES)):
-        raise BadRequest("A zip of the 64-bit kind is not taken.")
+        raise BadRequest("ZIP64 archives are not accepted.")
     count, directory_bytes = struct.unpack_from("<10xHL", tail, at)
     return directory_bytes, count
 

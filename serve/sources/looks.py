@@ -32,17 +32,18 @@ _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 async def looked_at(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The same blocks, joined until a head is there to look at.
 
-    Raises Undecodable where it is certainly something else than audio: it says what.
+    Raises Undecodable where it is empty or certainly not audio: it says what it is.
     """
     head = b""
     async for block in blocks:
         head += block
         if len(head) >= _HEAD_BYTES:
             break
+    if not head:
+        raise Undecodable("The file is empty.")
     if other := _other(head[:_HEAD_BYTES]):
         raise Undecodable(f"This is {other}, not audio.")
-    if head:
-        yield head
+    yield head
     async for block in blocks:
         yield block
 

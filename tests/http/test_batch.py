@@ -146,9 +146,9 @@ BOMB = zipped({"zeros.wav": bytes(50 << 20)})
         (altered(ONE, 8, struct.pack("<H", 1)), "unsupported_media", "encrypted"),
         (zipped({"a.mp3": SHORT}, zipfile.ZIP_LZMA), "unsupported_media", "deflated"),
         (zipped({"a.mp3": SHORT}, zipfile.ZIP_BZIP2), "unsupported_media", "deflated"),
-        (altered(ONE, 16, b"\0\0\0\0"), "undecodable", "broken here"),
+        (altered(ONE, 16, b"\0\0\0\0"), "undecodable", "damaged here"),
         # It says that it is small, and is given as much room as it says.
-        (altered(BOMB, 24, struct.pack("<L", 1000)), "undecodable", "broken here"),
+        (altered(BOMB, 24, struct.pack("<L", 1000)), "undecodable", "damaged here"),
         (zipped({"big.mp3": os.urandom(610_000)}), "too_big", "600000 bytes"),
     ],
     ids=["encrypted", "lzma", "bzip2", "checksum", "lying bomb", "big file"],
@@ -210,7 +210,7 @@ def test_a_directory_of_64_bits_is_not_believed(small):
     at = ONE.rindex(b"PK\x05\x06")
     with small.client() as client:
         response = client.post("/predict/batch", content=ONE[:at] + locator + ONE[at:], headers=ZIP)
-    assert response.json()["error"] == "A zip of the 64-bit kind is not taken."
+    assert response.json()["error"] == "ZIP64 archives are not accepted."
 
 
 def test_lines_come_as_tracks_are_done(client, youtube):

@@ -113,6 +113,7 @@ def test_every_container_and_codec(client, encoding):
     ("request_", "status", "code"),
     [
         ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 400, "bad_request"),
+        ({"content": b"", "headers": {"Content-Type": "application/json"}}, 400, "bad_request"),
         ({"json": []}, 400, "bad_request"),
         ({"json": {}}, 400, "bad_request"),
         ({"json": {"url": 1}}, 400, "bad_request"),

@@ -98,7 +98,7 @@ def test_results_of_another_model_are_forgotten(path, lines):
 def test_a_file_of_anything_else_is_left_alone(path, lines, content):
     before = content.encode("utf-8", "surrogatepass") + b"\n"
     path.write_bytes(before)
-    with pytest.raises(BadRequest, match=r"Line 1 is no result|other columns"):
+    with pytest.raises(BadRequest, match=r"Line 1 is not a result|other columns"):
         write(path, lines, OK)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
@@ -124,10 +124,10 @@ def test_two_runs_do_not_share_a_file(path, lines):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        (".", "need a file"),
+        (".", "a regular file"),
         ("nowhere/results", "No such file"),
-        ("/dev/null", "need a file"),
-        ("pipe", "need a file"),
+        ("/dev/null", "a regular file"),
+        ("pipe", "a regular file"),
     ],
 )
 def test_what_can_not_hold_results_is_said(tmp_path, monkeypatch, lines, name, text):
@@ -226,11 +226,13 @@ def test_a_table_that_a_spreadsheet_has_saved_is_gone_on_with(path, delimiter):
     saved = text.getvalue()
     if delimiter == ";":
         saved = re.sub(r'"([0-9]+)\.([0-9]+)"', r'"\1,\2"', saved)
-    path.write_bytes(saved.encode("utf-8-sig"))
-    with ResultsFile(path, lines, MODEL) as results:
-        assert all(results.has("sha256:1", track) for track in ODD)
-        assert results.get("sha256:1")["results"] == {"=rock": 60.25, "jazz": 39.75}
-    assert path.read_text() == kept
+    for encoding in ("utf-8-sig", "utf-16"):
+        for end in ("\r\n", "\r"):
+            path.write_bytes(saved.replace("\r\n", end).encode(encoding))
+            with ResultsFile(path, lines, MODEL) as results:
+                assert all(results.has("sha256:1", track) for track in ODD)
+                assert results.get("sha256:1")["results"] == {"=rock": 60.25, "jazz": 39.75}
+            assert path.read_text() == kept
 
 
 def test_no_genre_takes_another_columns_place():
@@ -253,6 +255,6 @@ def test_no_genre_takes_another_columns_place():
 @pytest.mark.parametrize("content", [b"my notes", b"\xff\xfb\x90", b"a;b"])
 def test_one_line_of_anything_else_is_left_alone(path, lines, content):
     path.write_bytes(content)
-    with pytest.raises(BadRequest, match="Line 1 is no result"):
+    with pytest.raises(BadRequest, match="Line 1 is not a result"):
         write(path, lines, OK)
     assert path.read_bytes() == content

@@ -70,7 +70,7 @@ def test_files_folders_and_patterns(music, given, found):
         ("dangling.mp3", "bad_request", "No such file"),
         ("hello", "bad_request", "No such file"),
         ("music/nowhere", "bad_request", "No such file"),
-        ("a\0b", "bad_request", "No file can be called so"),
+        ("a\0b", "bad_request", "No file can have this name"),
         ("", "bad_request", "no audio in this folder"),
         ("pipe.mp3", "bad_request", "not a regular file"),
         ("socket.mp3", "bad_request", "not a regular file"),
@@ -106,6 +106,24 @@ def test_one_file_under_several_names_is_one_job(music):
     assert len(jobs) == 4
 
 
+def test_links_to_folders_are_followed_but_not_in_circles(music, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    (other / "more").mkdir()
+    for name in ("x.mp3", "more/y.mp3"):
+        (other / name).touch()
+    for link, target in {
+        music / "music" / "other": other,
+        music / "music" / "same": other,
+        other / "round": other,
+        other / "more" / "back": music,
+        music / "music" / "up": music,
+        music / "music" / "nowhere": music / "gone",
+    }.items():
+        link.symlink_to(target)
+    found = [job.tracks for job in jobs_of(["music"]) if "other" in job.tracks[0]]
+    assert found == [["music/other/x.mp3"], ["music/other/more/y.mp3"]]
+
+
 def test_one_video_under_several_links_is_one_job():
     links = [f"https://youtu.be/{ID}", f"https://www.youtube.com/watch?v={ID}&t=9"]
     links += [f"youtu.be/{ID}", f"M.YouTube.com/watch?v={ID}"]
@@ -127,7 +145,7 @@ def test_lists(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     assert read_list("-") == expected
     (tmp_path / "song").write_bytes(b"\xff\xfb\x90")
-    for name, why in {"song": "no list", "nowhere": "No such", "": "Is a directory"}.items():
+    for name, why in {"song": "not a list", "nowhere": "No such", "": "Is a directory"}.items():
         with pytest.raises(BadRequest, match=why):
             read_list(str(tmp_path / name))
 
@@ -147,6 +165,8 @@ def test_a_list_may_name_every_file(tmp_path, monkeypatch, start, end):
     kept = NAMES if end == "\n" else [NAMES[0], NAMES[1].strip(" "), *NAMES[2:]]
     assert read_list("list") == ["first.mp3", *kept, f"youtu.be/{ID}"]
     Path("list").write_bytes("first.mp3\r\nä.mp3".encode("utf-16"))
+    assert read_list("list") == ["first.mp3", "ä.mp3"]
+    Path("list").write_bytes(start + "first.mp3\rä.mp3\r".encode())
     assert read_list("list") == ["first.mp3", "ä.mp3"]
 
 

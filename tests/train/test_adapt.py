@@ -79,7 +79,7 @@ def test_what_is_wrong_is_said(folder: Path, capsys: pytest.CaptureFixture[str])
         ([str(folder / "none.keras"), audio, "--out", out], "can't be read"),
         ([teacher, audio, "--out", out, "--labels", "none.csv"], "no table of classes"),
         ([teacher, audio, "--out", out, "--labels", str(folder / "few.csv")], "has no class 'Punk"),
-        ([str(folder / "broken.keras"), audio, "--out", out], "is no Keras model"),
+        ([str(folder / "broken.keras"), audio, "--out", out], "is not a Keras model"),
         ([str(folder / "other.keras"), audio, "--out", out], "is no teacher"),
         ([teacher, str(folder / "empty"), "--out", out], "holds no files"),
         ([teacher, str(folder / "silent"), "--out", out], "holds no clip of audio"),
@@ -100,7 +100,7 @@ def test_a_base_is_of_its_front_end_and_unchanged(folder: Path) -> None:
     pinned = Pinned.of(out)
     with pytest.raises(DataError, match="another front end"):
         base.load(pinned, FrontEnd())
-    with pytest.raises(DataError, match="is no base"):
+    with pytest.raises(DataError, match="is not a base"):
         base.load(Pinned.of(folder / "teacher.keras"), FRONT_END)
     out.write_bytes(b"another")
     with pytest.raises(DataError, match="not what it was"):

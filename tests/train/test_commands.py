@@ -172,7 +172,10 @@ def test_folds_give_mean_and_spread_and_go_on(
             "finished dataset, made with hop_length 1920",
         ),
         (["fit", "dataset", "--from-scratch", "--n-fft", "40000"], "that front end can't be"),
-        (["fit", "dataset", "--base", "dataset/tracks.csv"], "is no base: make one with `adapt`"),
+        (
+            ["fit", "dataset", "--base", "dataset/tracks.csv"],
+            "is not a base: make one with `adapt`",
+        ),
         (["fit", "dataset", "--base", "nowhere.keras"], "nowhere.keras can't be read"),
         (["fit", "dataset", "--splits", "x", "--split", "chance"], "says another thing"),
         (["fit", "dataset", "--from-scratch", "--split", "filtered"], "puts none of the 12 tracks"),

@@ -142,7 +142,7 @@ def test_broken_data_is_named(
 
 
 def test_data_that_are_not_there_are_named(dataset_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         make(tmp_path / "missing", tmp_path / "cache")
     with pytest.raises(DataError, match="no track in its split 'test'"):
         make(dataset_folder, tmp_path / "cache").data.of("test")

@@ -197,7 +197,7 @@ def test_a_rendition_of_nothing_is_a_broken_dataset(data: Dataset, tmp_path: Pat
 @pytest.mark.parametrize(
     ("folder", "text"),
     [
-        ("nowhere", "nowhere is no folder"),
+        ("nowhere", "nowhere is not a folder"),
         ("empty", "no files genre/track"),
         ("broken", "no usable track in audio files"),
     ],

@@ -219,7 +219,7 @@ def test_what_is_wrong_is_said(
     data, cache = str(dataset_folder), ["--cache", str(tmp_path / "data")]
     assert "nothing to train on" in fails()
     assert "give --space" in fails(data, "--from-scratch")
-    assert "is no search" in fails("--resume", str(tmp_path))
+    assert "is not a search" in fails("--resume", str(tmp_path))
     assert "has its data already" in fails(data, "--resume", str(tmp_path))
     assert "needs --artists" in fails(data, "--from-scratch", "--space", str(space), *cache)
 

@@ -67,7 +67,7 @@ def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
         (GRID + "seeds = []\n[space]\nepochs = [1]", "search.seeds: List should have"),
         (GRID + 'seeds = ["a"]\n[space]\nepochs = [1]', "search.seeds.0: Input should be a valid"),
         (GRID + "seeds = [-1]\n[space]\nepochs = [1]", "search.seeds.0: Input should be greater"),
-        (GRID + "seeds = [1, 1]\n[space]\nepochs = [1]", "a seed is there twice"),
+        (GRID + "seeds = [1, 1]\n[space]\nepochs = [1]", "a seed is given twice"),
         (GRID + "folds = 1\n[space]\nepochs = [1]", "search.folds: Input should be greater"),
         (GRID + "sedes = [1]\n[space]\nepochs = [1]", "search.sedes: Extra inputs"),
         (GRID + "[space]\nepochs = 1", "space.epochs: Value error, must be a list of values"),

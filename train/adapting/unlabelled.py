@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from serve.audio.decode import Complete, decode
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import Float32, MelSpectrogram
+from serve.audio_files import below
 from serve.errors import Undecodable
 from train.adapting.adaptation import CLIPS
-from train.data.audio_files import below
 from train.data.dataset import Float16, relative_db
 from train.data.spectrogram import MAX_SECONDS
 from train.errors import DataError

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from serve.audio_files import has_audio_suffix, is_hidden
+from serve.audio_files import below, has_audio_suffix, is_hidden
 from serve.text import one_line
 from train.data.dataset import Skipped
 from train.data.splits import track_name
@@ -42,7 +40,7 @@ def find(folder: Path) -> Listing:
     other kinds, deeper than a genre's folder or in none, and second copies of a track.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder")
+        raise DataError(f"{folder} is not a folder")
     root = next((folder / inner for inner in _INNER if (folder / inner).is_dir()), folder)
     search = _Search(root)
     for path in sorted(root.iterdir()):
@@ -53,13 +51,6 @@ def find(folder: Path) -> Listing:
     if not search.files:
         raise DataError(f"{folder} has no files genre/track{search.hint}")
     return Listing(tuple(search.files.values()), tuple(search.skipped))
-
-
-def below(folder: Path) -> Iterator[Path]:
-    """All files at any depth, but hidden ones and those in hidden folders."""
-    for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not is_hidden(name)]
-        yield from (Path(root, name) for name in files if not is_hidden(name))
 
 
 class _Search:

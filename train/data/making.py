@@ -57,7 +57,7 @@ def make(source: Source, advance: Advance) -> Dataset:
     names, or in none. Raises DataError.
     """
     if not source.folder.is_dir():
-        raise DataError(f"{source.folder} is no folder")
+        raise DataError(f"{source.folder} is not a folder")
     if not is_dataset(source.folder):
         return _build(source, advance)
     if source.renditions:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from serve.text import encoding_of
 from train.errors import DataError
-
-_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def lines(path: Path) -> list[str]:
@@ -41,7 +39,7 @@ def rows(path: Path, *columns: str) -> Sequence[Mapping[str, str]]:
 def _text(path: Path) -> str:
     try:
         content = path.read_bytes()
-        text = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
+        text = content.decode(encoding_of(content))
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -104,5 +104,5 @@ def _fitting(run: Run, data: Dataset) -> Dataset:
         wrong = ", ".join(f"{name} {has[name]}" for name in has if has[name] != needs[name])
         raise DataError(f"the data were made with another front end than the model's: {wrong}")
     if unknown := set(data.genres) - set(run.genres):
-        raise DataError(f"the model knows no {', '.join(sorted(unknown))}")
+        raise DataError(f"the model does not know {', '.join(sorted(unknown))}")
     return replace(data, genres=run.genres)

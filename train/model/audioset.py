@@ -100,7 +100,7 @@ def load(path: Path) -> keras.Model:
     try:
         model = keras.models.load_model(path, compile=False)
     except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path} is no Keras model: {error}") from error
+        raise DataError(f"{path} is not a Keras model: {error}") from error
     layers = getattr(model, "layers", ())
     pools = [of for of in layers if isinstance(of, keras.layers.GlobalAveragePooling2D)]
     takes, gives = getattr(model, "input_shape", None), getattr(model, "output_shape", None)

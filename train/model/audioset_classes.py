@@ -50,7 +50,7 @@ def columns(labels: Path) -> list[int]:
         with labels.open(newline="", encoding="utf-8") as file:
             found = {row["display_name"]: int(row["index"]) for row in csv.DictReader(file)}
     except (OSError, KeyError, ValueError, TypeError) as error:
-        raise DataError(f"{labels} is no table of classes: {error}") from error
+        raise DataError(f"{labels} is not a table of classes: {error}") from error
     if missing := [name for name in (*TAGS, *SOUNDS, *CLUES) if name not in found]:
         raise DataError(f"{labels} has no class {missing[0]!r}")
     return [found[name] for name in (*TAGS, *SOUNDS, *CLUES)]

@@ -78,9 +78,9 @@ def load(pinned: Pinned, front_end: FrontEnd | None = None) -> keras.Model:
     try:
         model = keras.models.load_model(path, compile=False)
     except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path} is no Keras model: {error}") from error
+        raise DataError(f"{path} is not a Keras model: {error}") from error
     if find(model, TeacherInput) is None or find(model, Tags) is None:
-        raise DataError(f"{path} is no base: make one with `adapt`")
+        raise DataError(f"{path} is not a base: make one with `adapt`")
     if front_end not in (None, front_end_of(model)):
         raise DataError(f"{path} was adapted to another front end")
     return model

@@ -26,7 +26,7 @@ def front_end_of(base: Path) -> FrontEnd:
     except OSError as error:
         raise DataError(f"{base} can't be read: {error.strerror}") from error
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
-        raise DataError(f"{base} is no base: make one with `adapt`") from error
+        raise DataError(f"{base} is not a base: make one with `adapt`") from error
 
 
 def _layers(config: Any, name: str) -> Iterator[dict[str, Any]]:

@@ -84,7 +84,7 @@ def read(folder: Path) -> Request:
     try:
         return _REQUESTS.validate_json((folder / _REQUEST).read_bytes())
     except OSError as error:
-        raise DataError(f"{folder} is no search: {error.strerror}") from error
+        raise DataError(f"{folder} is not a search: {error.strerror}") from error
     except ValidationError as error:
         raise DataError(f"{folder} is of another version: {first_fault(error)}") from error
 
@@ -239,7 +239,7 @@ def _alone(folder: Path) -> Iterator[None]:
     try:
         file = (folder / _REQUEST).open("rb")
     except OSError as error:
-        raise DataError(f"{folder} is no search: {error.strerror}") from error
+        raise DataError(f"{folder} is not a search: {error.strerror}") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

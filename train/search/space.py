@@ -111,7 +111,7 @@ class Space(_Strict):
         terms = self.search
         sampled = terms.method in ("random", "tpe")
         if len(set(terms.seeds)) < len(terms.seeds):
-            raise ValueError("search.seeds: a seed is there twice")
+            raise ValueError("search.seeds: a seed is given twice")
         if sampled and terms.trials is None and terms.minutes is None:
             raise ValueError(f"search: {terms.method} has no end; give trials or minutes")
         change(self.base)

@@ -148,7 +148,7 @@ def _check(raw: dict[str, Any] | None, job: Job) -> float:
     if raw and raw.get("_type") == "url":
         raise Paid  # the one case in which yt-dlp turns to another video: a paid film's trailer
     if not raw or raw.get("_type", "video") != "video" or raw.get("id") != job.video_id:
-        raise Unavailable("YouTube answered with something else than this video.")
+        raise Unavailable("YouTube answered with something other than this video.")
     live = raw.get("live_status")
     if live == "is_live":
         raise Live

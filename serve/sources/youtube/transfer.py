@@ -69,7 +69,7 @@ def _total(response: Any, position: int, announced: int | None) -> int:
     given = response.get_header("Content-Range") or ""
     match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", given)
     if response.status != 206 or not match or int(match[1]) != position:
-        raise YouTubeError("YouTube sent something else than the audio.")
+        raise YouTubeError("YouTube sent something other than the audio.")
     total = int(match[2])
     if announced is not None and total != announced:
         raise YouTubeError(f"YouTube sent {total} bytes of audio where {announced} were announced.")

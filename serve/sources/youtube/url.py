@@ -45,6 +45,8 @@ _AFTER = _UNSEEN + ")]}'*`’.,;:!?…）］】」』〉》。，、；：！？
 # What stands between the words of a text, also where no space does: in Markdown after a link's
 # name, in HTML around its address, and where a script without spaces goes over into a link.
 _BETWEEN = re.compile(r"[\s<>\"“”„«»]+|\](?=\()|(?<=[^\x00-\x7f])(?=https?://)", re.IGNORECASE)
+# A picture beside a link, in Markdown or HTML: its address is not the one that is meant.
+_PICTURE = re.compile(r"!\[[^]]*\]\([^)]*\)|<img\b[^>]*>", re.IGNORECASE)
 # Of the words of a text, those that are meant as links. Within a text a mere `name.tld` is a word.
 _SITES = "|".join(map(re.escape, sorted(HOSTS | SHORT_HOSTS)))
 _MEANT = re.compile(rf".*://|vnd\.youtube:|(//)?({_SITES})(:\d*)?[/?]", re.IGNORECASE)
@@ -83,9 +85,18 @@ def video_id(text: str) -> str:
 
 
 def _links(text: str) -> list[str]:
-    words = [word.lstrip(_BEFORE).rstrip(_AFTER) for word in _BETWEEN.split(text)]
-    words = [word for word in words if word]
-    return words if len(words) == 1 else [word for word in words if _MEANT.match(word)]
+    beside_pictures = _meant(_words(_PICTURE.sub("", text)))
+    words = _words(text)
+    return beside_pictures or (words if len(words) == 1 else _meant(words))
+
+
+def _words(text: str) -> list[str]:
+    words = (word.lstrip(_BEFORE).rstrip(_AFTER) for word in _BETWEEN.split(text))
+    return [word for word in words if word]
+
+
+def _meant(words: list[str]) -> list[str]:
+    return [word for word in words if _MEANT.match(word)]
 
 
 def _named(link: str) -> str:
@@ -127,7 +138,7 @@ def _host(scheme: str | None, authority: str) -> str:
     if scheme is not None and scheme.lower() not in ("http", "https"):
         raise BadUrl("Only http and https links are accepted.")
     if "@" in authority:
-        raise BadUrl("A link with a user name in it is not accepted.")
+        raise BadUrl("Links with a user name are not accepted.")
     host, _, port = authority.partition(":")
     host = host.lower()
     if host not in HOSTS and host not in SHORT_HOSTS:
@@ -172,5 +183,5 @@ def _id(segments: list[str]) -> str:
     if found in NO_IDS:
         raise Playlist
     if len(segments) > 1 or not ID.fullmatch(found):
-        raise BadUrl("A video's id has 11 letters, digits, - or _; this link's has not.")
+        raise BadUrl("A video's id is 11 letters, digits, - or _; the one in this link is not.")
     return found

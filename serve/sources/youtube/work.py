@@ -65,7 +65,7 @@ def _download(job: Job, warnings: Warnings, pipe: BinaryIO) -> None:
 def _await(available_at: float, pipe: BinaryIO) -> None:
     """Wait until YouTube hands the audio over (Unix time in seconds), telling the parent so."""
     if available_at - time.time() > MAX_WAIT_S:
-        raise YouTubeError("YouTube puts too long an advertisement before the audio.")
+        raise YouTubeError("YouTube puts an advertisement before the audio that is too long.")
     while (left := available_at - time.time()) > 0:
         write_json(pipe, Kind.WAIT, seconds=round(left, 1))
         time.sleep(min(left, 1.0))
