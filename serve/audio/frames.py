@@ -122,6 +122,8 @@ class Frames:
         if self._stream.duration is None and len(self._container.streams) > 1:
             return 0.0
         told_s = self.duration_s or 0.0
+        if self._stream.duration is None:  # a container's clock need not begin at 0
+            told_s -= max(0, self._container.start_time or 0) / av.time_base
         size = told_s * (self._decoder.bit_rate or 0) / 8
         return told_s if 0 < told_s < _MOST_S and size < MOST_BYTES else 0.0
 
@@ -239,7 +241,8 @@ class Frames:
             except FAULTS:
                 failures += 1
                 if self._resumable:
-                    self.broken_off = not self.stated_s or self._is_short()
+                    # Even where all that is stated has come: what follows may be audio, too.
+                    self.broken_off = True
                     return
 
     def _is_short(self) -> bool:

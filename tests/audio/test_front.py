@@ -229,6 +229,13 @@ def test_what_is_no_chain_is_one_piece(content: bytes) -> None:
     assert links_of(content) == [content]
 
 
+def test_fragments_after_another_index_are_heard() -> None:
+    """As recorders leave them that are stopped and go on; FFmpeg finds them where it can seek."""
+    options = {"movflags": "+frag_keyframe+empty_moov", "frag_duration": "500000"}
+    content = encode(music(4.0), Encoding("", "mp4", "aac", options=options))
+    assert len(decoded(2 * content)) / RATE > 7.5
+
+
 def test_a_stream_that_comes_on_the_way() -> None:
     one = encode(music(3.0), by_name("mpeg-ts"))
     two = encode(music(3.0, 48_000, 6), Encoding("ts", "mpegts", "ac3", 48_000, "5.1"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+from fractions import Fraction
 from typing import IO, cast
 
 import av
@@ -189,6 +190,21 @@ def test_what_was_written_to_a_pipe_is_whole(
             out.mux(stream.encode(part))
     assert lost_s(decoder, pipe.content) == 0
     assert decoder.decoded.duration_s == pytest.approx(SECONDS, abs=0.02)
+
+
+def test_a_clock_that_does_not_begin_at_0_is_no_loss(decoder: Decoding) -> None:
+    """As in what is cut out of a stream."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="webm") as out:
+        stream = cast(av.AudioStream, out.add_stream("libopus", rate=48_000))
+        frame = av.AudioFrame.from_ndarray(music(SECONDS, 48_000), format="fltp", layout="stereo")
+        frame.sample_rate, frame.time_base = 48_000, Fraction(1, 48_000)
+        frame.pts = 5 * 48_000
+        for part in (frame, None):
+            out.mux(stream.encode(part))
+    content = file.getvalue()
+    assert lost_s(decoder, content) == 0
+    assert lost_s(decoder, content[: len(content) // 2]) == pytest.approx(SECONDS / 2, abs=0.5)
 
 
 def test_an_aiff_that_sox_wrote_to_a_pipe_is_no_loss(decoder: Decoding) -> None:
