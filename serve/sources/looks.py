@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 
 from serve.errors import Undecodable
+from serve.text import encoding_of
 
 # As much tells what a file is: the mark of a tar stands at 257.
 _HEAD_BYTES = 512
@@ -22,7 +23,13 @@ _MARKS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF-", "a PDF document"),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office document"),
     *((0, mark, "a picture") for mark in (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")),
+    *((0, mark, "a picture") for mark in (b"II*\0", b"MM\0*")),
+    *((4, b"ftyp" + brand, "a picture") for brand in (b"heic", b"heix", b"mif1", b"avif", b"avis")),
+    (8, b"WEBP", "a picture"),
     (0, b"MThd", "a MIDI file: notes"),
+    (8, b"RMID", "a MIDI file: notes"),
+    *((0, mark, "a program") for mark in (b"\x7fELF", b"MZ\x90\0", b"\xcf\xfa\xed\xfe")),
+    (0, b"SQLite format 3\0", "a database"),
 )
 # Audio that begins with a page of text: its header, or that of the answer that it came in.
 _TEXT_BEFORE_AUDIO = (b"NIST_1A", b"PVF", b"HTTP/", b"ICY ", b"#!AMR")
@@ -57,7 +64,7 @@ def _is_text(head: bytes) -> bool:
     if not head or head.startswith(_TEXT_BEFORE_AUDIO):
         return False
     try:  # the last character may be cut
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+        text = codecs.getincrementaldecoder(encoding_of(head))().decode(head)
     except UnicodeDecodeError:
         return False
     return not _CONTROLS.search(text)

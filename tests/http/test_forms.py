@@ -120,6 +120,20 @@ NOT_AUDIO = {
 }
 
 
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("a picture", b"\0\0\0\x1cftypheic\0\0\0\0mif1heic"),
+        ("a picture", b"RIFF\x24\0\0\0WEBPVP8 " + bytes(99)),
+        ("a program", b"\x7fELF\2\1\1" + bytes(99)),
+        ("text", "Ноты\r\n".encode("utf-16") + "♪".encode("utf-16-le") * 999),
+    ],
+)
+def test_more_of_what_is_no_audio(client, kind, content):
+    response = client.post("/predict", **raw(content))
+    assert response.json()["error"] == f"This is {kind}, not audio."
+
+
 @pytest.mark.parametrize("kind", [*NOT_AUDIO])
 @pytest.mark.parametrize("type_", ["audio/mpeg", "application/zip", None])
 def test_what_is_no_audio_is_called_what_it_is(client, kind, type_):
