@@ -77,6 +77,8 @@ class Frames:
         self._following = following
         self._head = head
         self._resumable = resumable
+        #: the audio's length where the container states just that, and credibly; else 0
+        self.stated_s = self._stated()
         #: whether the rest is to be read in another way
         self.broken_off = False
         #: seconds of packets that could not be decoded
@@ -113,9 +115,7 @@ class Frames:
         # A decoder process may start no threads, and needs none: its cores are other tracks'.
         self._decoder.thread_count = 1
 
-    @property
-    def stated_s(self) -> float:
-        """The audio's length where the container states just that, and credibly; else 0."""
+    def _stated(self) -> float:
         told_s = stated_s(self._container.format.name, self._head, self._decoder)
         if told_s is not None:
             return told_s if told_s < _MOST_S else 0.0
@@ -241,8 +241,9 @@ class Frames:
             except FAULTS:
                 failures += 1
                 if self._resumable:
-                    # Even where all that is stated has come: what follows may be audio, too.
-                    self.broken_off = True
+                    # More than was stated may not be all that there is, either.
+                    beyond_s = self._seconds(self.end) - self.stated_s
+                    self.broken_off = abs(beyond_s) > TOLERATED_S
                     return
 
     def _is_short(self) -> bool:
