@@ -20,14 +20,11 @@ export class Problem extends Error {
 export const watchPage = (id) => `https://www.youtube.com/watch?v=${id}`;
 
 /** Keep the API key as long as this tab lives. */
-export function useKey(key) {
-  // A header takes no invisible characters, which come along when a key is pasted: keys have none.
-  const visible = key.replace(/[^\x21-\x7e]/g, "");
-  sessionStorage.setItem(KEY, visible);
-}
+export const useKey = (key) => sessionStorage.setItem(KEY, key);
 
 function headers(more = {}) {
-  const key = sessionStorage.getItem(KEY);
+  // A header takes no invisible characters, which come along when a key is pasted: keys have none.
+  const key = sessionStorage.getItem(KEY)?.replace(/[^\x21-\x7e]/g, "");
   return key ? { Authorization: `Bearer ${key}`, ...more } : more;
 }
 

@@ -24,11 +24,13 @@ function whole(entry) {
     Object.values(results ?? {}).every(Number.isFinite) &&
     [results?.[top], rest.duration_s, rest.clip_s, rest.timings_ms?.total].every(Number.isFinite) &&
     [timeline, clips?.genres, clips?.percent].every((list) => Array.isArray(list) && list.length) &&
-    timeline.every((piece) => typeof piece?.genre === "string") &&
+    timeline.every((piece) => typeof piece?.genre === "string" && numbers(piece)) &&
     clips.percent.length === timeline.length &&
     clips.percent.every((row) => row?.length === clips.genres.length)
   );
 }
+
+const numbers = ({ confidence = 0, music = 0 }) => [confidence, music].every(Number.isFinite);
 
 function write(entries) {
   // A browser may keep less than we like, or nothing: the oldest go first.
