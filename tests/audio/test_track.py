@@ -344,7 +344,8 @@ DONE = {
     "joined": False,
     "lost_s": 0,
     "stated_s": 0,
-    "cancelled": False,
+    "cancelling": False,
+    "cancelled_s": 0.0,
 }
 
 
