@@ -121,9 +121,11 @@ class Run:
 async def classified(
     pipeline: Pipeline, record_id: str, source: AudioSource, on_progress: OnProgress | None = None
 ) -> Record:
-    """The record of a source, but for the name of its track. Raises the typed error of a failure."""
+    """The record of a source, but for its track's name; raise the typed error of a failure."""
     async with pipeline.deadline():
-        answer = await (pipeline.classify(source, on_progress) if on_progress else pipeline.classify(source))
+        answer = await (
+            pipeline.classify(source, on_progress) if on_progress else pipeline.classify(source)
+        )
     return {"id": record_id} | answer_body(answer, pipeline.model)
 
 

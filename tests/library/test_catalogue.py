@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -82,7 +83,9 @@ def test_rows_are_what_classify_says(run, library, tmp_path):
         assert len(row["model"]) == 64
         for key in ("results", "music", "tags", "timeline", "duration_s", "clip_s", "error"):
             value = record.get(key)
-            assert row[key] == (dict(sorted(value.items())) if key == "results" and value else value)
+            assert row[key] == (
+                dict(sorted(value.items())) if key == "results" and value else value
+            )
     assert [row["code"] for row in found.values() if row["code"]] == ["undecodable"]
 
 
@@ -123,6 +126,10 @@ def test_another_model_or_manifest_never_mixes(run, library, tmp_path, monkeypat
     assert rows(out) == before
 
 
+def holds(out, shards):
+    return len(list(out.glob("part-*"))) >= shards
+
+
 def test_killed_at_any_moment_each_track_has_one_row(run, library, tmp_path):
     """SIGKILL leaves whole shards and nothing else; SIGTERM as well, with its exit code."""
     out, chance = tmp_path / "out", random.Random(0)
@@ -133,8 +140,7 @@ def test_killed_at_any_moment_each_track_has_one_row(run, library, tmp_path):
             stderr=subprocess.DEVNULL,
         )
         there = len(list(out.glob("part-*")))
-        more = there + chance.randint(1, 3)
-        until(lambda more=more: len(list(out.glob("part-*"))) >= more, within_s=60)
+        until(partial(holds, out, there + chance.randint(1, 3)), within_s=60)
         working.send_signal(number)
         assert working.wait(30) == (128 + number if number == signal.SIGTERM else -number)
         for path in out.glob("part-*"):
@@ -220,7 +226,7 @@ def test_nothing_to_be_found_is_told(tmp_path):
 def test_a_folder_of_other_shards_is_not_begun(tmp_path):
     (tmp_path / "part-000000-of-000001.parquet").write_bytes(b"")
     (tmp_path / "list.txt").write_text("a.mp3\n")
-    with pytest.raises(BadRequest, match="no _catalogue.json"):
+    with pytest.raises(BadRequest, match=r"no _catalogue\.json"):
         Shards.of(Place.of(str(tmp_path)), "m", read_manifest(str(tmp_path / "list.txt")), 1)
 
 

@@ -56,9 +56,7 @@ def catalogue(settings: Settings, asked: Asked) -> int:
     try:
         manifest = read_manifest(asked.manifest)
         pipeline = pipeline_for(settings)
-        shards = Shards.of(
-            Place.of(asked.out), pipeline.model.sha256, manifest, asked.shard_tracks
-        )
+        shards = Shards.of(Place.of(asked.out), pipeline.model.sha256, manifest, asked.shard_tracks)
         todo = asked.shards_of(shards)
         tracks = sum(len(shards.plan.tracks_of(shard)) for shard in todo)
         with Bar(err, tracks) as bar:

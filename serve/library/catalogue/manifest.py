@@ -97,7 +97,9 @@ def _read(place: Place) -> Manifest:
     if suffix == ".parquet":
         return _of_table(place, pq.read_table(io.BytesIO(content)))
     if suffix == ".csv":
-        as_text = {column: pa.string() for column in (*_WHERE, "id")}  # an id may look like a number
+        as_text = {
+            column: pa.string() for column in (*_WHERE, "id")
+        }  # an id may look like a number
         options = csv.ConvertOptions(column_types=as_text, strings_can_be_null=True)
         return _of_table(place, csv.read_csv(io.BytesIO(content), convert_options=options))
     return Manifest(place.parent, list(listed(content, place.name)))
@@ -107,7 +109,9 @@ def _of_table(place: Place, table: pa.Table) -> Manifest:
     where = [column for column in _WHERE if column in table.column_names]
     if len(where) != 1:
         found = ", ".join(table.column_names)
-        raise BadRequest(f"{place.name}: It needs a column called path, uri or url; it has {found}.")
+        raise BadRequest(
+            f"{place.name}: It needs a column called path, uri or url; it has {found}."
+        )
     paths = list(_texts(place, table, where[0]))
     ids = list(_texts(place, table, "id")) if "id" in table.column_names else None
     return Manifest(place.parent, paths, ids)

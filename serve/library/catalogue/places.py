@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +18,7 @@ from serve.errors import BadRequest, Internal, TooBig, TopgenreError
 from serve.library import files
 
 _LOCAL = fs.LocalFileSystem()
+_UNFINISHED = ".unfinished-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Place:
         (info,) = self.system.get_file_info([self.path])
         if info.type == fs.FileType.NotFound:
             raise BadRequest(f"{self.name}: No such file or folder.")
-        return info.type == fs.FileType.Directory
+        return bool(info.type == fs.FileType.Directory)
 
     def names(self, *, recursive: bool = False) -> list[str]:
         """Its files, relative to it and sorted; none where there is no such folder."""
@@ -87,8 +90,9 @@ class Place:
             return
         path = Path(self.path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_UNFINISHED, delete=False) as file:
             try:
+                fcntl.flock(file, fcntl.LOCK_EX)  # it is no leftover
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -98,10 +102,21 @@ class Place:
                 Path(file.name).unlink(missing_ok=True)
                 raise
 
+    def tidy(self) -> None:
+        """Remove what writers left in this folder that were killed; objects leave nothing."""
+        if self.bucket:
+            return
+        for path in Path(self.path).glob(f"{_UNFINISHED}*"):
+            with suppress(OSError), path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+
 
 def failure_of(name: str, error: OSError) -> TopgenreError:
     """A file that can't be read, typed: there is none, or its storage does not answer."""
-    if isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)):
+    if isinstance(
+        error, (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+    ):
         return BadRequest(f"{error.strerror or 'There is no such file'}.".replace("..", "."))
     return Internal(f"{name} could not be read: {error}")
 

@@ -34,9 +34,7 @@ class CatalogueRun:
     few files.
     """
 
-    def __init__(
-        self, pipeline: Pipeline, manifest: Manifest, shards: Shards, bar: Bar
-    ) -> None:
+    def __init__(self, pipeline: Pipeline, manifest: Manifest, shards: Shards, bar: Bar) -> None:
         self._pipeline = pipeline
         self._manifest = manifest
         self._shards = shards

@@ -56,6 +56,7 @@ class Shards:
         Raises BadRequest where it holds a catalogue by another model or of another manifest.
         """
         plan = Plan(model, manifest.digest, len(manifest), shard_tracks)
+        out.tidy()
         try:
             if _PLAN not in (names := out.names()):
                 if any(map(_is_shard, names)):
@@ -88,9 +89,7 @@ class Shards:
         """Make a shard's file, or put another in its place. Raises OSError."""
         plan = json.dumps(asdict(self.plan)).encode()
         sink = pa.BufferOutputStream()
-        pq.write_table(
-            table.replace_schema_metadata({b"topgenre": plan}), sink, compression="zstd"
-        )
+        pq.write_table(table.replace_schema_metadata({b"topgenre": plan}), sink, compression="zstd")
         (self._out / self._name(shard)).write(sink.getvalue().to_pybytes())
 
     def _name(self, shard: int) -> str:
