@@ -16,7 +16,7 @@ tune: $(VENV)/.serve ## measure how the model runs best here, and have the serve
 	$(BIN)/python -m serve tune
 
 test: $(VENV)/.dev ## the whole suite; OPTIONS="--cov" for coverage, which takes half as long again
-	$(BIN)/python -m pytest $(OPTIONS)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(OPTIONS)
 
 lint: $(VENV)/.dev ## style, types and the direction of imports
 	$(BIN)/ruff check .

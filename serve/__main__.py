@@ -38,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
 
             tracks = Asked(asked.tracks, asked.list, asked.format, asked.out)
             return classify(settings, tracks)
+        if asked.command == "catalogue":
+            return _catalogue(settings, asked)
         if asked.command == "tune":
             from serve.tune import tune
 
@@ -48,6 +50,32 @@ def main(arguments: list[str] | None = None) -> int:
     except (ModelFileError, DeviceError) as error:
         print(f"topgenre: {error}", file=sys.stderr)
         return Internal.exit_code
+
+
+def _catalogue(settings: Settings, asked: argparse.Namespace) -> int:
+    try:
+        from serve.library.catalogue.command import Asked, catalogue
+    except ModuleNotFoundError as error:
+        if error.name != "pyarrow":
+            raise
+        print("topgenre: This needs pyarrow: pip install 'topgenre[catalogue]'", file=sys.stderr)
+        return BadRequest.exit_code
+    part, parts = asked.of
+    tracks = Asked(asked.manifest, asked.out, asked.shard_tracks, part, parts, asked.again)
+    return catalogue(settings, tracks)
+
+
+def _part(text: str) -> tuple[int, int]:
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and int(part) < int(parts)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form 0/4, 1/4, 2/4 or 3/4")
+    return int(part), int(parts)
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,6 +101,35 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="keep results there; what it has is not done again",
+    )
+    catalogue = commands.add_parser(
+        "catalogue", help="classify a library of any size to Parquet, a file a shard"
+    )
+    catalogue.add_argument(
+        "manifest",
+        metavar="MANIFEST",
+        help="a folder, a list, or a .csv or .parquet table with a column called path, uri or url; "
+        "a path, or a URI as s3://bucket/folder",
+    )
+    catalogue.add_argument("out", metavar="OUT", help="the folder or URI that shards are kept in")
+    catalogue.add_argument(
+        "--shard-tracks",
+        type=_at_least_one,
+        default=256,
+        metavar="N",
+        help="tracks in a shard, where OUT is new (default: 256)",
+    )
+    catalogue.add_argument(
+        "--of",
+        type=_part,
+        default=(0, 1),
+        metavar="I/N",
+        help="do the I-th, from 0, of N parts of the shards",
+    )
+    catalogue.add_argument(
+        "--again",
+        action="store_true",
+        help="also do shards again where tracks failed for no fault of their own",
     )
     key = commands.add_parser("key", help="make an API key; nothing keeps it but you")
     key.add_argument("name", type=key_name, metavar="NAME", help="whose it is: the log says so")

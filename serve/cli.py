@@ -7,33 +7,27 @@ import io
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from rich.console import Console
 from rich.text import Text
 
 from serve.answer import not_music
-from serve.container import cores
 from serve.errors import BadRequest, Internal, TopgenreError
 from serve.library.bars import Bars
 from serve.library.results import CsvLines, JsonLines, Lines, Record, ResultsFile
-from serve.library.run import Run, workers_for
+from serve.library.run import Run, pipeline_for
 from serve.library.tracks import Job, jobs_of, read_list
 from serve.parts import changes
 from serve.pipeline import Pipeline
 from serve.settings import Settings
-from serve.signals import heard
+from serve.signals import signalled, until_signalled
 from serve.text import one_line
 
-# Added to a signal's number this is the exit code after it, as shells have it.
-_SIGNALLED = 128
-# What is under way has so long to end after a signal.
-_STOP_S = 5.0
 _BAR_CELLS = 24
 _CONTRADICTIONS = {("json", ".csv"), *(("csv", of) for of in (".json", ".jsonl", ".ndjson"))}
 _GENRES_SHOWN = 5
@@ -65,12 +59,9 @@ def classify(settings: Settings, asked: Asked) -> int:
         jobs = jobs_of([*asked.tracks, *listed])
         if not jobs:
             raise BadRequest("There is no track to classify.")
-        workers = workers_for(settings.decoders or cores())
-        # One user's own tracks are never too many.
-        limits = {"max_requests": workers, "queue_size": workers}
-        return _classify(Pipeline.from_settings(settings.model_copy(update=limits)), jobs, asked)
+        return _classify(pipeline_for(settings), jobs, asked)
     except KeyboardInterrupt:
-        return _SIGNALLED + signal.SIGINT
+        return signalled(signal.SIGINT)
     except BrokenPipeError:  # nobody reads on; nothing more is to be written, at the end neither
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Internal.exit_code
@@ -109,7 +100,7 @@ def _classify(pipeline: Pipeline, jobs: list[Job], asked: Asked) -> int:
         else:
             emit = _LinePrinter(out, _lines(pipeline, asked.format == "csv"))
         stack.enter_context(bars)
-        code = asyncio.run(_until_signalled(Run(pipeline, jobs, emit, bars, results).run))
+        code = asyncio.run(until_signalled(Run(pipeline, jobs, emit, bars, results).run))
     if asked.out:
         err.print(Text(one_line(f"{bars.summary}: {asked.out}")))
     return code
@@ -117,30 +108,6 @@ def _classify(pipeline: Pipeline, jobs: list[Job], asked: Asked) -> int:
 
 def _lines(pipeline: Pipeline, as_csv: bool) -> Lines:
     return CsvLines(pipeline.model.card.genres) if as_csv else JsonLines()
-
-
-async def _until_signalled(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    """Do the work; Ctrl-C or SIGTERM cancels it, and gives the exit code that says so.
-
-    If that does not end the process soon, as where a full pipe is written to, nothing is waited for
-    any longer: what is done has been written, and children end with their parent.
-    """
-    working = asyncio.ensure_future(work())
-    loop = asyncio.get_running_loop()
-    code = 0
-
-    def stop(number: int) -> None:
-        nonlocal code
-        code = _SIGNALLED + number
-        loop.call_soon_threadsafe(working.cancel)
-        time.sleep(_STOP_S)
-        os._exit(code)
-
-    with heard((signal.SIGINT, signal.SIGTERM), stop):
-        try:
-            return await working
-        except asyncio.CancelledError:
-            return code
 
 
 class _Out(Console):

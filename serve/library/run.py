@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from serve.answer import OnProgress
+from serve.container import cores
 from serve.errors import BadRequest, Internal, TopgenreError
 from serve.http.replies import answer_body, error_body
 from serve.library import files
@@ -18,6 +19,7 @@ from serve.library.bars import Bars
 from serve.library.results import Record, ResultsFile
 from serve.library.tracks import Job
 from serve.pipeline import Pipeline
+from serve.settings import Settings
 from serve.sources.memory import MemorySource
 from serve.sources.stream import AudioSource
 from serve.text import safe
@@ -66,7 +68,7 @@ class Run:
             try:
                 record, code = await self._record(job), 0
             except Exception as failure:
-                error = _typed(failure)
+                error = typed(failure)
                 record, code = error_body(error), error.exit_code
                 self._last_failure = max(self._last_failure, (number, code))
             for track in job.tracks:
@@ -94,7 +96,7 @@ class Run:
                 )
             limit = self._pipeline.settings.max_body_bytes
             content = await aside(partial(_read, job.path, limit))
-            record_id = "sha256:" + await asyncio.to_thread(_sha256, content)
+            record_id = await asyncio.to_thread(digest, content)
             if record := self._known(record_id):
                 return record
             source = MemorySource(safe(job.path.name), content, limit)
@@ -113,9 +115,28 @@ class Run:
     async def _classified(
         self, record_id: str, source: AudioSource, on_progress: OnProgress
     ) -> Record:
-        async with self._pipeline.deadline():
-            answer = await self._pipeline.classify(source, on_progress)
-        return {"id": record_id} | answer_body(answer, self._pipeline.model)
+        return await classified(self._pipeline, record_id, source, on_progress)
+
+
+async def classified(
+    pipeline: Pipeline, record_id: str, source: AudioSource, on_progress: OnProgress | None = None
+) -> Record:
+    """The record of a source, but for its track's name; raise the typed error of a failure."""
+    async with pipeline.deadline():
+        answer = await (
+            pipeline.classify(source, on_progress) if on_progress else pipeline.classify(source)
+        )
+    return {"id": record_id} | answer_body(answer, pipeline.model)
+
+
+def pipeline_for(settings: Settings) -> Pipeline:
+    """A pipeline that takes all that the workers bring: one user's tracks are never too many.
+
+    Raises ModelFileError or DeviceError.
+    """
+    workers = workers_for(settings.decoders or cores())
+    limits = {"max_requests": workers, "queue_size": workers}
+    return Pipeline.from_settings(settings.model_copy(update=limits))
 
 
 def workers_for(decoders: int) -> int:
@@ -130,11 +151,13 @@ def _read(path: Path, limit: int) -> bytes:
         raise BadRequest(error.strerror) from None
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def digest(content: bytes) -> str:
+    """What a file is known by, whatever it is called."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
-def _typed(failure: Exception) -> TopgenreError:
+def typed(failure: Exception) -> TopgenreError:
+    """The failure, or an internal error that names it."""
     if isinstance(failure, TopgenreError):
         return failure
     return Internal(f"{type(failure).__name__}: {failure}")

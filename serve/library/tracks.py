@@ -89,13 +89,18 @@ def read_list(name: str) -> list[str]:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise BadRequest(f"{name}: {error.strerror}") from None
+    return list(listed(content, name))
+
+
+def listed(content: bytes, name: str) -> Iterator[str]:
+    """The tracks in the content of a list called `name`; raise BadRequest where it is none."""
     text = _decoded(content)
     # As old programs of the Macintosh write it; otherwise a CR may be part of a name.
     line_end = "\n" if "\n" in text else "\r"
     lines = [line for line in text.split(line_end) if line.strip()]
     if "\0" in text or (lines and not any(_is_text(of) or os.path.lexists(of) for of in lines)):
         raise BadRequest(f"{name}: This is not a list of tracks.")
-    return [track for line in lines if (track := _listed(line))]
+    return filter(None, map(_listed, lines))
 
 
 def _decoded(content: bytes) -> str:

@@ -1,0 +1,112 @@
+"""The work on a catalogue: its missing shards, at the pace of all cores."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+
+from serve.errors import TopgenreError
+from serve.http.replies import error_body
+from serve.library.catalogue.bar import Bar
+from serve.library.catalogue.manifest import Entry, Manifest
+from serve.library.catalogue.places import Place, failure_of
+from serve.library.catalogue.rows import row, schema
+from serve.library.catalogue.shards import Shards
+from serve.library.results import Record
+from serve.library.run import classified, digest, typed, workers_for
+from serve.library.tracks import is_link
+from serve.pipeline import Pipeline
+from serve.sources.memory import MemorySource
+from serve.text import safe
+
+# Tracks that are read while one is decoded: object storage takes its time with each.
+_READ_AHEAD = 4
+
+
+class CatalogueRun:
+    """Works through the given shards in order; each is written when its last track is done.
+
+    Tracks of the next shard are begun while the last ones of a shard are under way, so that no
+    core waits at a shard's end. What is kept in memory are the rows of unfinished shards, and a
+    few files.
+    """
+
+    def __init__(self, pipeline: Pipeline, manifest: Manifest, shards: Shards, bar: Bar) -> None:
+        self._pipeline = pipeline
+        self._manifest = manifest
+        self._shards = shards
+        self._bar = bar
+        self._schema = schema(pipeline.model.card.genres)
+        self._turn = asyncio.Semaphore(workers_for(pipeline.decoders))
+
+    async def run(self, shards: Sequence[int]) -> None:
+        """Do it all; raise OSError where a shard can't be written."""
+        tracks = self._tracks(shards)
+        try:
+            async with self._pipeline, asyncio.TaskGroup() as workers:
+                for _ in range(_READ_AHEAD * self._pipeline.decoders):
+                    workers.create_task(self._work(tracks))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+    def _tracks(self, shards: Sequence[int]) -> Iterator[tuple[_Unfinished, int]]:
+        for shard in shards:
+            unfinished = _Unfinished(shard, self._shards.plan.tracks_of(shard))
+            for number in unfinished.tracks:
+                yield unfinished, number
+
+    async def _work(self, tracks: Iterator[tuple[_Unfinished, int]]) -> None:
+        # One iterator for all workers: each track is taken once.
+        for shard, number in tracks:
+            entry = self._manifest[number]
+            try:
+                record = await self._record(entry)
+            except Exception as failure:
+                record = error_body(typed(failure))
+            shard.rows[number] = row(self._schema, entry, record, self._pipeline.model.sha256)
+            self._bar.track(failed="code" in record)
+            if len(shard.rows) == len(shard.tracks):
+                await asyncio.to_thread(self._write, shard)
+
+    def _write(self, shard: _Unfinished) -> None:
+        rows = [shard.rows[number] for number in shard.tracks]
+        table = pa.Table.from_batches(rows, self._schema).combine_chunks()
+        self._shards.write(shard.number, table)
+        self._bar.shard(shard.number, rows=len(rows))
+
+    async def _record(self, entry: Entry) -> Record:
+        if _is_link(entry.path):
+            video = self._pipeline.video(entry.path)
+            async with self._turn:
+                return await classified(self._pipeline, ":".join(video.identity), video)
+        limit = self._pipeline.settings.max_body_bytes
+        content = await asyncio.to_thread(_read, entry.path, limit)
+        key = await asyncio.to_thread(digest, content)
+        source = MemorySource(safe(PurePosixPath(entry.path).name), content, limit)
+        async with self._turn:
+            return await classified(self._pipeline, key, source)
+
+
+class _Unfinished:
+    """A shard that is worked on, with the rows that it has so far."""
+
+    def __init__(self, number: int, tracks: range) -> None:
+        self.number, self.tracks = number, tracks
+        self.rows: dict[int, pa.RecordBatch] = {}
+
+
+def _is_link(path: str) -> bool:
+    scheme, separator, _ = path.partition("://")
+    return scheme.lower() in ("http", "https") if separator else is_link(path)
+
+
+def _read(path: str, limit: int) -> bytes:
+    try:
+        return Place.of(path).read(limit)
+    except TopgenreError:
+        raise
+    except OSError as error:
+        raise failure_of(path, error) from None
