@@ -196,7 +196,7 @@ def test_a_clock_that_does_not_begin_at_0_is_no_loss(decoder: Decoding) -> None:
     """As in what is cut out of a stream."""
     file = io.BytesIO()
     with av.open(file, "w", format="webm") as out:
-        stream = cast(av.AudioStream, out.add_stream("libopus", rate=48_000))
+        stream = out.add_stream("libopus", rate=48_000)
         frame = av.AudioFrame.from_ndarray(music(SECONDS, 48_000), format="fltp", layout="stereo")
         frame.sample_rate, frame.time_base = 48_000, Fraction(1, 48_000)
         frame.pts = 5 * 48_000

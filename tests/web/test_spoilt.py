@@ -88,8 +88,8 @@ BAD: list[Any] = [
     None, 7, "text", [], {}, {"answer": None}, {"answer": {}},
     *({"answer": {k: v for k, v in ANSWER.items() if k != lacking}} for lacking in ANSWER),
     *({"answer": ANSWER | {name: "?"}} for name in ANSWER if name != "video_title"),
-    *({"answer": ANSWER | {"timeline": [{"genre": "a"} | of]}}
-      for of in ({"confidence": "x"}, {"confidence": None}, {"music": {}})),
+    *({"answer": ANSWER | {"timeline": [{"genre": "a", name: "x"}]}}
+      for name in ("confidence", "music")),
     {"answer": ANSWER | {"timeline": [None]}}, {"answer": ANSWER | {"video_title": 1}},
 ]  # fmt: skip
 
