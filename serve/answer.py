@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -69,5 +69,7 @@ def warnings_of(lost_s: float, heard_s: float, cancelled: bool) -> tuple[str, ..
 
 
 OnProgress = Callable[[Progress], None]
+#: a track's way, which tells how far it is
+Work = Callable[[OnProgress], Awaitable[Answer]]
 #: how a track's way ends
 Outcome = Answer | TopgenreError

@@ -21,8 +21,8 @@ from serve.inference.aggregate import Verdict, aggregate
 from serve.inference.card import ModelCard
 from serve.inference.engine import Engine
 from serve.metrics import Metrics
+from serve.pipeline.waiting import Guest, WaitingRoom
 from serve.sources.stream import AudioSource, AudioStream, SourceInfo
-from serve.waiting import Guest, WaitingRoom
 
 #: What is known of a track by the SHA-256 of its bytes, in hexadecimal; None if nothing is.
 Lookup = Callable[[str], Awaitable[Outcome | None]]

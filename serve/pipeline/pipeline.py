@@ -21,12 +21,10 @@ from serve.answer import Answer, OnProgress, Progress
 from serve.audio.features import FeatureStream
 from serve.audio.frontend import FrontEnd
 from serve.audio.pool import DecoderPool
-from serve.breaker import Breaker, through_all
 from serve.cache import cache_for
 from serve.container import cores
 from serve.durations import spoken
 from serve.errors import BotCheck, Origin, Overloaded, RateLimited, Timeout, TopgenreError
-from serve.flight import Flights
 from serve.inference.card import ModelFileError
 from serve.inference.engine import Engine
 from serve.inference.providers import PROVIDERS
@@ -34,12 +32,14 @@ from serve.inference.runner import runner_for
 from serve.inference.session import Model
 from serve.inference.tuning import tuned
 from serve.metrics import Metrics
+from serve.pipeline.breaker import Breaker, through_all
+from serve.pipeline.job import Run, Works
+from serve.pipeline.single_flight import Flights
+from serve.pipeline.waiting import WaitingRoom
 from serve.replicas import replicas_for
-from serve.run import Run, Works
 from serve.settings import Settings, fitted
 from serve.sources.stream import AudioSource
 from serve.sources.youtube import Launcher, YouTubeOptions, YouTubeSource, video_id
-from serve.waiting import WaitingRoom
 
 _LOG = logging.getLogger(__name__)
 
