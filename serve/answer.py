@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from serve.audio.picture import MelPicture
-from serve.errors import TopgenreError
+from serve.errors import Origin, TopgenreError
 from serve.inference.aggregate import Verdict
 from serve.inference.outputs import IS_MUSIC
 
@@ -22,13 +22,15 @@ class Progress:
     """How far a track is: its stage, the fraction of it (None where that can't be told).
 
     `seconds` have passed since the request; `title` and `duration_s` are there once known.
+    `waits_for` says who keeps the track waiting.
     """
 
     stage: Stage
     fraction: float | None
-    seconds: float
+    seconds: float = 0.0
     title: str | None = None
     duration_s: float | None = None
+    waits_for: Origin = "server"
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,8 +74,7 @@ class _Service:
 
     async def _classify(self, track: Track) -> Classification:
         source = await aside(partial(self._source, track))
-        async with self._pipeline.deadline():
-            answer = await self._pipeline.classify(source)
+        answer = await self._pipeline.classify(source)
         return Classification.from_body(answer_body(answer, self._pipeline.model))
 
     def _source(self, track: Track) -> AudioSource:

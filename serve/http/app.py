@@ -31,7 +31,7 @@ def create_app(pipeline: Pipeline) -> Starlette:
     Raises SettingsError where a setting asks for what is not installed.
     """
     settings, drain = pipeline.settings, Drain()
-    rates = Rates(settings, pipeline.replicas)
+    rates = Rates(settings, pipeline.parts.replicas)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

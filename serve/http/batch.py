@@ -25,9 +25,6 @@ from serve.http.replies import answer_body, error_body, error_response, included
 from serve.pipeline import Pipeline
 from serve.sources.stream import AudioSource
 
-# Between tries to get a place while other requests have them all.
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
-
 
 class Batches:
     """The batches of a server: their tracks take a share of its places, in turn."""
@@ -54,15 +51,8 @@ class Batches:
 
     async def classify(self, source: AudioSource) -> Answer:
         """Answer a track as soon as it is its turn and there is a place, then in time."""
-        pause_s = _FIRST_PAUSE_S
         async with self._turns:
-            while True:
-                try:
-                    async with self.pipeline.deadline():
-                        return await self.pipeline.classify(source)
-                except Overloaded:
-                    await asyncio.sleep(pause_s)
-                    pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            return await self.pipeline.classify_patiently(source)
 
 
 class BatchResponse(Response):

@@ -139,7 +139,7 @@ async def info(request: Request) -> Response:
             "tags": list(card.tags),
             "sounds": list(card.sounds),
             "front_end": card.front_end,
-            "clip_s": pipeline.front_end.clip_s,
+            "clip_s": pipeline.parts.front_end.clip_s,
             "provider": model.provider,
             "limits": {
                 "max_duration_s": settings.max_duration_s,

@@ -35,9 +35,8 @@ async def classify_request(
     """Answer a request, whatever its form, in time; raise the typed error of whatever fails."""
     settings = pipeline.settings
     paced = steady(visit.body(), settings.client_rate_bytes, settings.client_timeout_s)
-    async with pipeline.deadline(), aclosing(paced) as body:
-        source = await _source(request, body, pipeline)
-        return await pipeline.classify(source, on_progress)
+    async with aclosing(paced) as body:
+        return await pipeline.classify(_source(request, body, pipeline), on_progress)
 
 
 async def _source(request: Request, body: AsyncIterator[bytes], pipeline: Pipeline) -> AudioSource:

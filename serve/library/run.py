@@ -113,8 +113,7 @@ class Run:
     async def _classified(
         self, record_id: str, source: AudioSource, on_progress: OnProgress
     ) -> Record:
-        async with self._pipeline.deadline():
-            answer = await self._pipeline.classify(source, on_progress)
+        answer = await self._pipeline.classify(source, on_progress)
         return {"id": record_id} | answer_body(answer, self._pipeline.model)
 
 

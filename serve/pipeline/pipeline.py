@@ -3,62 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import (
-    AbstractAsyncContextManager,
-    asynccontextmanager,
-    contextmanager,
-    nullcontext,
-)
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
+from inspect import isawaitable
 from typing import Any, Self
 
-from serve.answer import Answer, OnProgress, Progress
-from serve.audio.features import FeatureStream
-from serve.audio.frontend import FrontEnd
-from serve.audio.pool import DecoderPool
-from serve.cache import cache_for
-from serve.container import cores
+from serve.answer import Answer, OnProgress, Outcome, Progress
 from serve.durations import spoken
-from serve.errors import BotCheck, Origin, Overloaded, RateLimited, Timeout, TopgenreError
-from serve.inference.card import ModelFileError
-from serve.inference.engine import Engine
-from serve.inference.providers import PROVIDERS
-from serve.inference.runner import runner_for
+from serve.errors import Origin, Overloaded, Timeout, TopgenreError
 from serve.inference.session import Model
 from serve.inference.tuning import tuned
 from serve.metrics import Metrics
-from serve.pipeline.breaker import Breaker, through_all
-from serve.pipeline.job import Run, Works
-from serve.pipeline.single_flight import Flights
-from serve.pipeline.waiting import WaitingRoom
-from serve.replicas import replicas_for
+from serve.pipeline.breaker import through_all
+from serve.pipeline.job import Job
+from serve.pipeline.parts import Parts, decoders_of
 from serve.settings import Settings, fitted
 from serve.sources.stream import AudioSource
-from serve.sources.youtube import Launcher, YouTubeOptions, YouTubeSource, video_id
+from serve.sources.youtube import YouTubeSource, video_id
 
-_LOG = logging.getLogger(__name__)
-
-#: Kinds of failure that have a circuit breaker: it is this server that YouTube does not like then.
-BREAKERS: tuple[type[TopgenreError], ...] = (BotCheck, RateLimited)
-_STATES = {"closed": 0.0, "half-open": 0.5, "open": 1.0}
+# Between tries to get a place while others have them all.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 
 
 def _ignore(_: Progress) -> None: ...
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """For whom a request waits at this moment."""
-
-    origin: Origin = "client"
-
-
-_WAITING: ContextVar[_Waiting | None] = ContextVar("_WAITING", default=None)
 
 
 class Pipeline:
@@ -71,78 +41,17 @@ class Pipeline:
         self.settings = settings
         self.model = model
         self.metrics = metrics or Metrics()
-        self.front_end = front_end_of(model)
-        #: decoder processes
-        self.decoders = settings.decoders or cores()
-        self._active = 0
-        self._youtube = YouTubeOptions(
-            max_duration_s=settings.max_duration_s,
-            max_bytes=settings.max_body_bytes,
-            clients=settings.youtube_clients,
-            proxy=settings.youtube_proxy,
-            cookies=settings.youtube_cookies,
-            timeout_s=settings.youtube_timeout_s,
-            retries=settings.youtube_retries,
-        )
-        self._launcher = Launcher()
-        self._pool = DecoderPool(
-            self.front_end,
-            size=self.decoders,
-            max_duration_s=settings.max_duration_s,
-            memory_bytes=settings.decoder_memory_bytes,
-            cpu_s=settings.decoder_cpu_s,
-        )
-        share = settings.batch_clips or PROVIDERS[model.provider].shared_clips
-        largest = max(share, FeatureStream.capacity(self.front_end, settings.max_duration_s))
-        self._engine = Engine(
-            runner_for(model, largest, settings.gpu_calls, lambda: self._pool.busy),
-            queue_size=settings.queue_size,
-            share=share,
-            on_call=self.metrics.inference_call,
-            stall_s=settings.deadline_s,
-        )
-        self._works = Works(
-            *(self._pool, self._engine, model.card, self.front_end.clip_s, self.metrics),
-            WaitingRoom(settings.waiting_bytes),
-        )
-        self._flights = Flights(joinable_s=settings.deadline_s)
-        self._breakers = [
-            Breaker(
-                kind,
-                failures=settings.breaker_failures,
-                window_s=settings.breaker_window_s,
-                pause_s=settings.breaker_pause_s,
-            )
-            for kind in BREAKERS
-        ]
-        self._cache = cache_for(settings, model, self.metrics)
-        #: this server and those that share its Redis
-        self.replicas = replicas_for(settings, self.metrics)
-        watch = self.metrics.watch
-        watch("requests_active", "Tracks being worked on", lambda: self._active)
-        watch("decoders_alive", "Decoder processes", lambda: self._pool.alive)
-        watch("decoders_idle", "Decoder processes that wait for a track", lambda: self._pool.idle)
-        watch(
-            "load",
-            "Decoders at work and tracks that wait for one, of all decoders: above 1 tracks queue",
-            lambda: self._pool.load,
-        )
-        watch("youtube_preloaded", "1 while yt-dlp is loaded", lambda: self._launcher.preloaded)
-        watch("inference_waiting", "Tracks waiting for the model", lambda: self._engine.waiting)
-        watch("ready", "1 when tracks are taken", lambda: self.ready)
-        watch("flights", "Videos being worked on, each once", lambda: len(self._flights))
-        watch("flight_waiters", "Requests that wait for them", lambda: self._flights.waiting)
-        for breaker in self._breakers:
-            watch(
-                f"breaker_{breaker.kind.code}",
-                "1 while YouTube is left alone for this, 0.5 while one request tries",
-                partial(lambda breaker: _STATES[breaker.state], breaker),
-            )
+        self.parts = Parts.of(settings, model, self.metrics)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Load the model; raises ModelFileError or DeviceError where that can't be done."""
         return cls(*tuned(fitted(settings)))
+
+    @property
+    def decoders(self) -> int:
+        """Decoder processes that there should be."""
+        return decoders_of(self.settings)
 
     @property
     def sandbox(self) -> dict[str, Any]:
@@ -151,149 +60,136 @@ class Pipeline:
         None for those of which there has been none yet. See `serve.sandbox.measure`.
         """
         return {
-            "decoders": self._pool.confinement,
-            "downloaders": self._launcher.confinement,
+            "decoders": self.parts.pool.confinement,
+            "downloaders": self.parts.launcher.confinement,
         }
 
     @property
     def failed(self) -> bool:
         """Whether the model has failed for good: only another process can go on."""
-        return self._engine.failed
+        return self.parts.engine.failed
 
     @property
     def ready(self) -> bool:
         """Whether a track that comes now can be answered."""
-        return self._engine.alive and self._pool.ready
+        return self.parts.ready
 
     async def __aenter__(self) -> Self:
         """Start the decoders and warm the model, side by side."""
-        await asyncio.gather(self._pool.start(), asyncio.to_thread(self._engine.start))
+        parts = self.parts
+        await asyncio.gather(parts.pool.start(), asyncio.to_thread(parts.engine.start))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop everything."""
-        await self._flights.stop()
-        await self.replicas.close()
-        await asyncio.to_thread(self._engine.stop)
-        await self._pool.stop()
+        await self.parts.flights.stop()
+        await self.parts.replicas.close()
+        await asyncio.to_thread(self.parts.engine.stop)
+        await self.parts.pool.stop()
 
     def video(self, url: str) -> YouTubeSource:
         """The source for a link as people paste it; raises BadUrl, NotYouTube or Playlist."""
-        start, told = self._launcher.start, self._launcher.told
-        return YouTubeSource(video_id(url), self._youtube, start, told)
+        launcher = self.parts.launcher
+        return YouTubeSource(video_id(url), self.parts.youtube, launcher.start, launcher.told)
 
     def preloading(self) -> AbstractAsyncContextManager[object]:
         """A context in which yt-dlp is kept loaded, if the settings say so."""
-        return self._launcher if self.settings.youtube_preload else nullcontext()
+        return self.parts.launcher if self.settings.youtube_preload else nullcontext()
 
     def remembering(self) -> AbstractAsyncContextManager[object]:
         """A context in which answers are looked up and kept, if the settings say so."""
-        return nullcontext() if self.settings.cache == "off" else self._cache
+        return nullcontext() if self.settings.cache == "off" else self.parts.cache
 
-    async def classify(self, source: AudioSource, on_progress: OnProgress = _ignore) -> Answer:
-        """Take a track from its source to its genres; use it within `deadline`.
+    async def classify(
+        self,
+        source: AudioSource | Awaitable[AudioSource],
+        on_progress: OnProgress = _ignore,
+    ) -> Answer:
+        """Take a track from its source to its genres, within the deadline.
 
-        A video is worked on once for all who ask for it at the same time. Raises the typed error
-        of whatever fails; at once, where nothing is known of the track: Overloaded where too many
-        are under way, and what YouTube keeps answering. On leaving nothing of the track is left,
-        unless somebody else waits for it.
+        A source may be awaited first: that counts, too. A video is worked on once for all who ask
+        for it at the same time. Raises the typed error of whatever fails, Timeout with the `origin`
+        that was waited for in the end; at once, where nothing is known of the track: Overloaded
+        where too many are under way, and what YouTube keeps answering. On leaving nothing of the
+        track is left, unless somebody else waits for it.
         """
-        followed = _followed(on_progress, source.origin)
+        limit_s = self.settings.deadline_s
+        asked = _Asked(on_progress)
+        try:
+            async with asyncio.timeout(limit_s):
+                found = await source if isawaitable(source) else source
+                return await self._classify(found, asked.tell)
+        except TimeoutError:
+            late = Timeout(f"It took longer than the limit of {spoken(limit_s)}.")
+            late.origin = asked.waits_for
+            raise late from None
+
+    async def classify_patiently(self, source: AudioSource) -> Answer:
+        """The same, but waiting for a place, for as long as too many tracks are under way.
+
+        The deadline is that of the try which finds one. The source is opened anew by each.
+        """
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return await self.classify(source)
+            except Overloaded:
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _classify(self, source: AudioSource, on_progress: OnProgress) -> Answer:
         if source.identity is None:
-            self._check_places()  # before anything of it is read
-            return await self._file(source, followed)
-        key = self._cache.key(*source.identity)
-        if (known := await self._cache.get(key)) is not None:
+            self.parts.places.check()  # before anything of it is read
+            return await self._file(source, on_progress)
+        key = self.parts.cache.key(*source.identity)
+        if (known := await self.parts.cache.get(key)) is not None:
             if isinstance(known, TopgenreError):
                 raise known
             return known
-        once = partial(self.replicas.once, key, partial(self._video, source, key))
-        return await self._flights.join(key, once, followed)
+        once = partial(self.parts.replicas.once, key, partial(self._video, source, key))
+        return await self.parts.flights.join(key, once, on_progress)
 
     async def _file(self, source: AudioSource, on_progress: OnProgress) -> Answer:
-        def key(digest: str) -> str:
-            return self._cache.key("sha256", digest)
+        cache = self.parts.cache
 
-        lookup = (lambda digest: self._cache.get(key(digest))) if self._cache.active else None
-        run = Run(self._works, on_progress, lookup, self._slot)
-        try:
-            answer = await run.classify(source)
-        except TopgenreError as error:
-            if run.digest:
-                self._cache.put(key(run.digest), error)
-            raise
-        if run.digest:
-            self._cache.put(key(run.digest), answer)
-        return answer
+        def key(digest: str) -> str:
+            return cache.key("sha256", digest)
+
+        lookup = (lambda digest: cache.get(key(digest))) if cache.active else None
+        job = Job(self.parts, source, on_progress, lookup, self.parts.places.take)
+        return await self._kept(job.work(), lambda: job.digest and key(job.digest))
 
     async def _video(self, source: AudioSource, key: str, on_progress: OnProgress) -> Answer:
+        async def work() -> Answer:
+            async with through_all(self.parts.breakers, self.parts.replicas):
+                with self.parts.places.take():
+                    return await Job(self.parts, source, on_progress).work()
+
+        return await self._kept(work(), lambda: key)
+
+    async def _kept(self, work: Awaitable[Answer], key: Callable[[], str | None]) -> Answer:
+        """The answer, or the failure, of which what is worth it stays in the cache."""
+        outcome: Outcome | None = None
         try:
-            async with through_all(self._breakers, self.replicas):
-                with self._slot():
-                    answer = await Run(self._works, on_progress).classify(source)
+            outcome = await work
+            return outcome
         except TopgenreError as error:
-            if isinstance(error, Timeout):  # not ours: that one is raised by `deadline`
-                error.origin = source.origin
-            self._cache.put(key, error)
+            outcome = error
             raise
-        self._cache.put(key, answer)
-        return answer
-
-    @asynccontextmanager
-    async def deadline(self) -> AsyncIterator[None]:
-        """Cancel what is done within it when a request's time is over, and raise Timeout.
-
-        The error's `origin` is whoever was waited for then.
-        """
-        limit_s = self.settings.deadline_s
-        waiting = _Waiting()
-        token = _WAITING.set(waiting)
-        try:
-            async with asyncio.timeout(limit_s):
-                yield
-        except TimeoutError:
-            late = Timeout(f"It took longer than the limit of {spoken(limit_s)}.")
-            late.origin = waiting.origin
-            raise late from None
         finally:
-            _WAITING.reset(token)
-
-    def _check_places(self) -> None:
-        """Raise Overloaded where there is no place for one more track."""
-        if self._active >= self.settings.max_requests:
-            raise Overloaded(retry_after_s=1.0)
-
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        self._check_places()
-        self._active += 1
-        try:
-            yield
-        finally:
-            self._active -= 1
+            if outcome is not None and (name := key()):
+                self.parts.cache.put(name, outcome)
 
 
-def _followed(on_progress: OnProgress, origin: Origin) -> OnProgress:
-    """Progress with the seconds of this request; notes whom it waits for, `origin` or us."""
-    start, waiting = time.perf_counter(), _WAITING.get()
+class _Asked:
+    """One who asks for a track: tells how far it is since then, and notes whom it waits for."""
 
-    def tell(progress: Progress) -> None:
-        if waiting and progress.stage != "listening":
-            arriving = progress.stage in ("accepted", "downloading") and progress.fraction != 1.0
-            waiting.origin = origin if arriving else "server"
-        on_progress(replace(progress, seconds=round(time.perf_counter() - start, 3)))
+    def __init__(self, on_progress: OnProgress) -> None:
+        self._on_progress = on_progress
+        self._start = time.perf_counter()
+        self.waits_for: Origin = "client"
 
-    return tell
-
-
-def front_end_of(model: Model) -> FrontEnd:
-    """The front end that the model file names; raise ModelFileError where it does not fit."""
-    try:
-        front_end = FrontEnd.from_dict(model.card.front_end)
-    except (TypeError, ValueError) as error:
-        raise ModelFileError(f"its metadata front_end can't be used: {error}") from None
-    if front_end.clip_shape != model.clip_shape:
-        raise ModelFileError(
-            f"its front end makes clips of {front_end.clip_shape}, it takes {model.clip_shape}"
-        )
-    return front_end
+    def tell(self, progress: Progress) -> None:
+        self.waits_for = progress.waits_for
+        seconds = round(time.perf_counter() - self._start, 3)
+        self._on_progress(replace(progress, seconds=seconds))
