@@ -12,8 +12,8 @@ from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from serve.http.access import Access
+from serve.http.api.page import DOCS_ROUTES
 from serve.http.batch import Batches
-from serve.http.docs import DOCS_ROUTES
 from serve.http.drain import Drain
 from serve.http.middleware import RequestId
 from serve.http.observe import Observed

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from serve.answer import Answer
+from serve.answer import Answer, Failure
 from serve.durations import spoken
 from serve.errors import Overloaded, Timeout, TopgenreError
 from serve.http.batch_body import Track, read_tracks
@@ -21,7 +21,7 @@ from serve.http.drain import Drain
 from serve.http.outcome import accounted
 from serve.http.rates import charge
 from serve.http.record import Record, record_of
-from serve.http.replies import answer_body, error_body, error_response, included
+from serve.http.replies import error_response, included
 from serve.pipeline import Pipeline
 from serve.sources.stream import AudioSource
 
@@ -107,7 +107,7 @@ class BatchResponse(Response):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(READING_S):
                         for track in unanswered.values():
-                            await self._say(track, error_body(late), send)
+                            await self._say(track, Failure.of(late).body(), send)
                         await send({"type": "http.response.body", "body": b""})
 
     async def _answer(self, unanswered: dict[int, Track], send: Send) -> None:
@@ -132,9 +132,9 @@ class BatchResponse(Response):
                     raise track.source
                 async with self._drain.work():
                     answer = await self._batches.classify(track.source)
-                return answer_body(answer, self._pipeline.model, self._include)
+                return answer.body(self._include)
         except TopgenreError as error:
-            return error_body(error)
+            return Failure.of(error).body()
 
     async def _say(self, track: Track, body: dict[str, Any], send: Send) -> None:
         line = track.labels | body | {"request_id": self._request_id}

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from serve.errors import BadRequest, TopgenreError
+from serve.http.bodies import Check
 from serve.http.files import PageFiles
 from serve.http.replies import Json, error_response
 from serve.sources.youtube import video_id, watch_url
@@ -25,7 +26,7 @@ async def check(request: Request) -> Response:
         found = video_id(url)
     except TopgenreError as error:
         return error_response(error, request.state.request_id)
-    return Json({"id": found, "url": watch_url(found)})
+    return Json(Check(found, watch_url(found)))
 
 
 #: The page and its files: what a browser gets, no part of the API.

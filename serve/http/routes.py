@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
-from typing import Any
+from typing import cast
 
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from serve.answer import Progress
+from serve.answer import Failure, Progress
 from serve.errors import (
     BadRequest,
     MethodNotAllowed,
@@ -20,22 +21,16 @@ from serve.errors import (
     ShuttingDown,
     TopgenreError,
 )
+from serve.http.api.description import describe
 from serve.http.batch import batch
+from serve.http.bodies import Info, Sandbox, Status
 from serve.http.departure import READING_S, Departed, Visit
 from serve.http.drain import Drain
 from serve.http.events import Emit, Event, EventStream, heard_out
-from serve.http.openapi import describe
 from serve.http.outcome import accounted
 from serve.http.page import check
 from serve.http.record import record_of
-from serve.http.replies import (
-    Json,
-    answer_body,
-    error_body,
-    error_response,
-    included,
-    progress_body,
-)
+from serve.http.replies import Json, error_response, included
 from serve.http.tracks import classify_request
 from serve.pipeline import Pipeline
 
@@ -72,7 +67,8 @@ async def predict(request: Request) -> Response:
             visit, lambda emit: _last_events(request, visit, emit), deadline_s + READING_S
         )
     try:
-        return Json(await visit.do(_answer(request, visit)), headers=_NO_STORE)
+        body = await visit.do(_answer(request, visit))
+        return Response(body, headers=_NO_STORE, media_type=Json.media_type)
     except TopgenreError as error:
         return error_response(error, _request_id(request))
     except Departed:
@@ -83,32 +79,31 @@ async def _last_events(request: Request, visit: Visit, emit: Emit) -> list[Event
     try:
         return [("result", await _answer(request, visit, emit))]
     except TopgenreError as error:
-        body = error_body(error) | {"request_id": _request_id(request)}
+        body = to_json(Failure.of(error, _request_id(request)).body())
         # By two names: an EventSource calls the loss of its connection `error`, too.
         return [("failure", body), ("error", body)]
 
 
-async def _answer(request: Request, visit: Visit, emit: Emit | None = None) -> dict[str, Any]:
+async def _answer(request: Request, visit: Visit, emit: Emit | None = None) -> bytes:
     record = record_of(request.scope)
 
     def tell(progress: Progress) -> None:
         record.saw(progress.stage)
         if emit is not None:
-            emit("progress", progress_body(progress))
+            emit("progress", to_json(progress.body()))
 
     pipeline = _pipeline(request)
     with accounted(pipeline.metrics, _request_id(request), record):
         include = included(request)
         async with _drain(request).work():
             answer = await classify_request(request, visit, pipeline, tell)
-    body = answer_body(answer, pipeline.model, include) | {"request_id": _request_id(request)}
-    record.cached, record.stages_ms = body["cached"], body["timings_ms"]
-    return body
+    record.cached, record.stages_ms = answer.cached, answer.timings_ms
+    return answer.json(include, _request_id(request))
 
 
 async def live(_: Request) -> Response:
     """The process answers."""
-    return Json({"status": "live"})
+    return Json(Status("live"))
 
 
 async def ready(request: Request) -> Response:
@@ -117,7 +112,7 @@ async def ready(request: Request) -> Response:
         return error_response(ShuttingDown(), _request_id(request))
     if not _pipeline(request).ready:
         return error_response(NotReady(), _request_id(request))
-    return Json({"status": "ready"})
+    return Json(Status("ready"))
 
 
 async def info(request: Request) -> Response:
@@ -126,8 +121,8 @@ async def info(request: Request) -> Response:
     model, settings = pipeline.model, pipeline.settings
     card = model.card
     return Json(
-        {
-            "model": {
+        Info(
+            model={
                 "name": card.name,
                 "version": card.version,
                 "sha256": model.sha256,
@@ -135,13 +130,13 @@ async def info(request: Request) -> Response:
                 "training": card.training,
                 "scores": card.scores,
             },
-            "genres": list(card.genres),
-            "tags": list(card.tags),
-            "sounds": list(card.sounds),
-            "front_end": card.front_end,
-            "clip_s": pipeline.parts.front_end.clip_s,
-            "provider": model.provider,
-            "limits": {
+            genres=card.genres,
+            tags=card.tags,
+            sounds=card.sounds,
+            front_end=card.front_end,
+            clip_s=pipeline.parts.front_end.clip_s,
+            provider=model.provider,
+            limits={
                 "max_duration_s": settings.max_duration_s,
                 "max_body_bytes": settings.max_body_bytes,
                 "deadline_s": settings.deadline_s,
@@ -149,9 +144,9 @@ async def info(request: Request) -> Response:
                 "batch_size": settings.batch_size,
                 "batch_bytes": settings.batch_bytes,
             },
-            "sandbox": pipeline.sandbox,
-            "versions": {"python": platform.python_version()} | _VERSIONS,
-        }
+            sandbox=cast(Sandbox, pipeline.sandbox),
+            versions={"python": platform.python_version()} | _VERSIONS,
+        )
     )
 
 

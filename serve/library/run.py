@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from serve.answer import OnProgress
+from serve.answer import Failure, OnProgress
 from serve.errors import BadRequest, Internal, TopgenreError
-from serve.http.replies import answer_body, error_body
 from serve.library import files
 from serve.library.aside import aside
 from serve.library.bars import Bars
@@ -67,7 +66,7 @@ class Run:
                 record, code = await self._record(job), 0
             except Exception as failure:
                 error = _typed(failure)
-                record, code = error_body(error), error.exit_code
+                record, code = Failure.of(error).body(), error.exit_code
                 self._last_failure = max(self._last_failure, (number, code))
             for track in job.tracks:
                 name = os.fsencode(track).decode("utf-8", "replace")
@@ -114,7 +113,7 @@ class Run:
         self, record_id: str, source: AudioSource, on_progress: OnProgress
     ) -> Record:
         answer = await self._pipeline.classify(source, on_progress)
-        return {"id": record_id} | answer_body(answer, self._pipeline.model)
+        return {"id": record_id} | answer.body()
 
 
 def workers_for(decoders: int) -> int:

@@ -11,9 +11,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
-from serve.answer import Answer, OnProgress, Outcome, Progress, Stage, warnings_of
+from serve.answer import (
+    Answer,
+    MelPicture,
+    Model,
+    OnProgress,
+    Outcome,
+    Progress,
+    Stage,
+    warnings_of,
+)
 from serve.audio.inflow import Inflow
-from serve.audio.picture import MelPicture, mel_picture
+from serve.audio.picture import mel_picture
 from serve.audio.track import Decoded, Stalled
 from serve.errors import Origin, TopgenreError
 from serve.inference.aggregate import Verdict, aggregate
@@ -104,7 +113,7 @@ class Job:
             return known
         self._took("total", time.perf_counter() - self._start)
         timings_ms = self._timings_ms | {"cache": known.timings_ms["cache"]}
-        return replace(known, title=info.title, timings_ms=timings_ms)
+        return replace(known, video_title=info.title, timings_ms=timings_ms)
 
     async def _held(self, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The same blocks; all of them are there if the track begins like a known one."""
@@ -137,14 +146,22 @@ class Job:
                 except Stalled:
                     enough = math.inf
         self._took("total", time.perf_counter() - self._start)
+        model, card = self._parts.model, self._parts.model.card
         return Answer(
-            title=info.title,
-            verdict=verdict,
-            picture=picture,
-            duration_s=decoded.duration_s,
+            video_title=info.title,
+            top_prediction=verdict.top,
+            results=verdict.results,
+            music=verdict.music,
+            tags=verdict.tags,
+            duration_s=round(decoded.duration_s, 3),
             clip_s=self._parts.front_end.clip_s,
-            timings_ms=self._timings_ms,
+            timeline=verdict.timeline,
             warnings=warnings_of(decoded.lost_s, decoded.duration_s, decoded.cancelled),
+            model=Model(card.name, card.version, model.sha256),
+            provider=model.provider,
+            timings_ms=self._timings_ms,
+            clips=verdict.clips,
+            mel=picture,
         )
 
     async def _decode(
@@ -202,7 +219,7 @@ class Job:
         self._took("inference", prediction.ran_s)
         self._parts.metrics.clips.inc(decoded.clips)
         start = time.perf_counter()
-        verdict = aggregate(prediction.clips, self._parts.model.card)
+        verdict = aggregate(prediction.clips, self._parts.model.card, self._parts.front_end.clip_s)
         self._took("aggregate", time.perf_counter() - start)
         return verdict
 
@@ -218,7 +235,9 @@ class Job:
         duration_s: float | None = None,
     ) -> None:
         self._on_progress(
-            Progress(stage, fraction, title=title, duration_s=duration_s, waits_for=self._waits_for)
+            Progress(
+                stage, fraction, video_title=title, duration_s=duration_s, waits_for=self._waits_for
+            )
         )
 
 

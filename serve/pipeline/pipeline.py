@@ -11,7 +11,7 @@ from functools import partial
 from inspect import isawaitable
 from typing import Any, Self
 
-from serve.answer import Answer, OnProgress, Outcome, Progress
+from serve.answer import Answer, OnProgress, Outcome, Progress, answer_type
 from serve.durations import spoken
 from serve.errors import Origin, Overloaded, Timeout, TopgenreError
 from serve.inference.session import Model
@@ -54,7 +54,7 @@ class Pipeline:
         return decoders_of(self.settings)
 
     @property
-    def sandbox(self) -> dict[str, Any]:
+    def sandbox(self) -> dict[str, dict[str, Any] | None]:
         """What the children that meet strangers' bytes are refused, as measured in them.
 
         None for those of which there has been none yet. See `serve.sandbox.measure`.
@@ -77,7 +77,11 @@ class Pipeline:
     async def __aenter__(self) -> Self:
         """Start the decoders and warm the model, side by side."""
         parts = self.parts
-        await asyncio.gather(parts.pool.start(), asyncio.to_thread(parts.engine.start))
+        await asyncio.gather(
+            parts.pool.start(),
+            asyncio.to_thread(parts.engine.start),
+            asyncio.to_thread(answer_type),
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:

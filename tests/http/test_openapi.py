@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from serve.errors import ERRORS
-from serve.http.openapi import describe
+from serve.http.api.description import describe
 from serve.http.routes import ROUTES
 from tests.http.test_predict import SONG, events_of, multipart
 from tests.media import by_name, encode, music

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from serve.http.files import PageFiles
 
 # Made by deploy/vendor.py; `page.html` and `start.js` are ours.
-_SWAGGER = PageFiles(Path(__file__).parent / "swagger", "page.html")
+_SWAGGER = PageFiles(Path(__file__).parent.parent / "swagger", "page.html")
 
 #: The page and its files: what a browser gets, no part of the API.
 DOCS_ROUTES = [
