@@ -22,16 +22,16 @@ from serve.errors import (
     TopgenreError,
 )
 from serve.http.api.description import describe
-from serve.http.batch import batch
 from serve.http.bodies import Info, Sandbox, Status
-from serve.http.departure import READING_S, Departed, Visit
 from serve.http.drain import Drain
-from serve.http.events import Emit, Event, EventStream, heard_out
 from serve.http.outcome import accounted
 from serve.http.page import check
+from serve.http.predict.batch import batch
+from serve.http.predict.departure import READING_S, Departed, Visit
+from serve.http.predict.events import Emit, Event, EventStream, heard_out
+from serve.http.predict.forms import classify_request
 from serve.http.record import record_of
 from serve.http.replies import Json, error_response, included
-from serve.http.tracks import classify_request
 from serve.pipeline import Pipeline
 
 # What a track is called by may be nobody else's business.

@@ -150,7 +150,7 @@ def raising(monkeypatch, where, error):
 
 DEEP = {
     "/predict": ["serve.http.routes.classify_request"],
-    "/predict/batch": ["serve.http.batch.read_tracks"],
+    "/predict/batch": ["serve.http.predict.batch.read_tracks"],
     "/metrics": ["serve.metrics.Metrics.render"],
 }
 # Every way in which a track can fail, and a batch as a whole: test_batch and test_rates show how.

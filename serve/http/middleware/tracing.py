@@ -12,7 +12,7 @@ from opentelemetry.trace import format_trace_id as trace_id_text
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve.http.observe import route_of
+from serve.http.middleware.observe import route_of
 from serve.http.record import Record, record_of
 from serve.settings import Settings
 

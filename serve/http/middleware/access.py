@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve.errors import BadRequest, TooManyRequests, TopgenreError, Unauthorized
-from serve.http.events import heard_out
+from serve.http.predict.events import heard_out
 from serve.http.rates import Rates, client_address
 from serve.http.record import Record, record_of
 from serve.http.replies import error_response

@@ -12,10 +12,10 @@ from starlette.requests import Request
 
 from serve.answer import Answer, Progress
 from serve.errors import BadRequest, TooBig, UnsupportedMedia
-from serve.http.departure import Visit
-from serve.http.links import link_of
-from serve.http.multipart import FORM_BYTES, read_form_file
-from serve.http.pace import steady
+from serve.http.predict.departure import Visit
+from serve.http.predict.links import link_of
+from serve.http.predict.multipart import FORM_BYTES, read_form_file
+from serve.http.predict.pace import steady
 from serve.pipeline import Pipeline
 from serve.sources.stream import AudioSource, SourceInfo
 from serve.sources.upload import UploadSource

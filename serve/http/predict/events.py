@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from serve.http.departure import Departed, Visit
+from serve.http.predict.departure import Departed, Visit
 
 #: its name, and its data in JSON
 Event = tuple[str, bytes]

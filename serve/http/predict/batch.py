@@ -15,10 +15,10 @@ from starlette.types import Receive, Scope, Send
 from serve.answer import Answer, Failure
 from serve.durations import spoken
 from serve.errors import Overloaded, Timeout, TopgenreError
-from serve.http.batch_body import Track, read_tracks
-from serve.http.departure import READING_S, Departed, Visit
 from serve.http.drain import Drain
 from serve.http.outcome import accounted
+from serve.http.predict.batch_body import Track, read_tracks
+from serve.http.predict.departure import READING_S, Departed, Visit
 from serve.http.rates import charge
 from serve.http.record import Record, record_of
 from serve.http.replies import error_response, included
