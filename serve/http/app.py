@@ -11,13 +11,11 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from serve.http.api.page import DOCS_ROUTES
 from serve.http.drain import Drain
 from serve.http.middleware.access import Access
+from serve.http.middleware.headers import RequestId, ResponseHeaders
 from serve.http.middleware.observe import Observed
-from serve.http.middleware.request_id import RequestId
-from serve.http.middleware.security import ResponseHeaders
-from serve.http.page import PAGE_ROUTES
+from serve.http.page import DOCS_ROUTES, PAGE_ROUTES
 from serve.http.predict.batch import Batches
 from serve.http.rates import RATE_HEADERS, Rates
 from serve.http.routes import ROUTES, http_error

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from serve.http.app import create_app
 from serve.http.middleware.access import OPEN, OPEN_UNDER, is_loopback
-from serve.http.middleware.security import HEADERS
+from serve.http.middleware.headers import HEADERS
 from serve.keys import Keys, new_key
 from serve.pipeline import Pipeline
 from serve.server import run
@@ -212,7 +212,11 @@ def test_an_origin_that_is_not_named_is_refused_before_any_work(closed, method, 
     async def work(*_):
         raise AssertionError("it was worked on")
 
-    for name in ("predict.batch.read_tracks", "routes.classify_request", "page.video_id"):
+    for name in (
+        "predict.batch.read_tracks",
+        "predict.track.classify_request",
+        "predict.track.video_id",
+    ):
         monkeypatch.setattr(f"serve.http.{name}", work)
     with closed.client() as client:
         for origin in OTHERS:

@@ -149,7 +149,7 @@ def raising(monkeypatch, where, error):
 
 
 DEEP = {
-    "/predict": ["serve.http.routes.classify_request"],
+    "/predict": ["serve.http.predict.track.classify_request"],
     "/predict/batch": ["serve.http.predict.batch.read_tracks"],
     "/metrics": ["serve.metrics.Metrics.render"],
 }
@@ -163,7 +163,7 @@ INSIDE = {
         *("too_many_requests", "timeout", "internal"),
     },
 }
-ELSEWHERE = ["serve.http.routes.Json", "serve.http.page.Json"]
+ELSEWHERE = ["serve.http.routes.Json", "serve.http.predict.track.Json"]
 
 
 def test_the_description_and_the_server_agree(server, youtube, tiny_model, monkeypatch):

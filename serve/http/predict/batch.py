@@ -15,13 +15,12 @@ from starlette.types import Receive, Scope, Send
 from serve.answer import Answer, Failure
 from serve.durations import spoken
 from serve.errors import Overloaded, Timeout, TopgenreError
-from serve.http.drain import Drain
-from serve.http.outcome import accounted
 from serve.http.predict.batch_body import Track, read_tracks
 from serve.http.predict.departure import READING_S, Departed, Visit
 from serve.http.rates import charge
-from serve.http.record import Record, record_of
+from serve.http.record import Record, accounted, record_of
 from serve.http.replies import error_response, included
+from serve.http.state import drain_of, request_id_of
 from serve.pipeline import Pipeline
 from serve.sources.stream import AudioSource
 
@@ -64,10 +63,10 @@ class BatchResponse(Response):
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._request = request
-        self._request_id: str = request.state.request_id
+        self._request_id = request_id_of(request)
         self._batches = batches
         self._pipeline = batches.pipeline
-        self._drain: Drain = request.app.state.drain
+        self._drain = drain_of(request)
         self._record = record_of(request.scope)
         self._include: frozenset[str] = frozenset()
 
