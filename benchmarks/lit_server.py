@@ -6,6 +6,7 @@ It decodes with PyAV and has our features; a worker for each core, one track a c
 # LitServe reads the annotations: they must not be text.
 import signal
 import sys
+from dataclasses import asdict
 from typing import Any
 
 import litserve
@@ -16,6 +17,7 @@ from serve.container import cores
 from serve.inference.aggregate import aggregate
 from serve.inference.outputs import Outputs
 from serve.inference.tuning import load
+from serve.pipeline import front_end_of
 from serve.settings import Settings
 
 
@@ -26,7 +28,7 @@ class Genres(litserve.LitAPI):  # type: ignore[misc]
         """Load the model, in each worker."""
         settings = Settings.from_environment()
         model = load(settings)
-        self._card = model.card
+        self._model = model
         self._straight = Straight(model, settings.max_duration_s)
 
     def decode_request(self, request: Request) -> bytes:
@@ -40,11 +42,11 @@ class Genres(litserve.LitAPI):  # type: ignore[misc]
 
     def encode_response(self, clips: Outputs) -> dict[str, Any]:
         """What our server answers, too."""
-        verdict = aggregate(clips, self._card)
+        verdict = aggregate(clips, self._model.card, front_end_of(self._model).clip_s)
         return {
             "top_prediction": verdict.top,
             "results": verdict.results,
-            "timeline": verdict.clips,
+            "timeline": [asdict(clip) for clip in verdict.timeline],
         }
 
 

@@ -66,7 +66,7 @@ def measure(model: Model, name: str, content: bytes, seconds: float, runs: int) 
         "mel": features,
         LIBROSA: librosa_by_clip(front_end, whole.reshape(-1, front_end.clip_samples)),
         "inference": lambda: model.run(out[:clips]),
-        "aggregate": lambda: aggregate(outputs, model.card),
+        "aggregate": lambda: aggregate(outputs, model.card, front_end.clip_s),
     }
     taken: dict[str, list[float]] = {stage: [] for stage in ("decode", "resample", *stages)}
     # Alternating, so that a machine's moods meet all of them alike.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from html import escape
 from typing import Any, Self
 
-from serve.answer import not_music
+from serve.answer import Answer, Clip, Tag
+from serve.parts import not_music
 
 # The page's (style.css), for light notebooks and dark ones. Which one it is says JupyterLab by an
 # attribute, VS Code by a class and Colab by another attribute; the browser does not know.
@@ -32,27 +33,6 @@ text-align:left}
 .topgenre svg{display:block;width:100%}
 .topgenre small{opacity:.75}
 """ + "".join(f"{_IN_THE_DARK} .topgenre .g{n}{{fill:{of}}}\n" for n, of in enumerate(_DARK))
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """The most likely genre of one clip, which begins at `start` seconds.
-
-    `confidence` is its probability; `music` how sure it is that the clip is music. Both are 0 to 1.
-    """
-
-    start: float
-    genre: str
-    confidence: float
-    music: float
-
-
-@dataclass(frozen=True, slots=True)
-class Tag:
-    """Something that a track sounds like, and the probability of hearing it in a clip, 0 to 1."""
-
-    tag: str
-    probability: float
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -80,20 +60,20 @@ class Classification:
     _body: dict[str, Any] = field(compare=False)
 
     @classmethod
-    def from_body(cls, body: dict[str, Any]) -> Self:
-        """From the body of an answer as `POST /predict` gives it."""
+    def of(cls, answer: Answer) -> Self:
+        """From an answer."""
         return cls(
-            title=body["video_title"],
-            top=body["top_prediction"],
-            results=body["results"],
-            music=body["music"],
-            tags=tuple(Tag(**tag) for tag in body["tags"]),
-            timeline=tuple(Clip(**clip) for clip in body["timeline"]),
-            duration_s=body["duration_s"],
-            clip_s=body["clip_s"],
-            warnings=tuple(body["warnings"]),
-            model=body["model"],
-            _body=body,
+            title=answer.video_title,
+            top=answer.top_prediction,
+            results=answer.results,
+            music=answer.music,
+            tags=answer.tags,
+            timeline=answer.timeline,
+            duration_s=answer.duration_s,
+            clip_s=answer.clip_s,
+            warnings=answer.warnings,
+            model=asdict(answer.model),
+            _body=answer.body(),
         )
 
     @property

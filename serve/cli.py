@@ -16,13 +16,12 @@ from typing import Literal
 from rich.console import Console
 from rich.text import Text
 
-from serve.answer import not_music
 from serve.errors import BadRequest, Internal, TopgenreError
 from serve.library.bars import Bars
 from serve.library.results import CsvLines, JsonLines, Lines, Record, ResultsFile
 from serve.library.run import Run, pipeline_for
 from serve.library.tracks import Job, jobs_of, read_list
-from serve.parts import changes
+from serve.parts import changes, not_music
 from serve.pipeline import Pipeline
 from serve.settings import Settings
 from serve.signals import signalled, until_signalled

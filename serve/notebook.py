@@ -19,7 +19,6 @@ from typing import IO
 
 from serve.classification import Classification
 from serve.errors import BadRequest
-from serve.http.replies import answer_body
 from serve.library.aside import aside
 from serve.library.files import read
 from serve.library.tracks import is_link
@@ -74,9 +73,7 @@ class _Service:
 
     async def _classify(self, track: Track) -> Classification:
         source = await aside(partial(self._source, track))
-        async with self._pipeline.deadline():
-            answer = await self._pipeline.classify(source)
-        return Classification.from_body(answer_body(answer, self._pipeline.model))
+        return Classification.of(await self._pipeline.classify(source))
 
     def _source(self, track: Track) -> AudioSource:
         limit = self._pipeline.settings.max_body_bytes

@@ -7,7 +7,7 @@ from itertools import groupby
 from math import log
 from typing import Any, NamedTuple
 
-from serve.answer import not_music
+from serve.inference.outputs import IS_MUSIC
 
 # How much better, in nats, another genre has to explain a stretch for the track to have changed to
 # it: some ten seconds of clips that are sure of it. Of 120 tracks of one genre, none changes.
@@ -46,6 +46,15 @@ def parts(body: Mapping[str, Any]) -> list[Part]:
     time = sum(part.end - part.start for part in sure)
     changes = len({part.genre for part in sure}) > 1
     return found if changes and time >= _SURE_TIME * found[-1].end else []
+
+
+def not_music(body: Mapping[str, Any]) -> str | None:
+    """In words what an answer's body is of, if it is rather not of music; else None."""
+    if body["music"] >= IS_MUSIC:
+        return None
+    if not body["tags"]:
+        return "This does not sound like music."
+    return f"This sounds like {body['tags'][0]['tag'].lower()}, not music."
 
 
 def changes(body: Mapping[str, Any]) -> str | None:

@@ -16,10 +16,10 @@ from starlette.applications import Starlette
 
 from serve import logs
 from serve.errors import BadRequest
-from serve.http.access import is_loopback
 from serve.http.app import create_app
 from serve.http.connection import BoundedProtocol, Turns
 from serve.http.drain import Drain
+from serve.http.middleware.access import is_loopback
 from serve.pipeline import Pipeline
 from serve.settings import Settings, SettingsError
 

@@ -38,8 +38,8 @@ def standin() -> Iterator[StandIn]:
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tracks get a decoder with their first bytes, and keep it however slowly others come."""
-    monkeypatch.setattr("serve.run._ENOUGH_BYTES", 1)
-    monkeypatch.setattr("serve.run._IDLE_S", 60.0)
+    monkeypatch.setattr("serve.pipeline.job._ENOUGH_BYTES", 1)
+    monkeypatch.setattr("serve.pipeline.job._IDLE_S", 60.0)
 
 
 @pytest.fixture(autouse=True)

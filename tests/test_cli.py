@@ -414,7 +414,7 @@ def test_a_failure_of_ours_is_one_tracks_failure(environment, capsys, monkeypatc
     def broken(*_):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("serve.run.aggregate", broken)
+    monkeypatch.setattr("serve.pipeline.job.aggregate", broken)
     assert main(["classify", "--json", str(SONG)]) == 1
     assert json.loads(capsys.readouterr().out)["code"] == "internal"
 

@@ -12,7 +12,7 @@ from serve.errors import (
     from_child,
     from_code,
 )
-from serve.http.outcome import logged
+from serve.http.record import logged
 
 # The contract: code, HTTP status, whether trying again may help.
 CONTRACT = {

@@ -184,8 +184,8 @@ def test_a_client_that_left_is_noted(server, caplog):
 async def test_what_nobody_caught_is_answered_and_logged(caplog):
     import httpx
 
-    from serve.http.middleware import RequestId
-    from serve.http.observe import Observed
+    from serve.http.middleware.headers import RequestId
+    from serve.http.middleware.observe import Observed
     from serve.metrics import Metrics
 
     async def broken(scope, receive, send):

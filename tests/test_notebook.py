@@ -19,7 +19,8 @@ from IPython.lib.pretty import pretty
 import serve
 import serve.errors
 from serve import notebook
-from serve.classification import Classification, Clip
+from serve.answer import Clip, answer_type
+from serve.classification import Classification
 from serve.errors import BadUrl, TooBig, Undecodable
 from serve.settings import SettingsError
 from tests.http.test_predict import SONG
@@ -198,11 +199,17 @@ BODY = {
     "clip_s": 1.4,
     "warnings": [],
     "model": {"name": "m", "version": "1", "sha256": "0" * 64},
+    "provider": "cpu",
+    "timings_ms": {},
 }
 
 
+def classified(body):
+    return Classification.of(answer_type().validate_python(body))
+
+
 def test_the_picture_is_whole_and_safe():
-    one = Classification.from_body(BODY)
+    one = classified(BODY)
     assert one.timeline[1] == Clip(1.4, "<b>", 0.25, 0.6)
     html = one._repr_html_()
     root = ET.fromstring(html.replace("&nbsp;", " "))  # XML as well
@@ -236,13 +243,13 @@ def test_the_picture_is_whole_and_safe():
     ],
 )
 def test_what_is_not_music_is_said_to_be_none(tags, words):
-    one = Classification.from_body(BODY | {"music": 0.1, "tags": tags})
+    one = classified(BODY | {"music": 0.1, "tags": tags})
     assert ET.fromstring(one._repr_html_().replace("&nbsp;", " ")).find("div").text == words
     assert str(one).endswith(words)
 
 
 def test_a_list_of_answers_is_a_line_each():
-    one = Classification.from_body(BODY | {"video_title": "a\nb"})
+    one = classified(BODY | {"video_title": "a\nb"})
     line = "Classification(title='a\\nb', top='r&b', confidence=0.75)"
     assert pretty([one, one]) == f"[{line},\n {line}]"
 
@@ -253,7 +260,7 @@ def test_the_colours_are_the_pages_and_nothing_shines_through():
     genres = {f"genre {n:02}": 100.0 * (n == 0) for n in range(11)}
     clip = BODY["timeline"][0] | {"genre": "genre 00"}
     body = BODY | {"results": genres, "top_prediction": "genre 00", "timeline": [clip, clip]}
-    html = Classification.from_body(body)._repr_html_()
+    html = classified(body)._repr_html_()
     root = ET.fromstring(html.replace("&nbsp;", " "))
     bars = [row.find(".//rect") for row in root.iter("tr")]
     assert [bar.get("fill") for bar in bars] == [*page[:10], page[0]]
@@ -265,7 +272,7 @@ def test_the_colours_are_the_pages_and_nothing_shines_through():
 
 def test_what_was_lost_is_told():
     warning = "3.1 s of the audio could not be read: this is about the other <62.8> s."
-    one = Classification.from_body(BODY | {"warnings": [warning]})
+    one = classified(BODY | {"warnings": [warning]})
     (_, told) = ET.fromstring(one._repr_html_().replace("&nbsp;", " ")).findall("div")
     assert told.text == warning
     assert str(one).endswith(warning)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from serve.errors import from_child
-from serve.http.tracks import clean_title
+from serve.http.predict.forms import clean_title
 from serve.sources.youtube.download import _info
 from serve.sources.youtube.extract import _title
 from serve.sources.youtube.failures import clean

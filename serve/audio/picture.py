@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from serve.answer import MAX_BANDS, MAX_COLUMNS, MelPicture
 
 # The server itself makes no spectrogram: it starts sooner without SciPy.
 if TYPE_CHECKING:
     from serve.audio.mel import Float32
 
-#: A picture's largest size, whatever the track's length and the front end's bands.
-MAX_COLUMNS, MAX_BANDS = 768, 64
-
 # Below the loudest spot; what is softer is as black as silence.
 _RANGE_DB = 80.0
 _FLOOR = 1e-10
-
-
-@dataclass(frozen=True, slots=True)
-class MelPicture:
-    """Mel power in dB as grey values: 0 stands for `low_db` and less, 255 for `high_db`.
-
-    The columns divide the track's clips evenly; each holds `bands` values, the lowest band first.
-    """
-
-    columns: int
-    bands: int
-    low_db: float
-    high_db: float
-    pixels: str
-    """columns × bands bytes, column by column, in base64"""
 
 
 def mel_picture(features: Float32) -> MelPicture:

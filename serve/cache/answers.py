@@ -9,12 +9,11 @@ import logging
 import time
 from collections import OrderedDict
 from dataclasses import replace
-from functools import cache
 from typing import Any, Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from serve.answer import Answer, Outcome
+from serve.answer import Answer, Outcome, answer_type
 from serve.cache.store import Store, StoreError
 from serve.errors import TopgenreError, from_code
 from serve.metrics import Metrics
@@ -22,7 +21,7 @@ from serve.metrics import Metrics
 _LOG = logging.getLogger(__name__)
 
 # What is stored looks otherwise than before: then this is another number.
-_FORM = 2
+_FORM = 3
 # An answer is not worth a longer wait for the store, in seconds.
 _PATIENCE_S = 0.5
 # A store that failed is left alone for so long, in seconds.
@@ -158,12 +157,6 @@ class AnswerCache:
             self._metrics.cache_failures.inc()
             _LOG.warning("the cache can't be used now: %s", error or "it takes too long")
             return None
-
-
-@cache
-def answer_type() -> TypeAdapter[Answer]:
-    """How an answer is written as JSON and read; made once, as that takes its time."""
-    return TypeAdapter(Answer)
 
 
 def _digest(content: bytes) -> str:

@@ -11,16 +11,14 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from serve.http.access import Access
-from serve.http.batch import Batches
-from serve.http.docs import DOCS_ROUTES
 from serve.http.drain import Drain
-from serve.http.middleware import RequestId
-from serve.http.observe import Observed
-from serve.http.page import PAGE_ROUTES
+from serve.http.middleware.access import Access
+from serve.http.middleware.headers import RequestId, ResponseHeaders
+from serve.http.middleware.observe import Observed
+from serve.http.page import DOCS_ROUTES, PAGE_ROUTES
+from serve.http.predict.batch import Batches
 from serve.http.rates import RATE_HEADERS, Rates
 from serve.http.routes import ROUTES, http_error
-from serve.http.security import ResponseHeaders
 from serve.pipeline import Pipeline
 from serve.settings import Settings, SettingsError
 
@@ -31,7 +29,7 @@ def create_app(pipeline: Pipeline) -> Starlette:
     Raises SettingsError where a setting asks for what is not installed.
     """
     settings, drain = pipeline.settings, Drain()
-    rates = Rates(settings, pipeline.replicas)
+    rates = Rates(settings, pipeline.parts.replicas)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -83,7 +81,7 @@ def _traced(settings: Settings) -> list[Middleware]:
     if not settings.traces:
         return []
     try:
-        from serve.tracing import Traced, tracer_provider
+        from serve.http.middleware.tracing import Traced, tracer_provider
     except ImportError as error:  # it is an extra
         raise SettingsError(f"TOPGENRE_TRACES needs the extra otel: {error}") from None
     return [Middleware(Traced, tracer_provider(settings))]

@@ -20,8 +20,8 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from serve.answer import Failure
 from serve.errors import BadRequest, Overloaded, TopgenreError
-from serve.http.replies import error_body
 from serve.settings import Settings
 
 if TYPE_CHECKING:
@@ -348,7 +348,7 @@ class BoundedProtocol(HttpToolsProtocol):
             # Its own body is wrong: for the application the client has left.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        body = json.dumps(error_body(error) | {"request_id": uuid.uuid4().hex}).encode()
+        body = json.dumps(Failure.of(error, uuid.uuid4().hex).body()).encode()
         headers = [
             b"content-type: application/json",
             b"content-length: %d" % len(body),

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from starlette.types import Scope
+
+from serve.errors import Internal, TopgenreError, unexpected
+from serve.metrics import Metrics
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -35,3 +42,37 @@ def record_of(scope: Scope) -> Record:
     """The record of a request, which the middleware has put there."""
     record: Record = scope["state"]["record"]
     return record
+
+
+@contextmanager
+def accounted(metrics: Metrics, request_id: str, record: Record) -> Iterator[None]:
+    """Count the outcome of the work within, and note it in the record.
+
+    Raises what `errors.unexpected` makes of anything else than a TopgenreError, which is logged.
+    """
+    record.code = "cancelled"
+    try:
+        yield
+        record.code = "ok"
+    except TopgenreError as error:
+        record.code = error.code
+        metrics.failed(error)
+        raise
+    except Exception as error:
+        failure = logged(error, request_id)
+        record.code = failure.code
+        metrics.failed(failure)
+        raise failure from None
+    finally:
+        metrics.requests.labels(record.code).inc()
+
+
+def logged(error: Exception, request_id: str) -> TopgenreError:
+    """Log a failure that has no code, and return what is said of it.
+
+    A traceback tells of a fault of ours. What the machine has run out of is no such thing.
+    """
+    failure = unexpected(error)
+    ours = isinstance(failure, Internal)
+    _LOG.error("request %s failed: %r", request_id, error, exc_info=ours)
+    return failure

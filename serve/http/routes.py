@@ -4,130 +4,47 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
-from typing import Any
+from typing import cast
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from serve.answer import Progress
-from serve.errors import (
-    BadRequest,
-    MethodNotAllowed,
-    NotFound,
-    NotReady,
-    ShuttingDown,
-    TopgenreError,
-)
-from serve.http.batch import batch
-from serve.http.departure import READING_S, Departed, Visit
-from serve.http.drain import Drain
-from serve.http.events import Emit, Event, EventStream, heard_out
-from serve.http.openapi import describe
-from serve.http.outcome import accounted
-from serve.http.page import check
+from serve.errors import BadRequest, MethodNotAllowed, NotFound, NotReady, ShuttingDown
+from serve.http.api.description import describe
+from serve.http.bodies import Info, Sandbox, Status
+from serve.http.predict.batch import batch
+from serve.http.predict.track import check, predict
 from serve.http.record import record_of
-from serve.http.replies import (
-    Json,
-    answer_body,
-    error_body,
-    error_response,
-    included,
-    progress_body,
-)
-from serve.http.tracks import classify_request
-from serve.pipeline import Pipeline
+from serve.http.replies import Json, error_response
+from serve.http.state import drain_of, pipeline_of, request_id_of
 
-# What a track is called by may be nobody else's business.
-_NO_STORE = {"Cache-Control": "no-store"}
 _PACKAGES = ("topgenre", "onnxruntime-gpu", "av", "numpy", "scipy", "yt-dlp", "starlette")
-
-
-def _pipeline(request: Request) -> Pipeline:
-    pipeline: Pipeline = request.app.state.pipeline
-    return pipeline
-
-
-def _drain(request: Request) -> Drain:
-    drain: Drain = request.app.state.drain
-    return drain
-
-
-def _request_id(request: Request) -> str:
-    request_id: str = request.state.request_id
-    return request_id
-
-
-async def predict(request: Request) -> Response:
-    """The genre of a track: as one answer, or as a stream of events that ends with it."""
-    if request.method == "HEAD":  # all the work, and no answer
-        raise HTTPException(405, headers={"Allow": "GET, POST"})
-    if heard_out(request.headers):
-        return Response(status_code=204, headers=_NO_STORE)
-    visit = Visit(request.receive)
-    if "text/event-stream" in request.headers.get("accept", ""):
-        deadline_s = _pipeline(request).settings.deadline_s
-        return EventStream(
-            visit, lambda emit: _last_events(request, visit, emit), deadline_s + READING_S
-        )
-    try:
-        return Json(await visit.do(_answer(request, visit)), headers=_NO_STORE)
-    except TopgenreError as error:
-        return error_response(error, _request_id(request))
-    except Departed:
-        return Response(status_code=499)  # nobody reads it; the number is nginx's for this
-
-
-async def _last_events(request: Request, visit: Visit, emit: Emit) -> list[Event]:
-    try:
-        return [("result", await _answer(request, visit, emit))]
-    except TopgenreError as error:
-        body = error_body(error) | {"request_id": _request_id(request)}
-        # By two names: an EventSource calls the loss of its connection `error`, too.
-        return [("failure", body), ("error", body)]
-
-
-async def _answer(request: Request, visit: Visit, emit: Emit | None = None) -> dict[str, Any]:
-    record = record_of(request.scope)
-
-    def tell(progress: Progress) -> None:
-        record.saw(progress.stage)
-        if emit is not None:
-            emit("progress", progress_body(progress))
-
-    pipeline = _pipeline(request)
-    with accounted(pipeline.metrics, _request_id(request), record):
-        include = included(request)
-        async with _drain(request).work():
-            answer = await classify_request(request, visit, pipeline, tell)
-    body = answer_body(answer, pipeline.model, include) | {"request_id": _request_id(request)}
-    record.cached, record.stages_ms = body["cached"], body["timings_ms"]
-    return body
 
 
 async def live(_: Request) -> Response:
     """The process answers."""
-    return Json({"status": "live"})
+    return Json(Status("live"))
 
 
 async def ready(request: Request) -> Response:
     """Tracks are taken; 503 while they are not, or soon will not be."""
-    if _drain(request).stopping:
-        return error_response(ShuttingDown(), _request_id(request))
-    if not _pipeline(request).ready:
-        return error_response(NotReady(), _request_id(request))
-    return Json({"status": "ready"})
+    if drain_of(request).stopping:
+        return error_response(ShuttingDown(), request_id_of(request))
+    if not pipeline_of(request).ready:
+        return error_response(NotReady(), request_id_of(request))
+    return Json(Status("ready"))
 
 
 async def info(request: Request) -> Response:
     """The model, where it runs, the limits, and the versions of what matters."""
-    pipeline = _pipeline(request)
+    pipeline = pipeline_of(request)
     model, settings = pipeline.model, pipeline.settings
     card = model.card
     return Json(
-        {
-            "model": {
+        Info(
+            model={
                 "name": card.name,
                 "version": card.version,
                 "sha256": model.sha256,
@@ -135,13 +52,13 @@ async def info(request: Request) -> Response:
                 "training": card.training,
                 "scores": card.scores,
             },
-            "genres": list(card.genres),
-            "tags": list(card.tags),
-            "sounds": list(card.sounds),
-            "front_end": card.front_end,
-            "clip_s": pipeline.front_end.clip_s,
-            "provider": model.provider,
-            "limits": {
+            genres=card.genres,
+            tags=card.tags,
+            sounds=card.sounds,
+            front_end=card.front_end,
+            clip_s=pipeline.parts.front_end.clip_s,
+            provider=model.provider,
+            limits={
                 "max_duration_s": settings.max_duration_s,
                 "max_body_bytes": settings.max_body_bytes,
                 "deadline_s": settings.deadline_s,
@@ -149,16 +66,16 @@ async def info(request: Request) -> Response:
                 "batch_size": settings.batch_size,
                 "batch_bytes": settings.batch_bytes,
             },
-            "sandbox": pipeline.sandbox,
-            "versions": {"python": platform.python_version()} | _VERSIONS,
-        }
+            sandbox=cast(Sandbox, pipeline.sandbox),
+            versions={"python": platform.python_version()} | _VERSIONS,
+        )
     )
 
 
 async def metrics(request: Request) -> Response:
     """Counts and measures in Prometheus' text format."""
     return PlainTextResponse(
-        _pipeline(request).metrics.render(),
+        pipeline_of(request).metrics.render(),
         media_type="text/plain; version=0.0.4; charset=utf-8",
     )
 
@@ -173,7 +90,7 @@ async def http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = {404: NotFound, 405: MethodNotAllowed}.get(error.status_code, BadRequest)
     record_of(request.scope).code = kind.code
-    response = error_response(kind(), _request_id(request))
+    response = error_response(kind(), request_id_of(request))
     response.headers.update(error.headers or {})
     return response
 

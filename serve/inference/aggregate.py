@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import lru_cache
 
 import numpy as np
 
+from serve.answer import Clip, Shares, Tag
 from serve.errors import Internal
 from serve.inference.card import ModelCard
 from serve.inference.outputs import (
@@ -25,34 +26,20 @@ _TAGS = 5
 _LEAST_TAG = 0.03
 
 
-class ClipVerdict(NamedTuple):
-    """A clip's genre, its probability, and how sure it is that the clip is music (both 0 to 1)."""
-
-    genre: str
-    confidence: float
-    music: float
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A track's genres in percent, highest first, and the genre of each clip.
-
-    `results` sums to 100; `clips` are in order of time; `shares` holds all of a clip's genres in
-    percent, to one decimal, in the model's order. `music` tells how sure it is that the track is
-    music, 0 to 1; `tags` what it sounds like, most likely first, with probabilities: kinds of music
-    or, if it is none, sounds.
-    """
+    """A track's genres and those of its clips: see the fields of `Answer`."""
 
     top: str
     results: dict[str, float]
     music: float
-    tags: dict[str, float]
-    clips: tuple[ClipVerdict, ...]
-    shares: tuple[tuple[float, ...], ...]
+    tags: tuple[Tag, ...]
+    timeline: tuple[Clip, ...]
+    clips: Shares
 
 
-def aggregate(clips: Outputs, card: ModelCard) -> Verdict:
-    """What the model that `card` describes says of a track with these clips.
+def aggregate(clips: Outputs, card: ModelCard, clip_s: float) -> Verdict:
+    """What the model that `card` describes says of a track with these clips of `clip_s` seconds.
 
     Raises Internal where some of it is not a number.
     """
@@ -64,28 +51,39 @@ def aggregate(clips: Outputs, card: ModelCard) -> Verdict:
     order = sorted(range(len(genres)), key=lambda g: (-percent[g], -mean[g], g))
     best = clips.probabilities.argmax(axis=1)
     confidence = clips.probabilities[np.arange(len(clips)), best]
+    percent_of_clips = np.round(clips.probabilities * np.float64(100), 1)
     return Verdict(
         top=genres[order[0]],
         results={genres[g]: percent[g] for g in order},
         music=round(music, 4),
         tags=_tags(clips, card, music >= IS_MUSIC),
-        clips=tuple(
-            ClipVerdict(genres[g], round(sure, 4), round(is_music, 4))
-            for g, sure, is_music in zip(
-                best.tolist(), confidence.tolist(), clips.music.tolist(), strict=True
+        timeline=tuple(
+            Clip(start, genres[g], round(sure, 4), round(is_music, 4))
+            for start, g, sure, is_music in zip(
+                _starts(clip_s, len(clips)),
+                best.tolist(),
+                confidence.tolist(),
+                clips.music.tolist(),
+                strict=True,
             )
         ),
-        shares=tuple(map(tuple, np.round(clips.probabilities * np.float64(100), 1).tolist())),
+        clips=Shares(genres, tuple(map(tuple, percent_of_clips.tolist()))),
     )
 
 
-def _tags(clips: Outputs, card: ModelCard, is_music: bool) -> dict[str, float]:
+@lru_cache
+def _starts(clip_s: float, clips: int) -> tuple[float, ...]:
+    return tuple(round(n * clip_s, 3) for n in range(clips))
+
+
+def _tags(clips: Outputs, card: ModelCard, is_music: bool) -> tuple[Tag, ...]:
     """The most likely tags of what is music, or sounds of what is not."""
     names, first = (card.tags, 0) if is_music else (card.sounds, len(card.tags))
     weights = clip_weights(clips.music) if is_music else np.ones(len(clips))
     mean = weighted_mean(clips.tags[:, first : first + len(names)], weights)
     best = sorted(range(len(names)), key=lambda tag: -mean[tag])[:_TAGS]
-    return {names[tag]: round(float(mean[tag]), 4) for tag in best if mean[tag] >= _LEAST_TAG}
+    likely = (tag for tag in best if mean[tag] >= _LEAST_TAG)
+    return tuple(Tag(names[tag], round(float(mean[tag]), 4)) for tag in likely)
 
 
 def _percentages(shares: Float64) -> list[float]:

@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from serve.answer import Progress as Report
+from serve.answer import Stage
 from serve.text import one_line
 
 # How much of the whole way has been gone when a stage begins, and when it ends.
-_STAGES = {
+_STAGES: dict[Stage, tuple[float, float]] = {
     "accepted": (0.0, 0.05),
     "found": (0.05, 0.1),
     "downloading": (0.1, 0.8),

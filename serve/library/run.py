@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from serve.answer import OnProgress
+from serve.answer import Failure, OnProgress
 from serve.container import cores
 from serve.errors import BadRequest, Internal, TopgenreError
-from serve.http.replies import answer_body, error_body
 from serve.library import files
 from serve.library.aside import aside
 from serve.library.bars import Bars
@@ -69,7 +68,7 @@ class Run:
                 record, code = await self._record(job), 0
             except Exception as failure:
                 error = typed(failure)
-                record, code = error_body(error), error.exit_code
+                record, code = Failure.of(error).body(), error.exit_code
                 self._last_failure = max(self._last_failure, (number, code))
             for track in job.tracks:
                 name = os.fsencode(track).decode("utf-8", "replace")
@@ -115,18 +114,8 @@ class Run:
     async def _classified(
         self, record_id: str, source: AudioSource, on_progress: OnProgress
     ) -> Record:
-        return await classified(self._pipeline, record_id, source, on_progress)
-
-
-async def classified(
-    pipeline: Pipeline, record_id: str, source: AudioSource, on_progress: OnProgress | None = None
-) -> Record:
-    """The record of a source, but for its track's name; raise the typed error of a failure."""
-    async with pipeline.deadline():
-        answer = await (
-            pipeline.classify(source, on_progress) if on_progress else pipeline.classify(source)
-        )
-    return {"id": record_id} | answer_body(answer, pipeline.model)
+        answer = await self._pipeline.classify(source, on_progress)
+        return {"id": record_id} | answer.body()
 
 
 def pipeline_for(settings: Settings) -> Pipeline:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from serve.answer import Answer, OnProgress
-from serve.breaker import Breaker
-from serve.flight import Work
+from serve.answer import Answer, OnProgress, Work
+from serve.errors import TopgenreError
 from serve.metrics import Metrics
 from serve.settings import REDIS, Settings
 
 if TYPE_CHECKING:
     from throttled.rate_limiter import Quota, RateLimitResult
+
+
+class Breaker(Protocol):
+    """A circuit breaker: it opens when `failures` of a kind come within `window_s` seconds."""
+
+    kind: type[TopgenreError]
+    failures: int
+    window_s: float
+    pause_s: float
+
+    def open_for(self, seconds: float) -> None:
+        """Let nothing pass for so long at least; 0 or less changes nothing."""
+        ...
 
 
 class Limiter(Protocol):

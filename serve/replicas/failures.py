@@ -8,8 +8,8 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any
 
-from serve.breaker import Breaker
 from serve.cache.redis import PREFIX
+from serve.replicas import Breaker
 from serve.replicas.redis import AloneError, SharedRedis, milliseconds
 
 # Adds a failure at ARGV[1] ms, forgets those before the window of ARGV[2] ms, and from ARGV[3] on

@@ -18,12 +18,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from serve.answer import Answer, OnProgress, Outcome, Progress
-from serve.cache.answers import answer_type
+from serve.answer import Answer, OnProgress, Outcome, Progress, Work, answer_type
 from serve.cache.redis import PREFIX
 from serve.cache.store import packed, unpacked
 from serve.errors import TopgenreError, from_code
-from serve.flight import Work
 from serve.replicas.redis import AloneError, SharedRedis, milliseconds
 
 _LEASE_S = 4.0

@@ -5,8 +5,9 @@ import base64
 import numpy as np
 import pytest
 
+from serve.answer import MAX_BANDS, MAX_COLUMNS
 from serve.audio.frontend import FrontEnd
-from serve.audio.picture import MAX_BANDS, MAX_COLUMNS, mel_picture
+from serve.audio.picture import mel_picture
 
 
 def pixels_of(picture):

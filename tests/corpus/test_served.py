@@ -46,7 +46,7 @@ def test_nothing_is_left_of_any_of_them(server):
         with server.client() as client:
             for name in ("zip", *SERVED[:12]):
                 client.post("/predict", content=CASES[name].make(), headers=OCTETS)
-        until(lambda: server.pipeline._pool.alive == 2)
+        until(lambda: server.pipeline.parts.pool.alive == 2)
 
     post_all()
     before = traces()

@@ -10,8 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from serve.http.docs import DOCS_ROUTES
-from serve.http.page import PAGE_ROUTES
+from serve.http.page import DOCS_ROUTES, PAGE_ROUTES
 from serve.http.routes import ROUTES
 from serve.settings import PREFIX, Settings
 from tests.process import server_process

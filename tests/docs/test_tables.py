@@ -10,8 +10,7 @@ from starlette.routing import Route
 
 from serve.__main__ import _parser
 from serve.errors import ERRORS
-from serve.http.docs import DOCS_ROUTES
-from serve.http.page import PAGE_ROUTES
+from serve.http.page import DOCS_ROUTES, PAGE_ROUTES
 from serve.http.routes import ROUTES
 from serve.settings import PREFIX, Settings
 from tests.docs.pages import PAGES, ROOT, text_of

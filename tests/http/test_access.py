@@ -9,9 +9,9 @@ import sys
 import pytest
 from starlette.routing import Route
 
-from serve.http.access import OPEN, OPEN_UNDER, is_loopback
 from serve.http.app import create_app
-from serve.http.security import HEADERS
+from serve.http.middleware.access import OPEN, OPEN_UNDER, is_loopback
+from serve.http.middleware.headers import HEADERS
 from serve.keys import Keys, new_key
 from serve.pipeline import Pipeline
 from serve.server import run
@@ -215,7 +215,11 @@ def test_an_origin_that_is_not_named_is_refused_before_any_work(closed, method, 
     async def work(*_):
         raise AssertionError("it was worked on")
 
-    for name in ("batch.read_tracks", "routes.classify_request", "page.video_id"):
+    for name in (
+        "predict.batch.read_tracks",
+        "predict.track.classify_request",
+        "predict.track.video_id",
+    ):
         monkeypatch.setattr(f"serve.http.{name}", work)
     with closed.client() as client:
         for origin in OTHERS:

@@ -345,7 +345,7 @@ def test_a_track_that_breaks_us_is_one_lines_failure(client, monkeypatch, caplog
     def broken(*_):
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr("serve.run.aggregate", broken)
+    monkeypatch.setattr("serve.pipeline.job.aggregate", broken)
     lines = lines_of(client.post("/predict/batch", content=zipped({"a": SONG}), headers=ZIP))
     assert [line["code"] for line in lines] == ["internal"]
     assert "secret" not in json.dumps(lines)

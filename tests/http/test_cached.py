@@ -252,4 +252,4 @@ def test_what_lies_on_disk_is_json(client, tmp_path):
         return rows
 
     until(values)
-    assert json.loads(zlib.decompress(values()[0][0]))["verdict"]["top"]
+    assert json.loads(zlib.decompress(values()[0][0]))["top_prediction"]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from serve.http.departure import Departed, Visit
+from serve.http.predict.departure import Departed, Visit
 
 LEFT = {"type": "http.disconnect"}
 

@@ -3,7 +3,7 @@
 import builtins
 import keyword
 
-from serve.http.openapi import describe
+from serve.http.api.description import describe
 
 DOCUMENT = describe()
 # Of JavaScript and TypeScript, and of the languages whose standard library is always in scope.

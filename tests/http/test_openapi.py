@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from serve.errors import ERRORS
-from serve.http.openapi import describe
+from serve.http.api.description import describe
 from serve.http.routes import ROUTES
 from tests.http.test_predict import SONG, events_of, multipart
 from tests.media import by_name, encode, music
@@ -149,8 +149,8 @@ def raising(monkeypatch, where, error):
 
 
 DEEP = {
-    "/predict": ["serve.http.routes.classify_request"],
-    "/predict/batch": ["serve.http.batch.read_tracks"],
+    "/predict": ["serve.http.predict.track.classify_request"],
+    "/predict/batch": ["serve.http.predict.batch.read_tracks"],
     "/metrics": ["serve.metrics.Metrics.render"],
 }
 # Every way in which a track can fail, and a batch as a whole: test_batch and test_rates show how.
@@ -163,7 +163,7 @@ INSIDE = {
         *("too_many_requests", "timeout", "internal"),
     },
 }
-ELSEWHERE = ["serve.http.routes.Json", "serve.http.page.Json"]
+ELSEWHERE = ["serve.http.routes.Json", "serve.http.predict.track.Json"]
 
 
 def test_the_description_and_the_server_agree(server, youtube, tiny_model, monkeypatch):

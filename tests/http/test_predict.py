@@ -346,7 +346,7 @@ def test_a_failure_of_ours_is_told_without_its_insides(server, monkeypatch, capl
     def broken(*_):
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr("serve.run.aggregate", broken)
+    monkeypatch.setattr("serve.pipeline.job.aggregate", broken)
     with server.client() as client:
         response = client.post("/predict", **raw())
     assert response.status_code == 500

@@ -8,7 +8,7 @@ from io import BytesIO
 
 import pytest
 
-from serve.http.openapi import describe
+from serve.http.api.description import describe
 from tests.http.test_predict import SONG
 
 NAME = "topgenre_client"

@@ -111,7 +111,7 @@ def test_a_failure_of_ours_can_be_read_too(client, monkeypatch):
     async def broken(*_):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("serve.http.routes.classify_request", broken)
+    monkeypatch.setattr("serve.http.predict.track.classify_request", broken)
     assert fetch(client, "x")["error"] == "Something went wrong on the server."
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import deno
 import pytest
 
-from serve.http.openapi import describe
+from serve.http.api.description import describe
 from tests.http.test_predict import SONG
 
 CLIENTS = Path(__file__).parents[1] / "clients"

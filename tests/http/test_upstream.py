@@ -41,7 +41,7 @@ def client(server, youtube):
 
 
 def later(server, monkeypatch, seconds):
-    for breaker in server.pipeline._breakers:
+    for breaker in server.pipeline.parts.breakers:
         clock = breaker._clock
         monkeypatch.setattr(breaker, "_clock", lambda clock=clock: clock() + seconds)
 
@@ -129,3 +129,16 @@ def test_the_deadline_knows_whom_it_waited_for(tiny_model, youtube, monkeypatch)
             monkeypatch.setattr(DecoderPool, "lease", no_decoder)
             assert client.post("/predict", **raw()).json()["code"] == "timeout"
             assert timeouts() == [1, 1, 1]
+
+
+def test_who_sends_slowly_is_waited_for_where_answers_are_kept_too(tiny_model):
+    with (
+        running_server(model=tiny_model, decoders=1, deadline_s=0.5, cache="memory") as server,
+        server.client() as client,
+    ):
+
+        def slow():
+            yield b"R"
+            until(lambda: server.metric("topgenre_failures_total", code="timeout", origin="client"))
+
+        assert client.post("/predict", **raw(slow())).json()["code"] == "timeout"

@@ -4,9 +4,9 @@ from contextlib import suppress
 
 import pytest
 
-from serve.breaker import Breaker, through_all
 from serve.errors import BotCheck, RateLimited
 from serve.metrics import Metrics
+from serve.pipeline.breaker import Breaker, through_all
 from serve.replicas.together import Together
 from tests.redis import redis_server
 

@@ -10,13 +10,12 @@ from contextlib import ExitStack
 
 import pytest
 
-from serve.answer import Answer, Progress
-from serve.audio.picture import MelPicture
+from serve.answer import Progress
 from serve.errors import Overloaded, RateLimited
-from serve.inference.aggregate import ClipVerdict, Verdict
 from serve.metrics import Metrics
 from serve.replicas.flights import SharedFlights
 from serve.replicas.redis import SharedRedis
+from tests.answers import answer
 from tests.eventually import eventually, until
 from tests.http.test_youtube import M4A
 from tests.process import server_process
@@ -24,8 +23,7 @@ from tests.redis import redis_server
 from tests.standin import Video
 
 LEASE_S = 0.8
-VERDICT = Verdict("jazz", {"jazz": 100.0}, 1.0, {}, (ClipVerdict("jazz", 1.0, 1.0),), ((100.0,),))
-ANSWER = Answer("T", VERDICT, MelPicture(1, 1, -80.0, 0.0, "AA=="), 1.4, 1.4, {"total": 1.0})
+ANSWER = answer("T")
 
 
 @pytest.fixture(scope="module")

@@ -8,18 +8,19 @@ from pathlib import PurePosixPath
 
 import pyarrow as pa
 
+from serve.answer import Failure
 from serve.errors import TopgenreError
-from serve.http.replies import error_body
 from serve.library.catalogue.bar import Bar
 from serve.library.catalogue.manifest import Entry, Manifest
 from serve.library.catalogue.places import Place, failure_of
 from serve.library.catalogue.rows import row, schema
 from serve.library.catalogue.shards import Shards
 from serve.library.results import Record
-from serve.library.run import classified, digest, typed, workers_for
+from serve.library.run import digest, typed, workers_for
 from serve.library.tracks import is_link
 from serve.pipeline import Pipeline
 from serve.sources.memory import MemorySource
+from serve.sources.stream import AudioSource
 from serve.text import safe
 
 # Tracks that are read while one is decoded: object storage takes its time with each.
@@ -65,7 +66,7 @@ class CatalogueRun:
             try:
                 record = await self._record(entry)
             except Exception as failure:
-                record = error_body(typed(failure))
+                record = Failure.of(typed(failure)).body()
             shard.rows[number] = row(self._schema, entry, record, self._pipeline.model.sha256)
             self._bar.track(failed="code" in record)
             if len(shard.rows) == len(shard.tracks):
@@ -80,14 +81,17 @@ class CatalogueRun:
     async def _record(self, entry: Entry) -> Record:
         if _is_link(entry.path):
             video = self._pipeline.video(entry.path)
-            async with self._turn:
-                return await classified(self._pipeline, ":".join(video.identity), video)
+            return await self._classified(":".join(video.identity), video)
         limit = self._pipeline.settings.max_body_bytes
         content = await asyncio.to_thread(_read, entry.path, limit)
         key = await asyncio.to_thread(digest, content)
         source = MemorySource(safe(PurePosixPath(entry.path).name), content, limit)
+        return await self._classified(key, source)
+
+    async def _classified(self, key: str, source: AudioSource) -> Record:
         async with self._turn:
-            return await classified(self._pipeline, key, source)
+            answer = await self._pipeline.classify(source)
+        return {"id": key} | answer.body()
 
 
 class _Unfinished:

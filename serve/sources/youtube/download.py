@@ -14,6 +14,7 @@ from serve.errors import (
     Extractor,
     Internal,
     Origin,
+    Timeout,
     TopgenreError,
     YouTubeError,
     from_child,
@@ -124,6 +125,8 @@ def _error(video_id: str, payload: bytes) -> TopgenreError:
     """The error in an ERROR frame; of those that need an operator the log gets the detail."""
     code, text, detail = parse_json(payload, "code", "text", "detail")
     error = from_child(code, text, _CODES)
+    if isinstance(error, Timeout):
+        error.origin = YouTubeSource.origin
     if isinstance(error, Internal | Extractor | YouTubeError):
         logger.warning("video %s: %s: %.1000r", video_id, error.code, detail)
     return error

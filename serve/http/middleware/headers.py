@@ -1,10 +1,17 @@
-"""Headers of every answer: what a browser may do with it, and whether its connection stays."""
+"""Headers of every answer: its id, what a browser may do with it, whether its connection stays."""
 
 from __future__ import annotations
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+import re
+import uuid
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve.http.drain import Drain
+from serve.http.middleware.base import Layer, with_headers
+
+_GIVEN_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 # The page comes from this server alone, without inline scripts and styles. What it plays is the
 # file that its user has chosen (`blob:`).
@@ -36,23 +43,29 @@ HEADERS = {
 _RAW = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 
-class ResponseHeaders:
+class ResponseHeaders(Layer):
     """Adds `HEADERS` to every answer, and closes connections once the server is stopping."""
 
     def __init__(self, app: ASGIApp, drain: Drain) -> None:
-        self.app = app
+        super().__init__(app)
         self._drain = drain
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; its answer gets the headers."""
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
 
-        async def send_more(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                more = [*_RAW, (b"connection", b"close")] if self._drain.stopping else _RAW
-                message["headers"] = [*message.get("headers", ()), *more]
-            await send(message)
+        def headers() -> list[tuple[bytes, bytes]]:
+            return [*_RAW, (b"connection", b"close")] if self._drain.stopping else _RAW
 
-        await self.app(scope, receive, send_more)
-        return None
+        await self.app(scope, receive, with_headers(send, headers))
+
+
+class RequestId(Layer):
+    """Gives each request an id, or keeps the caller's, in `scope["state"]` and `X-Request-ID`."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its id."""
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        raw = (b"x-request-id", request_id.encode())
+        await self.app(scope, receive, with_headers(send, lambda: (raw,)))

@@ -12,10 +12,9 @@ from starlette.requests import Request
 
 from serve.answer import Answer, Progress
 from serve.errors import BadRequest, TooBig, UnsupportedMedia
-from serve.http.departure import Visit
-from serve.http.links import link_of
-from serve.http.multipart import FORM_BYTES, read_form_file
-from serve.http.pace import steady
+from serve.http.predict.departure import Visit
+from serve.http.predict.multipart import FORM_BYTES, read_form_file
+from serve.http.predict.pace import steady
 from serve.pipeline import Pipeline
 from serve.sources.stream import AudioSource, SourceInfo
 from serve.sources.upload import UploadSource
@@ -35,14 +34,13 @@ async def classify_request(
     """Answer a request, whatever its form, in time; raise the typed error of whatever fails."""
     settings = pipeline.settings
     paced = steady(visit.body(), settings.client_rate_bytes, settings.client_timeout_s)
-    async with pipeline.deadline(), aclosing(paced) as body:
-        source = await _source(request, body, pipeline)
-        return await pipeline.classify(source, on_progress)
+    async with aclosing(paced) as body:
+        return await pipeline.classify(_source(request, body, pipeline), on_progress)
 
 
 async def _source(request: Request, body: AsyncIterator[bytes], pipeline: Pipeline) -> AudioSource:
     if request.method == "GET":
-        return pipeline.video(link_of(request))
+        return pipeline.video(_link_of(request))
     settings = pipeline.settings
     content_type = request.headers.get("content-type", "")
     kind = media_type(request)
@@ -61,6 +59,30 @@ async def _source(request: Request, body: AsyncIterator[bytes], pipeline: Pipeli
     raise UnsupportedMedia(
         f"A body of type {safe(kind)[:60]} is not accepted. {UnsupportedMedia.text}"
     )
+
+
+def _link_of(request: Request) -> str:
+    """The `url` that is asked for; BadRequest where it is missing, or where nobody has asked.
+
+    A link may be followed from anywhere, and code may fetch it as it may POST. But an answer costs
+    a download, so that browsers get none ahead of time, and none for pages that name it as an
+    image, a script or a frame of theirs (W3C Fetch Metadata; older browsers say nothing).
+    """
+    headers = request.headers
+    ahead = (headers.get(name, "") for name in ("sec-purpose", "purpose", "x-moz"))
+    if any("prefetch" in purpose or "preview" in purpose for purpose in ahead):
+        raise BadRequest("This can't be prefetched: it is answered only when it is asked for.")
+    if headers.get("sec-fetch-site", "") in ("cross-site", "same-site"):
+        meant = headers.get("sec-fetch-mode") == "cors" or (
+            headers.get("sec-fetch-mode") == "navigate"
+            and headers.get("sec-fetch-dest", "document") == "document"
+        )
+        if not meant:
+            raise BadRequest("Other pages may link to this or fetch it, but not embed it.")
+    urls = request.query_params.getlist("url")
+    if len(urls) != 1:
+        raise BadRequest("The address must have exactly one url.")
+    return urls[0]
 
 
 def _may_be_audio(kind: str) -> bool:

@@ -4,7 +4,7 @@ import pytest
 
 from serve.answer import Progress
 from serve.errors import Private
-from serve.flight import Flights
+from serve.pipeline.single_flight import Flights
 from tests.answers import answer
 from tests.eventually import eventually
 

@@ -12,21 +12,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from serve.answer import Answer
+from serve.answer import Answer, Failure
 from serve.durations import spoken
 from serve.errors import Overloaded, Timeout, TopgenreError
-from serve.http.batch_body import Track, read_tracks
-from serve.http.departure import READING_S, Departed, Visit
-from serve.http.drain import Drain
-from serve.http.outcome import accounted
+from serve.http.predict.batch_body import Track, read_tracks
+from serve.http.predict.departure import READING_S, Departed, Visit
 from serve.http.rates import charge
-from serve.http.record import Record, record_of
-from serve.http.replies import answer_body, error_body, error_response, included
+from serve.http.record import Record, accounted, record_of
+from serve.http.replies import error_response, included
+from serve.http.state import drain_of, request_id_of
 from serve.pipeline import Pipeline
 from serve.sources.stream import AudioSource
-
-# Between tries to get a place while other requests have them all.
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 
 
 class Batches:
@@ -54,15 +50,8 @@ class Batches:
 
     async def classify(self, source: AudioSource) -> Answer:
         """Answer a track as soon as it is its turn and there is a place, then in time."""
-        pause_s = _FIRST_PAUSE_S
         async with self._turns:
-            while True:
-                try:
-                    async with self.pipeline.deadline():
-                        return await self.pipeline.classify(source)
-                except Overloaded:
-                    await asyncio.sleep(pause_s)
-                    pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            return await self.pipeline.classify_patiently(source)
 
 
 class BatchResponse(Response):
@@ -74,10 +63,10 @@ class BatchResponse(Response):
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._request = request
-        self._request_id: str = request.state.request_id
+        self._request_id = request_id_of(request)
         self._batches = batches
         self._pipeline = batches.pipeline
-        self._drain: Drain = request.app.state.drain
+        self._drain = drain_of(request)
         self._record = record_of(request.scope)
         self._include: frozenset[str] = frozenset()
 
@@ -117,7 +106,7 @@ class BatchResponse(Response):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(READING_S):
                         for track in unanswered.values():
-                            await self._say(track, error_body(late), send)
+                            await self._say(track, Failure.of(late).body(), send)
                         await send({"type": "http.response.body", "body": b""})
 
     async def _answer(self, unanswered: dict[int, Track], send: Send) -> None:
@@ -142,9 +131,9 @@ class BatchResponse(Response):
                     raise track.source
                 async with self._drain.work():
                     answer = await self._batches.classify(track.source)
-                return answer_body(answer, self._pipeline.model, self._include)
+                return answer.body(self._include)
         except TopgenreError as error:
-            return error_body(error)
+            return Failure.of(error).body()
 
     async def _say(self, track: Track, body: dict[str, Any], send: Send) -> None:
         line = track.labels | body | {"request_id": self._request_id}

@@ -12,10 +12,10 @@ from typing import IO, Any
 from starlette.requests import Request
 
 from serve.errors import BadRequest, TooBig, TopgenreError, UnsupportedMedia
-from serve.http.departure import Visit
-from serve.http.multipart import FORM_BYTES, read_form_file
-from serve.http.pace import steady
-from serve.http.tracks import UNNAMED, announced_size, clean_title, json_body, media_type
+from serve.http.predict.departure import Visit
+from serve.http.predict.forms import UNNAMED, announced_size, clean_title, json_body, media_type
+from serve.http.predict.multipart import FORM_BYTES, read_form_file
+from serve.http.predict.pace import steady
 from serve.pipeline import Pipeline
 from serve.sources.archive import Limits, ZipSource, open_zip
 from serve.sources.stream import AudioSource

@@ -10,9 +10,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, use_span
 from opentelemetry.trace import format_trace_id as trace_id_text
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serve.http.observe import route_of
+from serve.http.middleware.base import Layer, Sent
+from serve.http.middleware.observe import route_of
 from serve.http.record import Record, record_of
 from serve.settings import Settings
 
@@ -39,41 +40,31 @@ def tracer_provider(settings: Settings) -> TracerProvider:
     return provider
 
 
-class Traced:
+class Traced(Layer):
     """Makes the spans; a caller's `traceparent` (W3C Trace Context) is their parent.
 
     Needs `Observed` inside it, whose record of the request tells the stages.
     """
 
     def __init__(self, app: ASGIApp, provider: TracerProvider) -> None:
-        self.app = app
+        super().__init__(app)
         self._tracer = provider.get_tracer("topgenre")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on within its span."""
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-        status = 499
-
-        async def send_noted(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        sent = Sent(send)
         span = self._tracer.start_span(
             scope["method"], extract(Headers(scope=scope)), kind=SpanKind.SERVER
         )
         scope["state"]["trace_id"] = trace_id_text(span.get_span_context().trace_id)
         with use_span(span, end_on_exit=True):
             try:
-                await self.app(scope, receive, send_noted)
+                await self.app(scope, receive, sent)
             finally:
                 if span.is_recording():
                     record = record_of(scope)
-                    _describe(span, scope, record, status)
+                    _describe(span, scope, record, sent.status or 499)
                     _add_stages(self._tracer, record)
-        return None
 
 
 def _describe(span: Span, scope: Scope, record: Record, status: int) -> None:

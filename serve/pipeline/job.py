@@ -6,30 +6,35 @@ import asyncio
 import hashlib
 import math
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from serve.answer import Answer, OnProgress, Outcome, Progress, Stage, warnings_of
+from serve.answer import (
+    Answer,
+    MelPicture,
+    Model,
+    OnProgress,
+    Outcome,
+    Progress,
+    Stage,
+    warnings_of,
+)
 from serve.audio.inflow import Inflow
-from serve.audio.picture import MelPicture, mel_picture
-from serve.audio.pool import DecoderPool
+from serve.audio.picture import mel_picture
 from serve.audio.track import Decoded, Stalled
-from serve.errors import TopgenreError
+from serve.errors import Origin, TopgenreError
 from serve.inference.aggregate import Verdict, aggregate
-from serve.inference.card import ModelCard
-from serve.inference.engine import Engine
-from serve.metrics import Metrics
+from serve.pipeline.parts import Parts
+from serve.pipeline.waiting import Guest
 from serve.sources.stream import AudioSource, AudioStream, SourceInfo
-from serve.waiting import Guest, WaitingRoom
 
 #: What is known of a track by the SHA-256 of its bytes, in hexadecimal; None if nothing is.
 Lookup = Callable[[str], Awaitable[Outcome | None]]
 
 # A track whose first bytes are those of a known one will mostly be that one.
 _HEAD_BYTES = 4096
-_MAX_HEADS = 10_000
 # As much of such a track is kept back from the decoders until all of it is there.
 _MAX_HELD_BYTES = 64 << 20
 # A decoder is asked for when so much of a track has arrived, or all of it, and waits so long for
@@ -40,45 +45,7 @@ _IDLE_S = 1.0
 _AHEAD_BYTES = 4 << 20
 
 
-class Heads:
-    """How known tracks begin: digests, the newest ones."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[bytes, None] = OrderedDict()
-
-    def __contains__(self, head: bytes) -> bool:
-        return head in self._known
-
-    def add(self, head: bytes) -> None:
-        """Remember one."""
-        self._known[head] = None
-        self._known.move_to_end(head)
-        if len(self._known) > _MAX_HEADS:
-            self._known.popitem(last=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Works:
-    """What all tracks go through."""
-
-    pool: DecoderPool
-    engine: Engine
-    card: ModelCard
-    clip_s: float
-    metrics: Metrics
-    room: WaitingRoom
-    heads: Heads = field(default_factory=Heads)
-
-
-class _Known(Exception):
-    """The track has arrived, and is known."""
-
-    def __init__(self, outcome: Outcome) -> None:
-        super().__init__()
-        self.outcome = outcome
-
-
-class Run:
+class Job:
     """One track. With a `lookup` its bytes are hashed, and what is known of them is the answer.
 
     `place` is held from when its bytes are there to be decoded; it may raise Overloaded.
@@ -86,50 +53,67 @@ class Run:
 
     def __init__(
         self,
-        works: Works,
+        parts: Parts,
+        source: AudioSource,
         on_progress: OnProgress,
         lookup: Lookup | None = None,
         place: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self._works = works
+        self._parts = parts
+        self._source = source
         self._on_progress = on_progress
         self._lookup = lookup
         self._place = place
-        self._guest = Guest(works.room)
+        self._guest = Guest(parts.room)
         self._start = time.perf_counter()
         self._timings_ms: dict[str, float] = {}
         self._head: bytes | None = None
         self._told: float | None = None
+        self._waits_for: Origin = source.origin
+        #: what is known of the track, once it has arrived
+        self._known: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         #: SHA-256 of the track, in hexadecimal, once it has arrived and if nothing is known of it
         self.digest: str | None = None
 
-    async def classify(self, source: AudioSource) -> Answer:
+    async def work(self) -> Answer:
         """The answer; raises what can go wrong on the way. On leaving nothing is left of it."""
         self._tell("accepted")
-        async with source.open() as stream:
+        async with self._source.open() as stream:
             self._took("open", time.perf_counter() - self._start)
             info = stream.info
             self._tell("found", title=info.title, duration_s=info.duration_s)
             blocks = self._download(stream, info)
-            try:
-                if self._lookup:
-                    async with self._guest.waiting():
-                        blocks = await self._held(blocks)
-                answer = await self._listen(blocks, info)
-            except _Known as known:
-                answer = self._cached(known.outcome, info)
+            if self._lookup is None:
+                return await self._listen(blocks, info)
+            outcome = await self._listen_or_recall(blocks, info)
         if self._head:
-            self._works.heads.add(self._head)
-        return answer
-
-    def _cached(self, outcome: Outcome, info: SourceInfo) -> Answer:
-        if self._head:
-            self._works.heads.add(self._head)
+            self._parts.heads.add(self._head)
         if isinstance(outcome, TopgenreError):
             raise outcome
+        return outcome
+
+    async def _listen_or_recall(self, blocks: AsyncIterator[bytes], info: SourceInfo) -> Outcome:
+        """The answer, or what is known of the track as soon as all of it is there."""
+        async with self._guest.waiting():
+            blocks = await self._held(blocks)
+        if not self._known.done():
+            listening = asyncio.ensure_future(self._listen(blocks, info))
+            try:
+                first = asyncio.FIRST_COMPLETED
+                await asyncio.wait((listening, self._known), return_when=first)
+                if not self._known.done():
+                    return await listening
+            finally:
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
+        return self._recalled(self._known.result(), info)
+
+    def _recalled(self, known: Outcome, info: SourceInfo) -> Outcome:
+        if isinstance(known, TopgenreError):
+            return known
         self._took("total", time.perf_counter() - self._start)
-        timings_ms = self._timings_ms | {"cache": outcome.timings_ms["cache"]}
-        return replace(outcome, title=info.title, timings_ms=timings_ms)
+        timings_ms = self._timings_ms | {"cache": known.timings_ms["cache"]}
+        return replace(known, video_title=info.title, timings_ms=timings_ms)
 
     async def _held(self, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The same blocks; all of them are there if the track begins like a known one."""
@@ -140,7 +124,7 @@ class Run:
             size += len(block)
             if self._head is None and size >= _HEAD_BYTES:
                 self._head = hashlib.sha256(b"".join(held)[:_HEAD_BYTES]).digest()
-                if self._head not in self._works.heads:
+                if self._head not in self._parts.heads:
                     break
                 self._tell_download(0.0)
             if size > _MAX_HELD_BYTES:
@@ -148,7 +132,7 @@ class Run:
         return _chained(held, blocks)
 
     async def _listen(self, blocks: AsyncIterator[bytes], info: SourceInfo) -> Answer:
-        async with self._works.pool.inflow(blocks) as inflow:
+        async with self._parts.pool.inflow(blocks) as inflow:
             self._tell_download(0.0 if info.size_bytes else None)
             enough: float = _ENOUGH_BYTES
             while True:
@@ -162,24 +146,32 @@ class Run:
                 except Stalled:
                     enough = math.inf
         self._took("total", time.perf_counter() - self._start)
+        model, card = self._parts.model, self._parts.model.card
         return Answer(
-            title=info.title,
-            verdict=verdict,
-            picture=picture,
-            duration_s=decoded.duration_s,
-            clip_s=self._works.clip_s,
-            timings_ms=self._timings_ms,
+            video_title=info.title,
+            top_prediction=verdict.top,
+            results=verdict.results,
+            music=verdict.music,
+            tags=verdict.tags,
+            duration_s=round(decoded.duration_s, 3),
+            clip_s=self._parts.front_end.clip_s,
+            timeline=verdict.timeline,
             warnings=warnings_of(decoded.lost_s, decoded.duration_s, decoded.cancelled_s),
+            model=Model(card.name, card.version, model.sha256),
+            provider=model.provider,
+            timings_ms=self._timings_ms,
+            clips=verdict.clips,
+            mel=picture,
         )
 
     async def _decode(
         self, inflow: Inflow, info: SourceInfo
     ) -> tuple[Decoded, Verdict, MelPicture]:
-        # Known by now or not at all, but for what is held back only in part: then the decoder is
-        # stopped in the middle, and has to be replaced.
+        # Where the track turns out to be known on the way, the decoder is stopped in the middle,
+        # and has to be replaced: so what begins like a known track is held back.
         with self._place():
             inflow.want(_AHEAD_BYTES)
-            async with self._works.pool.lease() as track:
+            async with self._parts.pool.lease() as track:
                 decoded = await track.decode(inflow, self._listened(info), _IDLE_S)
                 return decoded, *await asyncio.gather(self._predict(decoded), _picture(decoded))
 
@@ -199,14 +191,16 @@ class Run:
         self._took("download", time.perf_counter() - start)
         if hashed and self._lookup:
             digest = hashed.hexdigest()
-            if (outcome := await self._lookup(digest)) is not None:
-                raise _Known(outcome)
+            if (known := await self._lookup(digest)) is not None:
+                self._known.set_result(known)
+                return
             self.digest = digest
         if self._told != 1.0:
             self._tell_download(1.0)
 
     def _tell_download(self, fraction: float | None) -> None:
         self._told = min(1.0, fraction or 0.0)
+        self._waits_for = self._source.origin if self._told < 1.0 else "server"
         self._tell("downloading", fraction and self._told)
 
     def _listened(self, info: SourceInfo) -> Callable[[float], None]:
@@ -220,18 +214,18 @@ class Run:
         self._took("decode", decoded.decode_s)
         self._took("mel", decoded.mel_s)
         self._tell("classifying")
-        prediction = await self._works.engine.predict(decoded.features, decoded.clips)
+        prediction = await self._parts.engine.predict(decoded.features, decoded.clips)
         self._took("queue", prediction.waited_s)
         self._took("inference", prediction.ran_s)
-        self._works.metrics.clips.inc(decoded.clips)
+        self._parts.metrics.clips.inc(decoded.clips)
         start = time.perf_counter()
-        verdict = aggregate(prediction.clips, self._works.card)
+        verdict = aggregate(prediction.clips, self._parts.model.card, self._parts.front_end.clip_s)
         self._took("aggregate", time.perf_counter() - start)
         return verdict
 
     def _took(self, stage: str, seconds: float) -> None:
         self._timings_ms[stage] = round(1000 * seconds, 3)
-        self._works.metrics.stages.labels(stage).observe(seconds)
+        self._parts.metrics.stages.labels(stage).observe(seconds)
 
     def _tell(
         self,
@@ -240,8 +234,11 @@ class Run:
         title: str | None = None,
         duration_s: float | None = None,
     ) -> None:
-        seconds = round(time.perf_counter() - self._start, 3)
-        self._on_progress(Progress(stage, fraction, seconds, title, duration_s))
+        self._on_progress(
+            Progress(
+                stage, fraction, video_title=title, duration_s=duration_s, waits_for=self._waits_for
+            )
+        )
 
 
 async def _chained(held: deque[bytes], blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

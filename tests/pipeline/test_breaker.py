@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from serve.breaker import Breaker, through
 from serve.errors import BotCheck, Overloaded, Private, RateLimited, Timeout, YouTubeError
+from serve.pipeline.breaker import Breaker, through
 
 KINDS = (BotCheck, RateLimited)
 

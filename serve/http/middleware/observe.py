@@ -6,10 +6,10 @@ import logging
 import time
 
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serve.http.outcome import logged
-from serve.http.record import Record
+from serve.http.middleware.base import Layer, Sent
+from serve.http.record import Record, logged
 from serve.http.replies import error_response
 from serve.metrics import Metrics
 
@@ -18,45 +18,33 @@ _LOG = logging.getLogger("serve.requests")
 _QUIET = ("/health/", "/metrics")
 
 
-class Observed:
+class Observed(Layer):
     """Times, counts and logs each request; what an application lets through becomes `internal`.
 
     The path is logged as it came, percent-encoded and without its query, which may hold a link.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self.app = app
+        super().__init__(app)
         self._metrics = metrics
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and have a look at its answer."""
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
         start = time.perf_counter()
         record = scope["state"]["record"] = Record()
-        status = size = 0
-
-        async def send_counted(message: Message) -> None:
-            nonlocal status, size
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            else:
-                size += len(message.get("body", b""))
-            await send(message)
-
+        sent = Sent(send)
         try:
-            await self.app(scope, receive, send_counted)
+            await self.app(scope, receive, sent)
         except Exception as error:
             request_id = scope["state"]["request_id"]
             failure = logged(error, request_id)
             record.code = failure.code
-            if status:  # half an answer: all that is left is to break the connection off
+            if sent.status:  # half an answer: all that is left is to break the connection off
                 raise
-            await error_response(failure, request_id)(scope, receive, send_counted)
+            await error_response(failure, request_id)(scope, receive, sent)
         finally:
             # 499 is nginx's number for a client that left before its answer.
-            self._note(scope, record, status or 499, size, time.perf_counter() - start)
-        return None
+            self._note(scope, record, sent.status or 499, sent.size, time.perf_counter() - start)
 
     def _note(self, scope: Scope, record: Record, status: int, size: int, seconds: float) -> None:
         self._metrics.http_request(route_of(scope), status, seconds)

@@ -6,10 +6,11 @@ import ipaddress
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve.errors import BadRequest, TooManyRequests, TopgenreError, Unauthorized
-from serve.http.events import heard_out
+from serve.http.middleware.base import Layer, with_headers
+from serve.http.predict.events import heard_out
 from serve.http.rates import Rates, client_address
 from serve.http.record import Record, record_of
 from serve.http.replies import error_response
@@ -26,21 +27,19 @@ _PROBES = "/health/"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-class Access:
+class Access(Layer):
     """Refuses requests that may not be made, before they are routed; needs `Observed` around it."""
 
     def __init__(self, app: ASGIApp, settings: Settings, rates: Rates, metrics: Metrics) -> None:
-        self.app = app
+        super().__init__(app)
         self._keys = Keys(settings.api_keys)
         self._hosts = frozenset(map(str.lower, allowed_hosts(settings)))
         self._origins = frozenset(settings.cors_origins)
         self._rates = rates
         self._metrics = metrics
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it with what is wrong."""
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
         record, headers = record_of(scope), Headers(scope=scope)
         path: str = scope["path"]
         tracks = path == _TRACKS or path.startswith(_TRACKS + "/")
@@ -62,14 +61,7 @@ class Access:
             response.headers.update(allowance.headers)
             return await response(scope, receive, send)
         more = [(k.lower().encode(), v.encode()) for k, v in allowance.headers.items()]
-
-        async def send_more(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *more]
-            await send(message)
-
-        await self.app(scope, receive, send_more)
-        return None
+        return await self.app(scope, receive, with_headers(send, lambda: more))
 
     def _admit(self, path: str, headers: Headers, record: Record) -> None:
         host, is_open = headers.get("host", ""), path in OPEN or path.startswith(OPEN_UNDER)

@@ -12,15 +12,15 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-from pydantic_core import to_json
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from serve.http.departure import Departed, Visit
+from serve.http.predict.departure import Departed, Visit
 
-Event = tuple[str, dict[str, Any]]
-Emit = Callable[[str, dict[str, Any]], None]
+#: its name, and its data in JSON
+Event = tuple[str, bytes]
+Emit = Callable[[str, bytes], None]
 Work = Callable[[Emit], Coroutine[Any, Any, list[Event]]]
 
 _ID = b"end"
@@ -67,7 +67,7 @@ class EventStream(Response):
             for event in last:
                 await _send(send, b"id: %b\n" % _ID, event)
 
-    def _emit(self, name: str, data: dict[str, Any]) -> None:
+    def _emit(self, name: str, data: bytes) -> None:
         with suppress(asyncio.QueueFull):
             self._progress.put_nowait((name, data))
 
@@ -78,5 +78,5 @@ class EventStream(Response):
 
 async def _send(send: Send, id_: bytes, event: Event) -> None:
     name, data = event
-    body = b"%bevent: %b\ndata: %b\n\n" % (id_, name.encode(), to_json(data))
+    body = b"%bevent: %b\ndata: %b\n\n" % (id_, name.encode(), data)
     await send({"type": "http.response.body", "body": body, "more_body": True})

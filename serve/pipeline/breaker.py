@@ -9,9 +9,10 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Literal, Protocol
+from typing import Literal
 
 from serve.errors import BadMedia, BadRequest, NotFound, Refused, TopgenreError
+from serve.replicas import Replicas
 
 #: Failures that show that YouTube answers, about the video and not about us.
 ANSWERED = (BadRequest, Refused, NotFound, BadMedia)
@@ -90,20 +91,8 @@ class Breaker:
         return full and now - self._failed[0] <= self.window_s
 
 
-class Failures(Protocol):
-    """What others have found, too."""
-
-    async def heed(self, breaker: Breaker) -> None:
-        """Open a breaker that another has opened."""
-        ...
-
-    async def count(self, breaker: Breaker) -> None:
-        """Count a failure of its kind with those of the others."""
-        ...
-
-
 @asynccontextmanager
-async def through_all(breakers: Sequence[Breaker], others: Failures) -> AsyncIterator[None]:
+async def through_all(breakers: Sequence[Breaker], others: Replicas) -> AsyncIterator[None]:
     """The same as `through`, with failures of others counted and theirs heeded."""
     for breaker in breakers:
         await others.heed(breaker)

@@ -97,7 +97,7 @@ def test_a_request_and_its_stages_are_in_the_callers_trace(tiny_model, collector
 
 def test_without_the_extra_the_start_says_so(tiny_model, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "opentelemetry.propagate", None)
-    monkeypatch.delitem(sys.modules, "serve.tracing", raising=False)
+    monkeypatch.delitem(sys.modules, "serve.http.middleware.tracing", raising=False)
     assert run(Settings(model=tiny_model, traces="http://localhost:4318/v1/traces")) == 2
     assert "TOPGENRE_TRACES needs the extra otel" in capsys.readouterr().err
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 
-from serve.answer import Answer, OnProgress, Progress
-
-Work = Callable[[OnProgress], Awaitable[Answer]]
+from serve.answer import Answer, OnProgress, Progress, Work
 
 
 class Flights:

@@ -1,0 +1,1 @@
+"""What each request passes on its way in, and each answer on its way out."""

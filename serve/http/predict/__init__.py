@@ -1,0 +1,1 @@
+"""From a request for tracks to its answer: one track, or a batch."""
