@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,7 +65,9 @@ def test_word_of_progress_is_never_stale_for_long(content, monkeypatch, block_s)
     mel, channel = MelSpectrogram(FrontEnd()), Channel(block_s)
     monkeypatch.setattr(work, "time", channel)
     out = np.zeros((60, *mel.front_end.clip_shape), np.float32)
-    done = work.Work(channel, Whole(content), mel, out, SECONDS).do(number=0, parts=1, done_s=0.0)
+    said: Any = channel
+    media: Any = Whole(content)
+    done = work.Work(said, media, mel, out, SECONDS).do(number=0, parts=1, done_s=0.0)
     assert done["duration_s"] == pytest.approx(SECONDS, abs=0.1)
     times, seconds = zip(*channel.said, strict=True)
     assert seconds == tuple(sorted(seconds))
