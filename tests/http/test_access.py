@@ -147,7 +147,10 @@ def test_a_key_is_made_on_the_command_line(capsys):
 
 
 @pytest.mark.parametrize(
-    "keys", [KEY, f"phone:{KEY}", "phone:", f"{ENTRY},{ENTRY}", f"a b:{'0' * 64}"]
+    "keys",
+    [KEY, f"phone:{KEY}", "phone:", f"{ENTRY},{ENTRY}", f"a b:{'0' * 64}"],
+    # Keys are other ones in each process, whose workers have to collect the same tests.
+    ids=["key", "named-key", "name", "twice", "space"],
 )
 def test_a_key_instead_of_its_hash_stops_the_start_and_is_not_repeated(monkeypatch, keys):
     monkeypatch.setenv("TOPGENRE_API_KEYS", keys)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from scipy.special import softmax
 
 from serve.inference.outputs import Float64, Outputs, track_probabilities
 from train.scoring.measures import reliability
@@ -46,7 +47,9 @@ def best_temperature(answers: Sequence[Answered]) -> float:
     """
     temperatures = np.geomspace(*_RANGE, _TRIED)
     labels = np.array([answer.label for answer in answers])
-    said = [of_tracks(answers, temperature) for temperature in temperatures]
+    # A temperature works on a track's logarithms, however many clips they come from.
+    logs = np.log(np.maximum(of_tracks(answers, 1.0), np.finfo(np.float64).tiny))
+    said = [softmax(logs / temperature, axis=1) for temperature in temperatures]
     rows = np.arange(len(labels))
     losses = -np.log([np.maximum(tracks[rows, labels], _SMALLEST) for tracks in said])
     excess = losses - losses[losses.mean(axis=1).argmin()]
