@@ -36,6 +36,7 @@ from benchmarks import (
     overhead,
     replaced,
     report,
+    sharing,
     stages,
     start,
 )
@@ -51,6 +52,7 @@ _GPU_RUNS = 200
 #: What is measured beside its goal. TensorFlow comes last: it keeps threads and memory.
 COMPARISONS: dict[str, Callable[..., Iterator[goals.Result]]] = {
     "file": file.measure,
+    "sharing": sharing.measure,
     "features": features.measure,
     "overhead": overhead.measure,
     "link": link.measure,

@@ -52,10 +52,7 @@ def measure(model: Model, name: str, content: bytes, seconds: float, runs: int) 
     out = np.zeros((FeatureStream.capacity(front_end, seconds), *front_end.clip_shape), np.float32)
 
     def features() -> int:
-        stream = FeatureStream(mel, out, seconds)
-        for block in blocks:
-            stream.push(block)
-        return stream.finish().clips
+        return featured(blocks, mel, out, seconds)
 
     clips = features()
     samples = np.concatenate(blocks)
@@ -79,6 +76,14 @@ def measure(model: Model, name: str, content: bytes, seconds: float, runs: int) 
             taken[stage].append(1000 * (time.perf_counter() - start))
     for stage, times in taken.items():
         yield Timing.of(stage, name, times)
+
+
+def featured(blocks: Sequence[Float32], mel: MelSpectrogram, out: Float32, seconds: float) -> int:
+    """Write the features of a track of at most so many seconds to `out`; how many clips it has."""
+    stream = FeatureStream(mel, out, seconds)
+    for block in blocks:
+        stream.push(block)
+    return stream.finish().clips
 
 
 def decoded(content: bytes, sample_rate: int) -> tuple[list[Float32], dict[str, float]]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from serve.audio.frontend import FrontEnd
@@ -107,18 +106,23 @@ class MelSpectrogram:
 
     def into(self, clips: Float32, out: Float32) -> None:
         """Write the features of `clips` (n, clip_samples) to `out` (n, frames, mel bands)."""
-        hop_length = self.front_end.hop_length
-        frames = sliding_window_view(clips, self.front_end.frame_length, axis=1)[:, ::hop_length]
         for start in range(0, len(clips), self.batch):
-            part = frames[start : start + self.batch]
-            self._compute(part)
+            part = clips[start : start + self.batch]
+            self._compute(self._frames_of(part))
             out[start : start + len(part)] = self._mel[: len(part)]
 
+    def _frames_of(self, clips: Float32) -> Float32:
+        """A view of clips as their frames, which overlap."""
+        clips = np.ascontiguousarray(clips, np.float32)
+        length, hop_length = self.front_end.frame_length, self.front_end.hop_length
+        samples, size = clips.shape[1], clips.itemsize
+        shape = len(clips), 1 + (samples - length) // hop_length, length
+        # As `sliding_window_view`, but faster: for one clip that takes half as long as the product.
+        strides = samples * size, hop_length * size, size
+        return np.ndarray(shape, np.float32, clips.data, 0, strides)
+
     def _compute(self, frames: Float32) -> None:
-        # In two steps: a product with frames that overlap takes half as long again.
-        windowed = self._windowed[: len(frames)]
-        np.copyto(windowed, frames)
-        np.multiply(windowed, self._window, out=windowed)
+        np.multiply(frames, self._window, out=self._windowed[: len(frames)])
         # The last spectrum is let go only when there is a new one, and so its memory is what the
         # next one takes: given back to the system and had anew, it would cost more than the FFTs.
         self._spectrum = scipy.fft.rfft(self._frames, workers=1)

@@ -15,7 +15,11 @@ from serve.audio.frames import Frames, Unseekable
 from serve.audio.mel import Float32, MelSpectrogram
 from serve.audio.parts import Part, part_begin_s
 
+# Word comes so often, and more often at first: where a track is parted for several decoders hangs
+# on how far the first one is, and that one may be done in a fifth of a second.
 _PROGRESS_EVERY_S = 0.1
+_FIRST_PROGRESS_S = 0.01
+_PROGRESS_SHARE = 1 / 8
 
 
 class Work:
@@ -35,7 +39,8 @@ class Work:
         self._out = out
         self._max_duration_s = max_duration_s
         self._mel_s = 0.0
-        self._said = 0.0
+        self._began = time.monotonic()
+        self._due = self._began
 
     def do(self, *, number: int, parts: int, done_s: float, apart: bool = False) -> dict[str, Any]:
         """Do part `number` of `parts`: the first begins with the first bytes, others in the middle.
@@ -111,8 +116,9 @@ class Work:
 
     def _report(self, seconds: float) -> None:
         now = time.monotonic()
-        if now - self._said >= _PROGRESS_EVERY_S:
-            self._said = now
+        if now >= self._due:
+            pause_s = max(_FIRST_PROGRESS_S, (now - self._began) * _PROGRESS_SHARE)
+            self._due = now + min(_PROGRESS_EVERY_S, pause_s)
             self._channel.send(
                 messages.PROGRESS, seconds=seconds, taken_bytes=self._media.taken_bytes
             )

@@ -12,9 +12,12 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def seconds(
-    calls: Mapping[Key, Callable[[], object]], rounds: int, on_round: Callable[[], None]
+    calls: Mapping[Key, Callable[[], object]],
+    rounds: int,
+    on_round: Callable[[], None],
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[Key, list[float]]:
-    """The seconds of each call in each of so many rounds, after one that does not count.
+    """The seconds of each call, by `clock`, in so many rounds after one that does not count.
 
     A round makes every call once, in a new order, so that a machine's moods meet all alike.
     """
@@ -24,9 +27,9 @@ def seconds(
     for _ in range(rounds + 1):
         shuffle(order)
         for key in order:
-            start = time.perf_counter()
+            start = clock()
             calls[key]()
-            taken[key].append(time.perf_counter() - start)
+            taken[key].append(clock() - start)
         on_round()
     return {key: times[1:] for key, times in taken.items()}
 

@@ -163,6 +163,22 @@ def test_it_writes_into_the_array_it_is_given():
     assert (out[-1] == -1).all()
 
 
+@pytest.mark.parametrize(
+    "laid_out",
+    [np.asfortranarray, lambda clips: np.repeat(clips, 2, axis=1)[:, ::2], np.float64],
+    ids=["column by column", "every second number", "float64"],
+)
+def test_clips_may_lie_in_memory_anyhow(laid_out):
+    mel = MelSpectrogram(FrontEnd())
+    np.testing.assert_array_equal(mel(laid_out(CLIPS[:3])), mel(CLIPS[:3]))
+
+
+@pytest.mark.parametrize("samples", [15_435, 61_740])
+def test_clips_of_another_length_are_refused(samples):
+    with pytest.raises(ValueError, match="broadcast"):
+        MelSpectrogram(FrontEnd())(np.zeros((2, samples), np.float32))
+
+
 def test_an_array_with_gaps_is_filled():
     mel = MelSpectrogram(FrontEnd())
     out = np.full((9, 17, 128), -1.0, np.float32)

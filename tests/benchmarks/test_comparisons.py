@@ -13,10 +13,12 @@ from benchmarks import (
     old_way,
     overhead,
     replaced,
+    sharing,
     start,
 )
 from benchmarks.clients import Client, Request
 from benchmarks.download import ANEW, FIRST_BYTE, FIRST_EVENT, PRELOADED, TAIL
+from serve.container import cores
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +51,16 @@ def test_file():
     assert [[*result.of] for result in results] == [["ours ms", "ffmpeg ms"]] * 2
     assert [result.name.split()[0] for result in results] == ["m4a", "webm"]
     assert {(result.goal, result.at_least) for result in results} == {(1.0, False)}
+
+
+def test_sharing():
+    results = [*sharing.measure(1, seconds=5.0)]
+    assert [result.name.split()[0] for result in results] == ["m4a", "webm"]
+    for result in results:
+        *own, ffmpeg = result.of.values()
+        assert min(own) > 0
+        assert result.measured == pytest.approx(sum(own) / cores() / ffmpeg, rel=0.01)
+        assert [*result.of] == ["decoding ms", "features ms", "model ms", "ffmpeg ms"]
 
 
 @pytest.mark.filterwarnings("ignore:'(aifc|audioop|sunau)' is deprecated:DeprecationWarning")

@@ -15,13 +15,15 @@ def samples():
 
 def test_the_rows_and_what_they_are_made_of(monkeypatch):
     monkeypatch.setattr(features, "find_spec", lambda _: None)
-    bare, librosa, kaldi, torch = features.measure(1, clips=9)
+    finer, bare, librosa, kaldi, torch = features.measure(1, clips=9)
+    assert [*finer.of] == ["the model's ms", "ms at a hop of 1,920"]
     assert [*bare.of] == ["ours ms", "bare ms"]
     assert [*librosa.of] == ["librosa ms", "ours ms"]
     assert [*kaldi.of] == ["kaldi ms", "ours ms"]
+    assert (finer.at_least, finer.goal) == (False, 2.5)
     assert (bare.at_least, bare.goal) == (False, 1.3)
     assert (librosa.at_least, librosa.goal) == (True, 4.0)
-    for result in (bare, librosa, kaldi):
+    for result in (finer, bare, librosa, kaldi):
         over, under = result.of.values()
         assert result.measured == pytest.approx(over / under, rel=0.01)
     assert torch.measured is None
