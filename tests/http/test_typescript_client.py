@@ -36,6 +36,8 @@ def run(folder, command, *arguments):
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     """A folder with the generated types beside the client, which fits them."""
+    if not Path(PACKAGES, "npm").is_dir():
+        pytest.skip("npm's registry was out of reach when the environment was made")
     folder = tmp_path_factory.mktemp("client")
     for name in ("deno.json", "deno.lock", "client.ts"):
         shutil.copy(CLIENTS / name, folder)
