@@ -46,9 +46,15 @@ class HeldHead:
     To write costs a system call, and mostly wakes the client up: better once than twice.
     """
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        close: Callable[[], None],
+    ) -> None:
         self._transport = transport
         self._loop = loop
+        self._close = close
         self._head = b""
         self._release: asyncio.Handle | None = None
 
@@ -70,7 +76,7 @@ class HeldHead:
     def close(self) -> None:
         """Close the connection when everything is written."""
         self._flush()
-        self._transport.close()
+        self._close()
 
     def _flush(self) -> None:
         head, self._head = self._head, b""
@@ -148,7 +154,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take the connection, or say at once that there are too many; or not even that."""
         super().connection_made(transport)
         self.flow: Flow = Flow(transport)
-        self._asking = self._time_limit()
+        self._asking = self._time_limit(self._hang_up)
         most, connected = self._settings.max_connections, len(self.connections)
         # Of this address, beyond what it may have.
         more = 0 if self._is_proxy else self._of_this_address - self._settings.client_connections
@@ -257,7 +263,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._end_asking()
         self._ignored = method in _BODYLESS
         super().on_headers_complete()
-        self.cycle.transport = HeldHead(self.transport, self.loop)  # type: ignore[assignment]
+        self.cycle.transport = HeldHead(  # type: ignore[assignment]
+            self.transport, self.loop, self._close
+        )
 
     def _wrong_with(self, method: bytes) -> TopgenreError | None:
         """What a head can't be answered for, if anything."""
@@ -298,7 +306,7 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._unparsed:
             self.loop.call_soon(self._parse_on)
         if self.cycle.response_complete and self._asking is None:
-            self._asking = self._time_limit()
+            self._asking = self._time_limit(self._hang_up)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._sends_ahead |= bool(self.pipeline)
@@ -311,15 +319,38 @@ class BoundedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The client does not take what is sent to it."""
         super().pause_writing()
-        self._taking = self._taking or self._time_limit()
+        self._taking = self._taking or self._time_limit(self.transport.abort)
 
     def resume_writing(self) -> None:
         """It does."""
         self._end_taking()
         super().resume_writing()
 
-    def _time_limit(self) -> asyncio.TimerHandle:
-        return self.loop.call_later(self._settings.client_timeout_s, self.transport.abort)
+    def _time_limit(self, end: Callable[[], None]) -> asyncio.TimerHandle:
+        return self.loop.call_later(self._settings.client_timeout_s, end)
+
+    def _close(self) -> None:
+        """Close when all is written; what is left of a body that is answered early is awaited."""
+        if self.cycle.more_body:
+            self._hang_up()
+        else:
+            self.transport.close()
+
+    def _hang_up(self) -> None:
+        """Say no more, and listen for a moment longer.
+
+        Closed with something of the client's unread, or sent to after that, a connection is reset:
+        the client would lose what it has not read yet of its answer (RFC 9112, 9.6).
+        """
+        if self.transport.is_closing():
+            return
+        self._refused = True
+        self.pipeline.clear()
+        self.transport.write_eof()
+        self.flow.held = False
+        self.flow.resume_reading()
+        self._end_asking()
+        self._asking = self.loop.call_later(_LINGER_S, self.transport.abort)
 
     def _end_asking(self) -> None:
         if self._asking is not None:
@@ -358,11 +389,7 @@ class BoundedProtocol(HttpToolsProtocol):
             headers.append(b"retry-after: %d" % math.ceil(error.retry_after_s))
         head = STATUS_LINE[error.status] + b"\r\n".join(headers) + b"\r\n\r\n"
         self.transport.write(head if self._bodiless else head + body)
-        # Closed by us, with something of the client's unread, it would lose what is written.
-        self._refused = True
-        self.transport.write_eof()
-        self._end_asking()
-        self._asking = self.loop.call_later(_LINGER_S, self.transport.abort)
+        self._hang_up()
 
 
 def _too_many(which: str = "") -> Overloaded:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serve.answer import Extra, Failure
-from serve.errors import BadRequest, TopgenreError
+from serve.errors import BadRequest, SlowClient, TopgenreError
 
 #: What `include` may ask for on top of every answer.
 EXTRAS: tuple[str, ...] = get_args(Extra)
@@ -40,4 +40,6 @@ def error_response(error: TopgenreError, request_id: str) -> Response:
     headers = {"Cache-Control": "no-store"}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    if isinstance(error, SlowClient):  # the rest of its body is not waited for (RFC 9110, 15.5.9)
+        headers["Connection"] = "close"
     return Json(Failure.of(error, request_id).body(), error.status, headers)

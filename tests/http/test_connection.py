@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import select
 import socket
 import threading
 import time
@@ -129,6 +130,30 @@ def test_an_upload_that_is_too_slow_is_told_so(connect, drip):
         connection.sendall(drip)
     status, _, body = error(connection.recv(1 << 16))
     assert (status, body["code"], body["retryable"]) == (408, "slow_client", True)
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (POST + b"Connection: close\r\n", 405),
+        (POST.replace(b"1.1", b"1.0"), 405),
+        (POST, 405),
+        (b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: audio/mpeg\r\n", 408),
+    ],
+    ids=["to be closed", "of HTTP/1.0", "kept", "slow"],
+)
+def test_an_early_answer_outlives_what_is_sent_after_it(connect, head, status):
+    """A client that sends on for a moment meets no reset, which many take for the answer."""
+    connection = connect()
+    head += b"Content-Length: 100000000\r\n\r\n"
+    # More than is read before the answer: what is left unread at the end resets the connection.
+    connection.send(head + (SONG[:1000] if status == 408 else bytes(2_000_000)))
+    while not select.select([connection], [], [], 0.03)[0]:
+        connection.sendall(b"x")
+    for _ in range(10):
+        connection.sendall(b"x")
+        time.sleep(0.03)
+    assert heard(connection).startswith(b"HTTP/1.1 %d" % status)
 
 
 def test_several_requests_on_one_connection(connect):
@@ -370,7 +395,7 @@ class Written(asyncio.Transport):
 def test_a_head_goes_out_with_what_follows_at_once():
     async def main():
         transport = Written()
-        held = HeldHead(transport, asyncio.get_running_loop())
+        held = HeldHead(transport, asyncio.get_running_loop(), transport.close)
         held.write(b"head ")
         assert transport.writes == []
         held.write(b"body")
@@ -385,7 +410,7 @@ def test_a_head_goes_out_with_what_follows_at_once():
 def test_a_head_waits_for_nothing_else():
     async def main():
         transport = Written()
-        held = HeldHead(transport, asyncio.get_running_loop())
+        held = HeldHead(transport, asyncio.get_running_loop(), transport.close)
         held.write(b"head")
         await asyncio.sleep(0)
         assert transport.writes == [b"head"]
@@ -399,7 +424,7 @@ def test_a_head_waits_for_nothing_else():
 def test_a_head_is_written_before_the_end_and_not_after(broken_off):
     async def main():
         transport = Written()
-        held = HeldHead(transport, asyncio.get_running_loop())
+        held = HeldHead(transport, asyncio.get_running_loop(), transport.close)
         held.write(b"head")
         (transport if broken_off else held).close()
         await asyncio.sleep(0)
@@ -413,12 +438,12 @@ def test_an_answer_is_one_write(connect, monkeypatch):
     writes = []
 
     class Seen(HeldHead):
-        def __init__(self, transport, loop):
+        def __init__(self, transport, loop, close):
             def write(data):
                 writes.append(data)
                 transport.write(data)
 
-            super().__init__(Mock(wraps=transport, write=write), loop)
+            super().__init__(Mock(wraps=transport, write=write), loop, close)
 
     monkeypatch.setattr("serve.http.connection.HeldHead", Seen)
     connection = connect(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
