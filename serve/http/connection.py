@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from serve.answer import Failure
 from serve.errors import BadRequest, Overloaded, TopgenreError
+from serve.http.addresses import is_within, network_of
 from serve.settings import Settings
 
 if TYPE_CHECKING:
@@ -178,14 +179,17 @@ class BoundedProtocol(HttpToolsProtocol):
     def _is_proxy(self) -> bool:
         networks = map(ipaddress.ip_network, self._settings.trusted_proxies)
         try:
-            return any(ipaddress.ip_address(self.client[0]) in of for of in networks)  # type: ignore[index]
+            return is_within(self.client[0], networks)  # type: ignore[index]
         except (TypeError, ValueError):
             return True  # a Unix socket, on which proxies alone call
 
     @property
     def _of_this_address(self) -> int:
-        address = self.client and self.client[0]
-        return sum(bool(of.client) and of.client[0] == address for of in self.connections)  # type: ignore[union-attr, index]
+        return sum(of._network == self._network for of in self.connections)  # type: ignore[union-attr]
+
+    @cached_property
+    def _network(self) -> str | None:
+        return network_of(self.client[0]) if self.client else None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""

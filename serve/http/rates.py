@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
 from starlette.types import Scope
 
 from serve.errors import TooManyRequests
+from serve.http.addresses import network_of
 from serve.http.record import record_of
 from serve.replicas import Limiter, Replicas
 from serve.settings import Settings
@@ -62,7 +62,7 @@ class Rates:
         limiter = self._address if key is None else self._key
         if limiter is None:
             return None
-        who = f"address:{_network(address)}" if key is None else f"key:{key}"
+        who = f"address:{network_of(address)}" if key is None else f"key:{key}"
         result = await limiter.together.limit(who, tracks) or limiter.here.limit(who, tracks)
         state = result.state
         retry_after_s = max(1.0, state.retry_after) if result.limited else None
@@ -106,14 +106,3 @@ def _limiter(rate: str, replicas: Replicas) -> _Limiter | None:
     kind = rate_limiter.RateLimiterRegistry.get("gcra")
     here = kind(quota, store.MemoryStore(options={"MAX_SIZE": _REMEMBERED}))
     return _Limiter(replicas.limiter(quota), here)
-
-
-def _network(address: str) -> str:
-    if ":" not in address:
-        return address
-    try:
-        whole = IPv6Address(address.partition("%")[0])
-        # As a proxy that listens to both kinds tells of IPv4.
-        return str(whole.ipv4_mapped or IPv6Network((whole, 64), strict=False))
-    except ValueError:
-        return address[:64]

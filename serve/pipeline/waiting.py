@@ -19,22 +19,30 @@ class WaitingRoom:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._waiting: dict[Guest, asyncio.Timeout] = {}
+        self._bytes = 0
 
     def enter(self, guest: Guest, limit: asyncio.Timeout) -> None:
         """From now on it waits, and `limit` is what ends it."""
         self._waiting[guest] = limit
-        self.make_room()
+        self._take(guest.size)
 
     def leave(self, guest: Guest) -> None:
         """It does no longer."""
-        self._waiting.pop(guest, None)
+        if self._waiting.pop(guest, None):
+            self._bytes -= guest.size
 
-    def make_room(self) -> None:
-        """End as many as there are too many."""
-        now = asyncio.get_running_loop().time()
-        while sum(guest.size for guest in self._waiting) > self._max_bytes:
+    def grow(self, guest: Guest, size: int) -> None:
+        """So many bytes more have arrived of one that may be waiting."""
+        guest.size += size
+        if guest in self._waiting:
+            self._take(size)
+
+    def _take(self, size: int) -> None:
+        self._bytes += size
+        while self._bytes > self._max_bytes:
             largest = max(self._waiting, key=lambda guest: guest.size)
-            self._waiting.pop(largest).reschedule(now)
+            self._waiting[largest].reschedule(asyncio.get_running_loop().time())
+            self.leave(largest)
 
 
 class Guest:
@@ -46,8 +54,7 @@ class Guest:
 
     def grow(self, size: int) -> None:
         """So many bytes more have arrived."""
-        self.size += size
-        self._room.make_room()
+        self._room.grow(self, size)
 
     @asynccontextmanager
     async def waiting(self) -> AsyncIterator[None]:

@@ -312,6 +312,20 @@ def test_one_address_has_so_many_connections(tiny_model):
             assert statuses[-1] == b"429"
 
 
+class Connected(BoundedProtocol):
+    def __init__(self, address, connections):
+        self.client = (address, 1)
+        self.connections = connections
+        connections.add(self)
+
+
+def test_a_customers_addresses_are_counted_together():
+    connections: set[Connected] = set()
+    addresses = ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "192.0.2.1")
+    made = [Connected(address, connections) for address in addresses]
+    assert [of._of_this_address for of in made] == [2, 2, 1, 1]
+
+
 @pytest.mark.parametrize(
     "first",
     [GET + b"X-Long: ", b"GET /", GET, POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX-Late: "],
