@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv6Address, IPv6Network
 
 
 def network_of(address: str) -> str:
@@ -17,9 +16,12 @@ def network_of(address: str) -> str:
         return address[:64]
 
 
-def is_within(address: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
-    """Whether an address is in one of the networks; raise ValueError where it is none."""
-    found: IPv4Address | IPv6Address = ip_address(address)
-    # As IPv4 looks on a socket that listens to both kinds.
-    found = getattr(found, "ipv4_mapped", None) or found
-    return any(found in network for network in networks)
+def plain(address: str) -> str:
+    """An IPv4 address as itself where it is written as an IPv6 one.
+
+    That is how it looks on a socket that listens to both kinds, and nobody names it so.
+    """
+    try:
+        return str(IPv6Address(address).ipv4_mapped or address)
+    except ValueError:
+        return address

@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from serve.answer import Failure
 from serve.errors import BadRequest, Overloaded, TopgenreError
-from serve.http.addresses import is_within, network_of
+from serve.http.addresses import network_of, plain
 from serve.settings import Settings
 
 if TYPE_CHECKING:
@@ -154,6 +154,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or say at once that there are too many; or not even that."""
         super().connection_made(transport)
+        self.client = self.client and (plain(self.client[0]), self.client[1])
         self.flow: Flow = Flow(transport)
         self._asking = self._time_limit(self._hang_up)
         most, connected = self._settings.max_connections, len(self.connections)
@@ -179,7 +180,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _is_proxy(self) -> bool:
         networks = map(ipaddress.ip_network, self._settings.trusted_proxies)
         try:
-            return is_within(self.client[0], networks)  # type: ignore[index]
+            return any(ipaddress.ip_address(self.client[0]) in of for of in networks)  # type: ignore[index]
         except (TypeError, ValueError):
             return True  # a Unix socket, on which proxies alone call
 
@@ -268,7 +269,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._ignored = method in _BODYLESS
         super().on_headers_complete()
         self.cycle.transport = HeldHead(  # type: ignore[assignment]
-            self.transport, self.loop, self._close
+            self.transport, self.loop, self._hang_up
         )
 
     def _wrong_with(self, method: bytes) -> TopgenreError | None:
@@ -333,12 +334,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def _time_limit(self, end: Callable[[], None]) -> asyncio.TimerHandle:
         return self.loop.call_later(self._settings.client_timeout_s, end)
 
-    def _close(self) -> None:
-        """Close when all is written; what is left of a body that is answered early is awaited."""
-        if self.cycle.more_body:
+    def shutdown(self) -> None:
+        """Close the connection, or have it closed when the request under way is answered."""
+        if self.cycle is not None and self.cycle.response_complete:
             self._hang_up()
         else:
-            self.transport.close()
+            super().shutdown()
 
     def _hang_up(self) -> None:
         """Say no more, and listen for a moment longer.
@@ -354,7 +355,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.held = False
         self.flow.resume_reading()
         self._end_asking()
-        self._asking = self.loop.call_later(_LINGER_S, self.transport.abort)
+        self._part(self.loop.time() + self._settings.client_timeout_s)
+
+    def _part(self, last: float) -> None:
+        """Abort a moment after all is written, or at the time `last`."""
+        left = self.transport.get_write_buffer_size() and self.loop.time() < last
+        end = partial(self._part, last) if left else self.transport.abort
+        self._asking = self.loop.call_later(_LINGER_S, end)
 
     def _end_asking(self) -> None:
         if self._asking is not None:
