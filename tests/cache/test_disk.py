@@ -261,8 +261,8 @@ def _a_pipe(folder):
     ("prepare", "why"),
     [
         (_a_folder_with_more, "chmod 700"),
-        (_a_link, "no regular file"),
-        (_a_pipe, "no regular file"),
+        (_a_link, "not a regular file"),
+        (_a_pipe, "not a regular file"),
     ],
 )
 async def test_what_may_not_be_narrowed_is_refused(tmp_path, store, prepare, why):

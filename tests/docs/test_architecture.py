@@ -31,7 +31,7 @@ _MISS = 1
 
 @pytest.fixture(scope="module")
 def graph():
-    return grimp.build_graph(*ROOTS)
+    return grimp.build_graph(*ROOTS, cache_dir=None)
 
 
 def test_every_package_has_a_box():

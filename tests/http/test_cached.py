@@ -126,7 +126,7 @@ def test_what_is_only_known_in_the_end_is_not_decoded_further(settings):
         assert server.metric("topgenre_requests_active") == 0
 
 
-@pytest.mark.parametrize("size", [0, 100, 4095, 4096, 4097])
+@pytest.mark.parametrize("size", [1, 100, 4095, 4096, 4097])
 def test_a_small_file_is_known_too(client, server, size):
     for _ in range(2):
         answer = client.post("/predict", **raw(bytes(size))).json()

@@ -208,7 +208,7 @@ def test_a_list_is_as_that_of_classify(tmp_path):
         ("x.csv", "path\n", "no tracks"),
         ("x.parquet", "x", "x.parquet"),
         ("x.txt", "a.mp3\na.mp3\n", "two tracks with the id a.mp3"),
-        ("x.txt", "\0", "no list"),
+        ("x.txt", "\0", "not a list"),
     ],
 )
 def test_what_is_no_manifest_is_told(tmp_path, name, content, words):

@@ -77,7 +77,7 @@ def test_what_is_wrong_is_said(folder: Path, capsys: pytest.CaptureFixture[str])
     teacher, audio, out = (str(folder / name) for name in ("teacher.keras", "audio", "out.keras"))
     for arguments, text in (
         ([str(folder / "none.keras"), audio, "--out", out], "can't be read"),
-        ([teacher, audio, "--out", out, "--labels", "none.csv"], "no table of classes"),
+        ([teacher, audio, "--out", out, "--labels", "none.csv"], "not a table of classes"),
         ([teacher, audio, "--out", out, "--labels", str(folder / "few.csv")], "has no class 'Punk"),
         ([str(folder / "broken.keras"), audio, "--out", out], "is not a Keras model"),
         ([str(folder / "other.keras"), audio, "--out", out], "is no teacher"),
