@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from serve.http.drain import Drain
 from serve.http.middleware.access import Access
+from serve.http.middleware.cors import Cors
 from serve.http.middleware.headers import RequestId, ResponseHeaders
 from serve.http.middleware.observe import Observed
 from serve.http.page import DOCS_ROUTES, PAGE_ROUTES
@@ -52,7 +52,7 @@ def create_app(pipeline: Pipeline) -> Starlette:
             Middleware(Observed, pipeline.metrics),
             Middleware(ResponseHeaders, drain),
             Middleware(
-                CORSMiddleware,
+                Cors,
                 allow_origins=settings.cors_origins,
                 allow_methods=["GET", "POST"],
                 allow_headers=["*"],

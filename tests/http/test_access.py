@@ -133,6 +133,14 @@ def test_a_browser_may_send_a_key_from_another_origin(client):
     assert "access-control-allow-credentials" not in preflight.headers
 
 
+def test_what_a_browser_may_not_is_refused_like_everything(client):
+    asked = {"Origin": "http://a.test", "Access-Control-Request-Method": "POS T"}
+    refused = client.options("/predict", headers=asked)
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_request")
+    assert refused.json()["request_id"] == refused.headers["x-request-id"]
+    assert refused.headers["access-control-allow-methods"] == "GET, POST"
+
+
 def test_a_key_is_made_on_the_command_line(capsys):
     done = subprocess.run(
         [sys.executable, "-m", "serve", "key", "phone"], capture_output=True, text=True, check=True
