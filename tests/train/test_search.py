@@ -92,7 +92,7 @@ def test_a_killed_search_goes_on(
     )
     command = [*arguments(dataset_folder, space, tmp_path), "--artists", str(artists)]
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, *command], capture_output=True, timeout=200, check=False
+        [sys.executable, "-c", KILLED, *command], capture_output=True, timeout=280, check=False
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     trainer = int(done.stdout)
