@@ -200,7 +200,7 @@ async def test_an_old_job_is_left_to_those_who_wait_for_it(replicas):
 
 
 async def test_a_burst_is_no_failure(redis, monkeypatch):
-    # More than there may be connections, on however slow a machine.
+    # Each takes a connection of its own, on however slow a machine.
     monkeypatch.setattr("serve.replicas.redis._TIMEOUT_S", 30.0)
     shared = SharedRedis(redis.url, Metrics())
     try:
