@@ -23,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from serve.answer import Failure
 from serve.errors import BadRequest, Overloaded, TopgenreError
 from serve.http.addresses import network_of, plain
+from serve.http.held_head import HeldHead
 from serve.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,50 +40,6 @@ _RESERVE = 16
 _RESERVED = (b"/health/", b"/metrics")
 _BODYLESS = {b"GET", b"HEAD"}
 _UPGRADE = {b"upgrade", b"http2-settings"}
-
-
-class HeldHead:
-    """A connection's transport for one answer: its head goes out with what follows it at once.
-
-    To write costs a system call, and mostly wakes the client up: better once than twice.
-    """
-
-    def __init__(
-        self,
-        transport: asyncio.Transport,
-        loop: asyncio.AbstractEventLoop,
-        close: Callable[[], None],
-    ) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._close = close
-        self._head = b""
-        self._release: asyncio.Handle | None = None
-
-    def write(self, data: bytes) -> None:
-        """Write; the first time not before the event loop's next turn."""
-        if self._release is None:
-            self._head = data
-            self._release = self._loop.call_soon(self._flush)
-            return
-        if self._head:
-            self._release.cancel()
-            data, self._head = self._head + data, b""
-        self._transport.write(data)
-
-    def is_closing(self) -> bool:
-        """Whether nothing can be written any more."""
-        return self._transport.is_closing()
-
-    def close(self) -> None:
-        """Close the connection when everything is written."""
-        self._flush()
-        self._close()
-
-    def _flush(self) -> None:
-        head, self._head = self._head, b""
-        if head and not self._transport.is_closing():
-            self._transport.write(head)
 
 
 class Flow(FlowControl):

@@ -14,7 +14,8 @@ import httpx
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serve.http.connection import _RESERVE, BoundedProtocol, HeldHead, Turns
+from serve.http.connection import _RESERVE, BoundedProtocol, Turns
+from serve.http.held_head import HeldHead
 from tests.eventually import until
 from tests.http.test_predict import SONG, raw
 from tests.http.test_shared import heard
