@@ -199,6 +199,19 @@ def test_a_list_is_as_that_of_classify(tmp_path):
     ]
 
 
+def test_a_folder_is_searched_as_by_classify(tmp_path):
+    (tmp_path / "music").mkdir()
+    (tmp_path / "more").mkdir()
+    (tmp_path / "music" / "linked").symlink_to(tmp_path / "more")
+    (tmp_path / "more" / "a.mp3").write_bytes(b"x")
+    name = os.fsdecode(b"\xfc.mp3")
+    (tmp_path / "music" / name).write_bytes(b"x")
+    assert entries(tmp_path / "music") == [
+        ("linked/a.mp3", f"{tmp_path}/music/linked/a.mp3"),
+        ("\\xfc.mp3", f"{tmp_path}/music/{name}"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [

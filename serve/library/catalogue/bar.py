@@ -33,7 +33,6 @@ class Bar:
             transient=True,
             disable=not console.is_terminal,
         )
-        # Of all tracks so far: the bar's own is of its last few.
         self._task = self._bar.add_task("tracks", total=tracks)
         self._start = time.monotonic()
         self._tracks, self._done, self._failed = tracks, 0, 0
@@ -54,7 +53,7 @@ class Bar:
     def shard(self, number: int, *, rows: int) -> None:
         """Tell of a shard that was written."""
         if not self._console.is_terminal:
-            left = (self._tracks - self._done) / self._rate
+            left = (self._tracks - self._done) * self._seconds / max(self._done, 1)
             self._console.print(
                 f"shard {number}: {rows} tracks; {self._done} of {self._tracks} done, "
                 f"{self._words()}, about {left:.0f} s left"
@@ -68,10 +67,6 @@ class Bar:
     @property
     def _seconds(self) -> float:
         return max(time.monotonic() - self._start, 1e-9)
-
-    @property
-    def _rate(self) -> float:
-        return max(self._done, 1) / self._seconds
 
     def _words(self) -> str:
         return f"{self._failed} failed, {self._done / self._seconds:.1f} tracks/s"

@@ -42,7 +42,7 @@ class Asked:
         mine = range(self.part, shards.plan.shards, self.parts)
         todo = shards.missing(mine)
         if self.again:
-            todo += shards.interrupted([shard for shard in mine if shard not in todo])
+            todo += shards.interrupted(sorted(set(mine).difference(todo)))
         return sorted(todo)
 
 
@@ -65,7 +65,7 @@ def catalogue(settings: Settings, asked: Asked) -> int:
         missing = len(shards.missing(range(shards.plan.shards)))
         there = f"{shards.plan.shards - missing} of {shards.plan.shards} shards are there"
         err.print(Text(one_line(f"{bar.summary}; {there}: {asked.out}")))
-        return code or 0
+        return code
     except KeyboardInterrupt:
         return signalled(signal.SIGINT)
     except (TopgenreError, OSError) as error:

@@ -7,13 +7,13 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from serve.audio_files import has_audio_suffix, is_hidden
+from serve.audio_files import below, has_audio_suffix, is_hidden
 from serve.errors import BadRequest
 from serve.library.catalogue.places import Place
 from serve.library.tracks import is_link, listed
@@ -91,15 +91,14 @@ def read_manifest(name: str) -> Manifest:
 
 def _read(place: Place) -> Manifest:
     if place.is_folder():
-        return Manifest(place, list(filter(_is_audio, place.names(recursive=True))))
+        return Manifest(place, sorted(filter(has_audio_suffix, _names_in(place))))
     suffix = PurePosixPath(place.path).suffix.lower()
     content = place.read()
     if suffix == ".parquet":
         return _of_table(place, pq.read_table(io.BytesIO(content)))
     if suffix == ".csv":
-        as_text = {
-            column: pa.string() for column in (*_WHERE, "id")
-        }  # an id may look like a number
+        # An id may look like a number.
+        as_text = dict.fromkeys((*_WHERE, "id"), pa.string())
         options = csv.ConvertOptions(column_types=as_text, strings_can_be_null=True)
         return _of_table(place, csv.read_csv(io.BytesIO(content), convert_options=options))
     return Manifest(place.parent, list(listed(content, place.name)))
@@ -125,5 +124,8 @@ def _texts(place: Place, table: pa.Table, column: str) -> Iterator[str]:
         yield str(value)
 
 
-def _is_audio(name: str) -> bool:
-    return has_audio_suffix(name) and not any(map(is_hidden, name.split("/")))
+def _names_in(folder: Place) -> Iterator[str]:
+    if not folder.bucket:
+        return (str(path.relative_to(folder.path)) for path in below(Path(folder.path)))
+    names = folder.names(recursive=True)
+    return (name for name in names if not any(map(is_hidden, name.split("/"))))

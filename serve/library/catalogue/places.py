@@ -117,7 +117,7 @@ def failure_of(name: str, error: OSError) -> TopgenreError:
     if isinstance(
         error, (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
     ):
-        return BadRequest(f"{error.strerror or 'There is no such file'}.".replace("..", "."))
+        return BadRequest(f"{error.strerror or 'There is no such file'}.")
     return Internal(f"{name} could not be read: {error}")
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import PurePosixPath
 
 import pyarrow as pa
 
 from serve.answer import Failure
-from serve.errors import TopgenreError
+from serve.library.aside import aside
 from serve.library.catalogue.bar import Bar
 from serve.library.catalogue.manifest import Entry, Manifest
 from serve.library.catalogue.places import Place, failure_of
@@ -83,7 +84,7 @@ class CatalogueRun:
             video = self._pipeline.video(entry.path)
             return await self._classified(":".join(video.identity), video)
         limit = self._pipeline.settings.max_body_bytes
-        content = await asyncio.to_thread(_read, entry.path, limit)
+        content = await aside(partial(_read, entry.path, limit))
         key = await asyncio.to_thread(digest, content)
         source = MemorySource(safe(PurePosixPath(entry.path).name), content, limit)
         return await self._classified(key, source)
@@ -110,7 +111,5 @@ def _is_link(path: str) -> bool:
 def _read(path: str, limit: int) -> bytes:
     try:
         return Place.of(path).read(limit)
-    except TopgenreError:
-        raise
     except OSError as error:
         raise failure_of(path, error) from None
