@@ -23,7 +23,7 @@ from benchmarks.servers import Server, free_port, running, topgenre
 from serve.answer import Answer, OnProgress, Progress
 from serve.container import cores
 from serve.metrics import Metrics
-from serve.process import ROOT
+from serve.paths import ROOT
 from serve.replicas import Alone, Replicas
 
 _REPLICAS = "two replicas of a core each, of one"

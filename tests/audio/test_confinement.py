@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from serve.process import ROOT, child_environment
+from serve.paths import ROOT
+from serve.workers.process import child_environment
 
 # A decoder that is locked in as always, or by one of the locks alone, then tries something.
 CHILD = """
@@ -20,7 +21,7 @@ from pathlib import Path
 from serve.audio import confinement
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import MelSpectrogram
-from serve.sandbox import landlock, seccomp
+from serve.workers import landlock, seccomp
 
 locks, folder, port, attempt = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 canary, answers = folder / "canary", os.dup(1)
