@@ -60,11 +60,13 @@ def _catalogue(settings: Settings, asked: argparse.Namespace) -> int:
             raise
         print("topgenre: This needs pyarrow: pip install 'topgenre[catalogue]'", file=sys.stderr)
         return BadRequest.exit_code
+    part, parts = asked.of
     tracks = Asked(
         asked.manifest,
         asked.out,
         asked.shard_tracks,
-        *asked.of,
+        part,
+        parts,
         again=asked.again,
         on=asked.on,
         address=asked.address,

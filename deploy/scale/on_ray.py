@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 # Ray reads it when it is imported.
@@ -27,6 +28,7 @@ from serve.library.catalogue.places import Place
 from serve.library.catalogue.run import CatalogueRun
 from serve.library.catalogue.shards import Plan, Shards
 from serve.library.run import pipeline_for
+from serve.pipeline import Pipeline
 from serve.settings import Settings
 
 # Shards that Ray knows of at a time: what it keeps of one are the names of its tracks.
@@ -113,13 +115,23 @@ def classified(job: Job) -> int:
     Raises OSError where it can't be written, ModelFileError, DeviceError, or BadRequest where the
     node has another model.
     """
-    pipeline = pipeline_for(job.settings)
+    loop, pipeline = _warm(job.settings)
     if pipeline.model.sha256 != job.plan.model:
         raise BadRequest(f"{os.uname().nodename} has another model: {job.settings.model}.")
     count = Count()
     shards = Shards(Place.of(job.out), job.plan)
-    asyncio.run(CatalogueRun(pipeline, job.entries.__getitem__, shards, count).run([job.shard]))
+    loop.run(CatalogueRun(pipeline, job.entries.__getitem__, shards, count).run([job.shard]))
+    if pipeline.failed:
+        os._exit(1)  # Ray tries again in another process
     return count.failed
+
+
+@cache
+def _warm(settings: Settings) -> tuple[asyncio.Runner, Pipeline]:
+    """A pipeline that has been started, and the loop that it runs in: both serve the next task."""
+    loop, pipeline = asyncio.Runner(), pipeline_for(settings)
+    loop.run(pipeline.__aenter__())
+    return loop, pipeline
 
 
 async def _done(work: ray.remote_function.RemoteFunction, job: Job, bar: Bar) -> None:

@@ -34,7 +34,8 @@ class Here:
 
     async def run(self, manifest: Manifest, shards: Shards, todo: Sequence[int], bar: Bar) -> None:
         """Do these shards; raise OSError where one can't be written."""
-        await CatalogueRun(self._pipeline, manifest.__getitem__, shards, bar).run(todo)
+        async with self._pipeline:
+            await CatalogueRun(self._pipeline, manifest.__getitem__, shards, bar).run(todo)
 
 
 def engine_for(settings: Settings, on: str | None, address: str | None) -> Engine:

@@ -57,10 +57,10 @@ class CatalogueRun:
         self._turn = asyncio.Semaphore(workers_for(pipeline.decoders))
 
     async def run(self, shards: Sequence[int]) -> None:
-        """Do it all; raise OSError where a shard can't be written."""
+        """Do it all, in the pipeline's context; raise OSError where a shard can't be written."""
         tracks = self._tracks(shards)
         try:
-            async with self._pipeline, asyncio.TaskGroup() as workers:
+            async with asyncio.TaskGroup() as workers:
                 for _ in range(_READ_AHEAD * self._pipeline.decoders):
                     workers.create_task(self._work(tracks))
         except ExceptionGroup as failures:
