@@ -99,10 +99,14 @@ def main() -> int:
         found = rows(out)
         unique = len({row["id"] for row in found})
         failed = sum(row["code"] is not None for row in found)
-        differ = len(list(others(found, map(json.loads, said))))
+        differ = list(others(found, map(json.loads, said)))
+        for row, record in differ:
+            for key in _SHARED:
+                if row[key] != _value(record, key):
+                    print(f"{row['id']}: {key} is {row[key]}, of classify's {_value(record, key)}")
         print(f"{len(found)} rows, {unique} unique, {failed} errors, {len(said)} of classify's,")
-        print(f"{differ} differ")
-        return int(not len(found) == unique == len(said) or differ > 0)
+        print(f"{len(differ)} differ")
+        return int(not len(found) == unique == len(said) or bool(differ))
 
 
 if __name__ == "__main__":
