@@ -37,6 +37,7 @@ from benchmarks import (
     overhead,
     replaced,
     report,
+    scale,
     sharing,
     stages,
     start,
@@ -63,6 +64,7 @@ COMPARISONS: dict[str, Callable[..., Iterator[goals.Result]]] = {
     "litserve": lit.measure,
     "start": start.measure,
     "replaced": replaced.measure,
+    "scale": scale.measure,
     "old-way": old_way.measure,
 }
 # What a quick look takes of them: some 2 minutes in all.
