@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +49,8 @@ class Record:
                     tf.summary.scalar(name.replace("valid_", "valid/"), row[name])
         self._board.flush()
         write_json(self._folder / _JSON, {"history": self.history})
-        _write_csv(self._folder / _CSV, self.history)
+        write_csv(self._folder / _CSV, COLUMNS, self.history)
 
     def close(self) -> None:
         """Close the files."""
         self._board.close()
-
-
-def _write_csv(path: Path, history: list[dict[str, Any]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS)
-    writer.writeheader()
-    writer.writerows(history)
-    write_text(path, text.getvalue())
