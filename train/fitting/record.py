@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from train.fitting.fit import Progress
-from train.fitting.runs import Run, write_json, write_text
+from train.fitting.runs import Run, write_csv, write_json
 
 COLUMNS = (
     *("epoch", "loss", "learning_rate", "seconds"),
