@@ -155,7 +155,8 @@ class AnswerCache:
         except (StoreError, TimeoutError) as error:
             self._rests_until = time.monotonic() + _REST_S
             self._metrics.cache_failures.inc()
-            _LOG.warning("the cache can't be used now: %s", error or "it takes too long")
+            reason = str(error) or type(error).__name__  # a timeout has no text
+            _LOG.warning("the cache can't be used now: %s", reason)
             return None
 
 

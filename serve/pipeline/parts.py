@@ -21,7 +21,7 @@ from serve.metrics import Metrics
 from serve.pipeline.breaker import Breaker
 from serve.pipeline.heads import Heads
 from serve.pipeline.places import Places
-from serve.pipeline.single_flight import Flights
+from serve.pipeline.single_flight import SingleFlight
 from serve.pipeline.waiting import WaitingRoom
 from serve.replicas import Replicas, replicas_for
 from serve.settings import Settings
@@ -47,7 +47,7 @@ class Parts:
     cache: AnswerCache
     #: this server and those that share its Redis
     replicas: Replicas
-    flights: Flights
+    flights: SingleFlight
     breakers: list[Breaker]
     places: Places
     room: WaitingRoom
@@ -69,7 +69,7 @@ class Parts:
             engine=_engine(settings, model, front_end, pool, metrics),
             cache=cache_for(settings, model, metrics),
             replicas=replicas_for(settings, metrics),
-            flights=Flights(joinable_s=settings.deadline_s),
+            flights=SingleFlight(joinable_s=settings.deadline_s),
             breakers=[_breaker(settings, kind) for kind in BREAKERS],
             places=Places(settings.max_requests),
             room=WaitingRoom(settings.waiting_bytes),

@@ -8,7 +8,7 @@ import time
 from serve.answer import Answer, OnProgress, Progress, Work
 
 
-class Flights:
+class SingleFlight:
     """Jobs under way, by key; whoever asks for one of them waits for it with the others.
 
     A job that has run for `joinable_s` is left to those who wait for it already: else one that
