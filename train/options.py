@@ -12,7 +12,7 @@ from serve.audio.frontend import FrontEnd
 from train import pretrained
 from train.adapting.adaptation import CLIPS, Adaptation
 from train.data.making import Source
-from train.data.plan import WAYS, Plan
+from train.data.plan import WAYS, SplitPlan
 from train.data.tracks import SPLITS
 from train.errors import DataError
 from train.fitting.recipe import DEVICES, ON_BASE, PRECISIONS, Hardware, Recipe
@@ -97,7 +97,7 @@ def source_of(options: argparse.Namespace) -> Source:
         front_end = pretrained.front_end_of(base)
     if options.splits and options.split not in (None, "given"):
         raise DataError(f"--splits says another thing than --split {options.split}")
-    plan = Plan(
+    plan = SplitPlan(
         by=options.split,
         lists=options.splits,
         artists=options.artists,

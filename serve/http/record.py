@@ -17,7 +17,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Record:
+class RequestRecord:
     """One request: its outcome, as far as it is known.
 
     `code` is "ok", "cancelled" or the code of an error; `key` the name of the API key it came with;
@@ -38,14 +38,14 @@ class Record:
         self.seen_ns[stage] = first, now
 
 
-def record_of(scope: Scope) -> Record:
+def record_of(scope: Scope) -> RequestRecord:
     """The record of a request, which the middleware has put there."""
-    record: Record = scope["state"]["record"]
+    record: RequestRecord = scope["state"]["record"]
     return record
 
 
 @contextmanager
-def accounted(metrics: Metrics, request_id: str, record: Record) -> Iterator[None]:
+def accounted(metrics: Metrics, request_id: str, record: RequestRecord) -> Iterator[None]:
     """Count the outcome of the work within, and note it in the record.
 
     Raises what `errors.unexpected` makes of anything else than a TopgenreError, which is logged.

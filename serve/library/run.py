@@ -16,7 +16,7 @@ from serve.library import files
 from serve.library.aside import aside
 from serve.library.bars import Bars
 from serve.library.results import Record, ResultsFile
-from serve.library.tracks import Job
+from serve.library.tracks import ListedTrack
 from serve.pipeline import Pipeline
 from serve.settings import Settings
 from serve.sources.memory import MemorySource
@@ -24,7 +24,7 @@ from serve.sources.stream import AudioSource
 from serve.text import safe
 
 
-class Run:
+class LibraryRun:
     """Works through jobs; `emit` is given a record for every track as it finishes.
 
     What `results` has is not done again, and gains what is done. A file is read once: those that
@@ -34,7 +34,7 @@ class Run:
     def __init__(
         self,
         pipeline: Pipeline,
-        jobs: Sequence[Job],
+        jobs: Sequence[ListedTrack],
         emit: Callable[[Record], None],
         bars: Bars,
         results: ResultsFile | None = None,
@@ -61,7 +61,7 @@ class Run:
             raise failures.exceptions[0] from None
         return self._last_failure[1]
 
-    async def _work(self, jobs: Iterator[tuple[int, Job]]) -> None:
+    async def _work(self, jobs: Iterator[tuple[int, ListedTrack]]) -> None:
         # One iterator for all workers: each job is taken once.
         for number, job in jobs:
             try:
@@ -84,7 +84,7 @@ class Run:
             self._results.write(record)
         self._emit(record)
 
-    async def _record(self, job: Job) -> Record:
+    async def _record(self, job: ListedTrack) -> Record:
         if job.error:
             raise job.error
         with self._bars.track(job.tracks[0]) as report:

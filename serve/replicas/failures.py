@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from serve.cache.redis import PREFIX
-from serve.replicas import Breaker
+from serve.replicas import SharedBreaker
 from serve.replicas.redis import AloneError, SharedRedis, milliseconds
 
 # Adds a failure at ARGV[1] ms, forgets those before the window of ARGV[2] ms, and from ARGV[3] on
@@ -33,21 +33,21 @@ class SharedFailures:
         self._shared = shared
         self._failed = shared.script(_FAILED)
 
-    async def heed(self, breaker: Breaker) -> None:
+    async def heed(self, breaker: SharedBreaker) -> None:
         """Open a breaker that another replica has opened."""
         await self._open(breaker, self._shared.redis.pttl(_key(breaker)))
 
-    async def count(self, breaker: Breaker) -> None:
+    async def count(self, breaker: SharedBreaker) -> None:
         """Count a failure of its kind; open it where it was the one too many."""
         now, window, pause = map(milliseconds, (time.time(), breaker.window_s, breaker.pause_s))
         values = [now, window, breaker.failures, pause, uuid.uuid4().hex]
         asked = self._failed(keys=[f"{_key(breaker)}:failed", _key(breaker)], args=values)
         await self._open(breaker, asked)
 
-    async def _open(self, breaker: Breaker, left_ms: Awaitable[Any]) -> None:
+    async def _open(self, breaker: SharedBreaker, left_ms: Awaitable[Any]) -> None:
         with suppress(AloneError):
             breaker.open_for(await self._shared.ask(left_ms) / 1000)
 
 
-def _key(breaker: Breaker) -> str:
+def _key(breaker: SharedBreaker) -> str:
     return f"{PREFIX}breaker:{breaker.kind.code}"

@@ -42,7 +42,7 @@ def find(folder: Path) -> Listing:
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder")
     root = next((folder / inner for inner in _INNER if (folder / inner).is_dir()), folder)
-    search = _Search(root)
+    search = _FileSearch(root)
     for path in sorted(root.iterdir()):
         if path.is_dir():
             search.genre(path)
@@ -53,7 +53,7 @@ def find(folder: Path) -> Listing:
     return Listing(tuple(search.files.values()), tuple(search.skipped))
 
 
-class _Search:
+class _FileSearch:
     def __init__(self, root: Path) -> None:
         self._root = root
         self.files: dict[str, AudioFile] = {}

@@ -28,7 +28,7 @@ _PREDICT_BATCH = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class FitProgress:
     """How far a fit has come."""
 
     epoch: int
@@ -46,7 +46,7 @@ class Progress:
 def fit(
     data: Dataset,
     recipe: Recipe,
-    report: Callable[[Progress], None],
+    report: Callable[[FitProgress], None],
     hardware: Hardware | None = None,
     state: Path | None = None,
 ) -> keras.Model:
@@ -101,7 +101,7 @@ class _Fitting:
         self._predict = predictor(self.averaged)
         self._started = time.monotonic()
 
-    def run_epoch(self, report: Callable[[Progress], None]) -> None:
+    def run_epoch(self, report: Callable[[FitProgress], None]) -> None:
         """Train for one epoch, and evaluate where it is one of those that are."""
         epochs, every = self._recipe.epochs, self._recipe.validate_every
         self.epoch += 1
@@ -113,7 +113,7 @@ class _Fitting:
             if self._valid and last and (self.epoch % every == 0 or self.epoch == epochs):
                 scores = evaluate(self._predict, self._data, self._valid)
             report(
-                Progress(
+                FitProgress(
                     epoch=self.epoch,
                     epochs=epochs,
                     step=number,

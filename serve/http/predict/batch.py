@@ -15,17 +15,17 @@ from starlette.types import Receive, Scope, Send
 from serve.answer import Answer, Failure
 from serve.durations import spoken
 from serve.errors import Overloaded, Timeout, TopgenreError
-from serve.http.predict.batch_body import Track, read_tracks
+from serve.http.predict.batch_body import BatchTrack, read_tracks
 from serve.http.predict.departure import READING_S, Departed, Visit
 from serve.http.rates import charge
-from serve.http.record import Record, accounted, record_of
+from serve.http.record import RequestRecord, accounted, record_of
 from serve.http.replies import error_response, included
 from serve.http.state import drain_of, request_id_of
 from serve.pipeline import Pipeline
 from serve.sources.stream import AudioSource
 
 
-class Batches:
+class BatchLimits:
     """The batches of a server: their tracks take a share of its places, in turn."""
 
     def __init__(self, pipeline: Pipeline) -> None:
@@ -59,7 +59,7 @@ class BatchResponse(Response):
 
     media_type = "application/x-ndjson"
 
-    def __init__(self, request: Request, batches: Batches) -> None:
+    def __init__(self, request: Request, batches: BatchLimits) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._request = request
@@ -109,7 +109,7 @@ class BatchResponse(Response):
                             await self._say(track, Failure.of(late).body(), send)
                         await send({"type": "http.response.body", "body": b""})
 
-    async def _answer(self, unanswered: dict[int, Track], send: Send) -> None:
+    async def _answer(self, unanswered: dict[int, BatchTrack], send: Send) -> None:
         waiting = iter(list(unanswered.items()))
 
         async def work() -> None:
@@ -123,10 +123,10 @@ class BatchResponse(Response):
             for _ in range(min(self._batches.share, len(unanswered))):
                 workers.create_task(work())
 
-    async def _outcome(self, track: Track) -> dict[str, Any]:
+    async def _outcome(self, track: BatchTrack) -> dict[str, Any]:
         try:
             # A record of its own: that of the request is of the batch.
-            with accounted(self._pipeline.metrics, self._request_id, Record()):
+            with accounted(self._pipeline.metrics, self._request_id, RequestRecord()):
                 if isinstance(track.source, TopgenreError):
                     raise track.source
                 async with self._drain.work():
@@ -135,7 +135,7 @@ class BatchResponse(Response):
         except TopgenreError as error:
             return Failure.of(error).body()
 
-    async def _say(self, track: Track, body: dict[str, Any], send: Send) -> None:
+    async def _say(self, track: BatchTrack, body: dict[str, Any], send: Send) -> None:
         line = track.labels | body | {"request_id": self._request_id}
         text = to_json(line) + b"\n"
         await send({"type": "http.response.body", "body": text, "more_body": True})

@@ -27,7 +27,7 @@ _URL_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class BatchTrack:
     """A track of a batch: what its line begins with, and where it comes from or what is wrong."""
 
     labels: dict[str, Any]
@@ -36,7 +36,7 @@ class Track:
 
 async def read_tracks(
     request: Request, visit: Visit, pipeline: Pipeline, stack: AsyncExitStack
-) -> list[Track]:
+) -> list[BatchTrack]:
     """Take in a batch; what it needs while its tracks are worked on is left on the stack.
 
     Raises the typed error of what is wrong with it as a whole.
@@ -63,7 +63,7 @@ async def read_tracks(
     archive, entries = await asyncio.to_thread(open_zip, file, limits)
     stack.enter_context(archive)
     return [
-        Track(
+        BatchTrack(
             {"index": n, "name": safe(entry.filename)},
             ZipSource(archive, entry, clean_title(entry.filename), limits),
         )
@@ -71,14 +71,14 @@ async def read_tracks(
     ]
 
 
-def _links(asked: Any, pipeline: Pipeline) -> list[Track]:
+def _links(asked: Any, pipeline: Pipeline) -> list[BatchTrack]:
     urls = asked.get("urls") if isinstance(asked, dict) else None
     if not (isinstance(urls, list) and urls and all(isinstance(url, str) for url in urls)):
         raise BadRequest('The body must be a JSON object with a list "urls" of texts.')
     if len(urls) > (limit := pipeline.settings.batch_size):
         raise TooBig(f"There are more links than the limit of {limit}.")
     return [
-        Track({"index": n, "url": _encodable(url)}, _video(url, pipeline))
+        BatchTrack({"index": n, "url": _encodable(url)}, _video(url, pipeline))
         for n, url in enumerate(urls)
     ]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from train.fitting.fit import Progress
+from train.fitting.fit import FitProgress
 from train.fitting.runs import Run, write_csv, write_json
 
 COLUMNS = (
@@ -16,7 +16,7 @@ COLUMNS = (
 _JSON, _CSV, _BOARD = "metrics.json", "metrics.csv", "tensorboard"
 
 
-class Record:
+class History:
     """Keeps `metrics.json`, `metrics.csv` (a row an epoch) and `tensorboard/` of a run.
 
     A run that goes on after its epoch `epoch` goes on with the rows up to it.
@@ -29,7 +29,7 @@ class Record:
         ]
         self._board = tf.summary.create_file_writer(str(run.folder / _BOARD))
 
-    def add(self, now: Progress) -> None:
+    def add(self, now: FitProgress) -> None:
         """Note a finished epoch."""
         row: dict[str, Any] = {
             "epoch": now.epoch,
