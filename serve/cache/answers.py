@@ -103,7 +103,7 @@ class AnswerCache:
         return replace(known, cached=True, timings_ms={"cache": took_ms, "total": took_ms})
 
     def put(self, key: str, outcome: Outcome) -> None:
-        """Cache an outcome, if it is to be cached; writing to the store goes on in the background."""
+        """Cache an outcome, if it is to be cached; the store is written to in the background."""
         if not self.active:
             return
         if isinstance(outcome, TopgenreError):

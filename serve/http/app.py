@@ -44,7 +44,7 @@ def create_app(pipeline: Pipeline) -> Starlette:
     app = Starlette(
         routes=[*ROUTES, *DOCS_ROUTES, *PAGE_ROUTES],
         lifespan=lifespan,
-        # From the outside in: what is refused is logged, and browsers may read why.
+        # Outermost first: refusals are logged, and browsers may read them.
         middleware=[
             *_forwarded(settings),
             Middleware(RequestId),
@@ -62,7 +62,7 @@ def create_app(pipeline: Pipeline) -> Starlette:
         ],
         exception_handlers={HTTPException: http_error},
     )
-    # To the address with or without a slash it would send whoever asks, by whatever name they did.
+    # A redirect would repeat the Host header that the client sent, whatever that is.
     app.router.redirect_slashes = False
     app.state.pipeline = pipeline
     app.state.batches = BatchLimits(pipeline)

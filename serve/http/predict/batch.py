@@ -1,4 +1,4 @@
-"""`POST /predict/batch`: many tracks in one request, each answered as soon as it is done."""
+"""`POST /predict/batch`: many tracks in one request, each answered as soon as it is ready."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from serve.sources.stream import AudioSource
 
 
 class BatchLimits:
-    """The batches of a server: their tracks take a share of its places, in turn."""
+    """Limits the batches of a server: their tracks share some of its places, in turn."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         settings = pipeline.settings
         self.pipeline = pipeline
-        #: tracks of all batches that are worked on at once
+        #: most tracks of all batches that are processed at once
         self.share = settings.batch_share or max(1, settings.max_requests // 4)
         self._turns = asyncio.Semaphore(self.share)
         self._active = 0
@@ -39,7 +39,7 @@ class BatchLimits:
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
-        """One more batch while the context lasts; raises Overloaded where there are too many."""
+        """Count a batch while the context lasts; raise Overloaded if there are too many."""
         if self._active >= self.pipeline.settings.max_batches:
             raise Overloaded(retry_after_s=10.0)
         self._active += 1
@@ -49,13 +49,13 @@ class BatchLimits:
             self._active -= 1
 
     async def classify(self, source: AudioSource) -> Answer:
-        """Answer a track as soon as it is its turn and there is a place, then in time."""
+        """Classify a track when it is its turn and there is a place; the deadline begins then."""
         async with self._turns:
             return await self.pipeline.classify_patiently(source)
 
 
 class BatchResponse(Response):
-    """Reads a batch, and answers with a line of JSON for each track or with one error for all."""
+    """Reads a batch, and responds with a line of JSON for each track or one error for all."""
 
     media_type = "application/x-ndjson"
 
@@ -71,7 +71,7 @@ class BatchResponse(Response):
         self._include: frozenset[str] = frozenset()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer; when the client leaves everything that is under way for it ends."""
+        """Respond; if the client disconnects, all work for it is cancelled."""
         visit = Visit(receive)
         self._record.code = "cancelled"
         try:
@@ -115,7 +115,7 @@ class BatchResponse(Response):
         async def work() -> None:
             for number, track in waiting:
                 body = await self._outcome(track)
-                # Before it is said: a line that is broken off is not said twice.
+                # Before sending: a line that breaks off must not be sent twice.
                 del unanswered[number]
                 await self._say(track, body, send)
 
@@ -125,7 +125,7 @@ class BatchResponse(Response):
 
     async def _outcome(self, track: BatchTrack) -> dict[str, Any]:
         try:
-            # A record of its own: that of the request is of the batch.
+            # A record of its own: the request's record is for the batch.
             with accounted(self._pipeline.metrics, self._request_id, RequestRecord()):
                 if isinstance(track.source, TopgenreError):
                     raise track.source
@@ -142,5 +142,5 @@ class BatchResponse(Response):
 
 
 async def batch(request: Request) -> Response:
-    """The genres of many tracks, as they become known."""
+    """Classify many tracks; results are sent as they are ready."""
     return BatchResponse(request, request.app.state.batches)
