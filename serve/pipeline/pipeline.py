@@ -12,6 +12,7 @@ from inspect import isawaitable
 from typing import Any, Self
 
 from serve.answer import Answer, OnProgress, Outcome, Progress, answer_type
+from serve.backoff import pauses_s
 from serve.durations import spoken
 from serve.errors import Origin, Overloaded, Timeout, TopgenreError
 from serve.inference.session import Model
@@ -57,7 +58,7 @@ class Pipeline:
     def sandbox(self) -> dict[str, dict[str, Any] | None]:
         """How the child processes that handle untrusted bytes are confined, as measured in them.
 
-        None for a kind that has not run yet. See `serve.sandbox.measure`.
+        None for a kind that has not run yet. See `serve.workers.refused`.
         """
         return {
             "decoders": self.parts.pool.confinement,
@@ -132,13 +133,12 @@ class Pipeline:
 
         The deadline applies to each attempt, and each attempt opens the source again.
         """
-        pause_s = _FIRST_PAUSE_S
+        pauses = pauses_s(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         while True:
             try:
                 return await self.classify(source)
             except Overloaded:
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                await asyncio.sleep(next(pauses))
 
     async def _classify(self, source: AudioSource, on_progress: OnProgress) -> Answer:
         if source.identity is None:
