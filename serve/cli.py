@@ -19,7 +19,7 @@ from rich.text import Text
 from serve.errors import BadRequest, Internal, TopgenreError
 from serve.library.bars import Bars
 from serve.library.results import CsvLines, JsonLines, Lines, Record, ResultsFile
-from serve.library.run import LibraryRun, pipeline_for
+from serve.library.run import LibraryRun, pipeline_for, report
 from serve.library.tracks import ListedTrack, jobs_of, read_list
 from serve.parts import changes, not_music
 from serve.pipeline import Pipeline
@@ -65,8 +65,7 @@ def classify(settings: Settings, asked: ClassifyOptions) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Internal.exit_code
     except (TopgenreError, OSError) as error:
-        print(f"topgenre: {one_line(str(error))}", file=sys.stderr)
-        return error.exit_code if isinstance(error, TopgenreError) else Internal.exit_code
+        return report(error)
 
 
 def _check_form(asked: ClassifyOptions) -> None:

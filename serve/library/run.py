@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from serve.pipeline import Pipeline
 from serve.settings import Settings
 from serve.sources.memory import MemorySource
 from serve.sources.stream import AudioSource
-from serve.text import safe
+from serve.text import one_line, safe
 
 # A failure that may pass is tried once more by itself, after so long, or when it says so, if that
 # is soon.
@@ -160,6 +161,12 @@ def _read(path: Path, limit: int) -> bytes:
 def digest(content: bytes) -> str:
     """What a file is known by, whatever it is called."""
     return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def report(error: TopgenreError | OSError) -> int:
+    """Print why a command failed on standard error; its exit code."""
+    print(f"topgenre: {one_line(str(error))}", file=sys.stderr)
+    return error.exit_code if isinstance(error, TopgenreError) else Internal.exit_code
 
 
 def typed(failure: Exception) -> TopgenreError:

@@ -8,7 +8,6 @@ import json
 import signal
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,8 +28,6 @@ SHORT = """
 epochs = 3
 clips_per_track = 2
 batch = 4
-"architecture.stem" = 4
-"architecture.stages" = [8]
 """
 
 # Says which process trains, and kills itself in the second epoch of the second fold's run.
@@ -125,9 +122,7 @@ def test_a_killed_search_goes_on(
     results = json.loads((folder / "search.json").read_text())
     base, *failed = results["points"]
     shares = [Run.load(of).metrics["valid"]["track_accuracy"] for of in (first, second)]
-    short = tomllib.loads(SHORT)["base"]
-    assert base["differs"] == short
-    assert short["epochs"] == 3
+    assert base["differs"] == {"epochs": 3, "clips_per_track": 2, "batch": 4}
     assert base["track_accuracy"] == pytest.approx(sum(shares) / 2)
     assert base["track_accuracy_deviation"] == pytest.approx(abs(shares[0] - shares[1]) / 2**0.5)
     assert [point["failed"].split(":")[0] for point in failed] == ["Diverged", "so"]
