@@ -62,7 +62,7 @@ class _FileSearch:
 
     @property
     def hint(self) -> str:
-        """What is wrong, where there are no files."""
+        """Why there are no files."""
         if self._deep is not None:
             found = self._name(self._deep)
             return (
@@ -74,11 +74,11 @@ class _FileSearch:
         return " of a kind that is read, as .mp3 or .wav"
 
     def skip(self, path: Path, reason: str) -> None:
-        """Note what is left out."""
+        """Note a skipped file or folder."""
         self.skipped.append(Skipped(self._name(path), reason))
 
     def genre(self, folder: Path) -> None:
-        """Take what a genre's folder holds."""
+        """Add the files of a genre's folder."""
         if is_hidden(folder.name):
             self.skip(folder, "a hidden folder")
             return

@@ -1,4 +1,4 @@
-"""Whatever is given as data, as a dataset; made once and kept."""
+"""Makes a dataset of the given data, once, and keeps it."""
 
 from __future__ import annotations
 

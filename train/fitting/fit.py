@@ -29,7 +29,7 @@ _PREDICT_BATCH = 512
 
 @dataclass(frozen=True, slots=True)
 class FitProgress:
-    """How far a fit has come."""
+    """The progress of a fit."""
 
     epoch: int
     epochs: int
@@ -102,7 +102,7 @@ class _Fitting:
         self._started = time.monotonic()
 
     def run_epoch(self, report: Callable[[FitProgress], None]) -> None:
-        """Train for one epoch, and evaluate where it is one of those that are."""
+        """Train for one epoch, and evaluate if it is due."""
         epochs, every = self._recipe.epochs, self._recipe.validate_every
         self.epoch += 1
         losses = []
@@ -126,13 +126,13 @@ class _Fitting:
             )
 
     def state(self) -> State:
-        """Where training stands."""
+        """The current state of training."""
         values = {name: values_of(variables) for name, variables in self._variables().items()}
         seconds = time.monotonic() - self._started
         return State(self.epoch, seconds, self._rng.bit_generator.state, values)
 
     def restore(self, state: State) -> None:
-        """Go on from a state; raise DataError where it is of another network."""
+        """Resume from a state; raise DataError if it belongs to another network."""
         for name, variables in self._variables().items():
             assign(variables, list(state.variables.get(name, [])))
         self._rng.bit_generator.state = dict(state.rng)

@@ -1,4 +1,4 @@
-"""A run from its beginning, or from where it was stopped, to its end."""
+"""Trains a run to its end, from its beginning or from where it was stopped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SCORED = ("train", "valid")
 
 
 class Diverged(DataError):
-    """The loss became infinite or no number."""
+    """The loss became infinite or NaN."""
 
 
 def train(run: Run, data: Dataset, console: Console) -> Run:
@@ -82,7 +82,7 @@ def steps(now: FitProgress) -> tuple[int, int]:
 
 
 def summary(now: FitProgress) -> str:
-    """How far it is, in a few words."""
+    """The progress in a few words."""
     return f"epoch {now.epoch}/{now.epochs} loss {now.loss:.3f}"
 
 
