@@ -10,7 +10,7 @@ import numpy as np
 from train.data.dataset import Dataset
 from train.data.tracks import Track
 from train.scoring.calibration import best_temperature, of_tracks
-from train.scoring.evaluate import Answer, Predict, answers
+from train.scoring.evaluate import Predict, TrackOutputs, answers
 from train.scoring.measures import reliability
 
 
@@ -36,7 +36,7 @@ def measure(predict: Predict, data: Dataset, tracks: Iterable[Track]) -> Calibra
     return Calibration(1.0 / temperature, before, after, _crossed(found))
 
 
-def _crossed(found: list[Answer]) -> float:
+def _crossed(found: list[TrackOutputs]) -> float:
     halves = found[::2], found[1::2]
     if not all(halves):
         return _error(found, 1.0)
@@ -49,6 +49,6 @@ def _crossed(found: list[Answer]) -> float:
     return reliability(np.concatenate(said), labels).ece
 
 
-def _error(found: list[Answer], temperature: float) -> float:
+def _error(found: list[TrackOutputs], temperature: float) -> float:
     labels = np.array([answer.label for answer in found])
     return reliability(of_tracks(found, temperature), labels).ece

@@ -21,7 +21,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HeardTrack:
     """What the model says of one track's clips."""
 
     track: str
@@ -36,15 +36,15 @@ def listen(
     front_end: FrontEnd,
     heard: Iterable[HeardFile],
     advance: Callable[[], None],
-) -> list[Answer]:
+) -> list[HeardTrack]:
     """Answers for these files, but for unusable ones. `advance` is called for each."""
     return [
-        Answer(of.file.track, of.file.genre, of.file.split, of.source_hz, predict(of.mel))
+        HeardTrack(of.file.track, of.file.genre, of.file.split, of.source_hz, predict(of.mel))
         for of in usable(heard, front_end, advance)
     ]
 
 
-def group(answers: list[Answer], genres: tuple[str, ...]) -> list[Heard]:
+def group(answers: list[HeardTrack], genres: tuple[str, ...]) -> list[Heard]:
     """Scores by split and sample rate."""
     table = []
     for split, source_hz in sorted({(a.split, a.source_hz) for a in answers}, reverse=True):

@@ -34,9 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         if asked.command == "classify":
-            from serve.cli import Asked, classify
+            from serve.cli import ClassifyOptions, classify
 
-            tracks = Asked(asked.tracks, asked.list, asked.format, asked.out)
+            tracks = ClassifyOptions(asked.tracks, asked.list, asked.format, asked.out)
             return classify(settings, tracks)
         if asked.command == "catalogue":
             return _catalogue(settings, asked)

@@ -19,8 +19,8 @@ from rich.text import Text
 from serve.errors import BadRequest, Internal, TopgenreError
 from serve.library.bars import Bars
 from serve.library.results import CsvLines, JsonLines, Lines, Record, ResultsFile
-from serve.library.run import Run, pipeline_for
-from serve.library.tracks import Job, jobs_of, read_list
+from serve.library.run import LibraryRun, pipeline_for, report
+from serve.library.tracks import ListedTrack, jobs_of, read_list
 from serve.parts import changes, not_music
 from serve.pipeline import Pipeline
 from serve.settings import Settings
@@ -33,7 +33,7 @@ _GENRES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ClassifyOptions:
     """What `classify` was asked for: tracks, lists of more, how to print, where to keep results."""
 
     tracks: Sequence[str] = ()
@@ -42,7 +42,7 @@ class Asked:
     out: Path | None = None
 
 
-def classify(settings: Settings, asked: Asked) -> int:
+def classify(settings: Settings, asked: ClassifyOptions) -> int:
     """Print the genre of each track as it finishes; the exit code is the last error's, or 0.
 
     As JSON each is an object in the form of `POST /predict`'s answers and errors, with the track
@@ -65,11 +65,10 @@ def classify(settings: Settings, asked: Asked) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Internal.exit_code
     except (TopgenreError, OSError) as error:
-        print(f"topgenre: {one_line(str(error))}", file=sys.stderr)
-        return error.exit_code if isinstance(error, TopgenreError) else Internal.exit_code
+        return report(error)
 
 
-def _check_form(asked: Asked) -> None:
+def _check_form(asked: ClassifyOptions) -> None:
     """Raise BadRequest where the results are to be a table by one word and none by another."""
     suffix = asked.out.suffix.lower() if asked.out else ""
     if (asked.format, suffix) in _CONTRADICTIONS:
@@ -79,7 +78,7 @@ def _check_form(asked: Asked) -> None:
         )
 
 
-def _classify(pipeline: Pipeline, jobs: list[Job], asked: Asked) -> int:
+def _classify(pipeline: Pipeline, jobs: list[ListedTrack], asked: ClassifyOptions) -> int:
     total = sum(len(job.tracks) for job in jobs)
     out, err = _Out(highlight=False, soft_wrap=True), Console(highlight=False, stderr=True)
     if asked.format == "text" and out.is_terminal and not asked.out:
@@ -99,7 +98,7 @@ def _classify(pipeline: Pipeline, jobs: list[Job], asked: Asked) -> int:
         else:
             emit = _LinePrinter(out, _lines(pipeline, asked.format == "csv"))
         stack.enter_context(bars)
-        code = asyncio.run(until_signalled(Run(pipeline, jobs, emit, bars, results).run))
+        code = asyncio.run(until_signalled(LibraryRun(pipeline, jobs, emit, bars, results).run))
     if asked.out:
         err.print(Text(one_line(f"{bars.summary}: {asked.out}")))
     return code

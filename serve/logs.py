@@ -41,7 +41,7 @@ _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy
 
 def configure(settings: Settings) -> None:
     """Have everything logged to the standard error stream, as the settings say."""
-    formatter = JsonLines if settings.log_format == "json" else Console
+    formatter = JsonConsole if settings.log_format == "json" else Console
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(_passwords(settings)))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
@@ -74,7 +74,7 @@ class Console(logging.Formatter):
         return text
 
 
-class JsonLines(Console):
+class JsonConsole(Console):
     """One object a line: time (UTC), level, logger, message, the fields, the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -41,7 +41,7 @@ _NAMED = 20
 
 
 def data(options: argparse.Namespace, console: Console) -> None:
-    """Make the dataset, and say what is in it."""
+    """Build the dataset, and print its contents."""
     from train import tables
 
     if options.split is None:
@@ -107,7 +107,7 @@ def folds(options: argparse.Namespace, console: Console) -> None:
 
 
 def search(options: argparse.Namespace, console: Console) -> None:
-    """Train runs over a space of recipes; a search that is there already goes on."""
+    """Train runs over a space of recipes; an existing search is resumed."""
     from train.search import results as search_results
     from train.search import search as searches
 
@@ -124,7 +124,7 @@ def search(options: argparse.Namespace, console: Console) -> None:
 
 
 def adapt(options: argparse.Namespace, console: Console) -> None:
-    """Adapt a teacher to our front end, and say how near it came."""
+    """Adapt a teacher to our front end, and print how close its outputs are."""
     from train.adapting import adapt as adapting
     from train.adapting import unlabelled
     from train.data import sounds
@@ -240,7 +240,7 @@ def _refit(options: argparse.Namespace) -> tuple[Dataset, Run]:
 
 
 def _taught(recipe: Recipe, options: argparse.Namespace, dataset: Dataset) -> Recipe:
-    """The recipe with the teachers that are given."""
+    """The recipe with the given teachers."""
     if options.teachers is None:
         if options.teacher_share is not None:
             raise DataError("--teacher-share needs --teachers")
@@ -317,7 +317,7 @@ def _working(on: str, console: Console) -> Iterator[Advance]:
 
 
 def _tell(dataset: Dataset, console: Console, *warnings: str) -> None:
-    """Name what was left out, and what may not be as it was meant."""
+    """List skipped files, and print warnings."""
     for reason, entries in _by_reason(dataset).items():
         for name in entries[:_NAMED]:
             _say(console, "skipped", f"{name}: {reason}")

@@ -12,7 +12,7 @@ from serve.audio.frontend import FrontEnd
 from train import pretrained
 from train.adapting.adaptation import CLIPS, Adaptation
 from train.data.making import Source
-from train.data.plan import WAYS, Plan
+from train.data.plan import WAYS, SplitPlan
 from train.data.tracks import SPLITS
 from train.errors import DataError
 from train.fitting.recipe import DEVICES, ON_BASE, PRECISIONS, Hardware, Recipe
@@ -27,7 +27,7 @@ _RECIPE = ("epochs", "clips_per_track", "batch", "learning_rate")
 
 
 def parser() -> argparse.ArgumentParser:
-    """Of `python -m train`."""
+    """The parser of `python -m train`."""
     top = argparse.ArgumentParser("train", description="Train, evaluate and report.")
     commands = top.add_subparsers(dest="command", required=True)
     fit = commands.add_parser("fit", help="data to a trained, evaluated run (the default)")
@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def front_end_of(options: argparse.Namespace, default: FrontEnd | None = None) -> FrontEnd | None:
-    """The front end, where anything of it is given; raise DataError where it can't be."""
+    """The front end, if any option of it is given; raise DataError if it is invalid."""
     given = {name: getattr(options, name) for name in _FRONT_END if getattr(options, name)}
     try:
         return replace(default or FrontEnd(), **given) if given else None
@@ -83,12 +83,12 @@ def front_end_of(options: argparse.Namespace, default: FrontEnd | None = None) -
 
 
 def base_of(options: argparse.Namespace) -> Path | None:
-    """The base to build on: the one that is given, or the shipped one; None for no base."""
+    """The base to build on: the given one, or the shipped one; None for no base."""
     return None if options.from_scratch else options.base or BASE
 
 
 def source_of(options: argparse.Namespace) -> Source:
-    """Data, front end and split; raise DataError where they can't be."""
+    """Data, front end and split; raise DataError if they contradict each other."""
     base = base_of(options)
     front_end = front_end_of(options)
     if base is not None:
@@ -97,7 +97,7 @@ def source_of(options: argparse.Namespace) -> Source:
         front_end = pretrained.front_end_of(base)
     if options.splits and options.split not in (None, "given"):
         raise DataError(f"--splits says another thing than --split {options.split}")
-    plan = Plan(
+    plan = SplitPlan(
         by=options.split,
         lists=options.splits,
         artists=options.artists,
@@ -109,19 +109,19 @@ def source_of(options: argparse.Namespace) -> Source:
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
-    """The recipe with what is given in place of its defaults, but for teachers."""
+    """The recipe with the given options, except teachers."""
     return replace(default_recipe(options), seed=options.seed, **given_of(options))
 
 
 def default_recipe(options: argparse.Namespace) -> Recipe:
-    """The default recipe on the base, or from scratch; raise DataError where that can't be read."""
+    """The default recipe on the base, or from scratch; raise DataError if it can't be read."""
     if (base := base_of(options)) is None:
         return Recipe()
     return Recipe(architecture=Architecture(base=Pinned.of(base)), **ON_BASE)
 
 
 def given_of(options: argparse.Namespace) -> dict[str, Any]:
-    """The fields of the recipe that are given, but for the seed."""
+    """The fields of the recipe that are given as options, except the seed."""
     given = {name: getattr(options, name) for name in _RECIPE}
     if options.split == "clips" and options.clips_per_track is None:
         given["clips_per_track"] = 1  # each clip is a track there

@@ -32,7 +32,7 @@ def contents(data: Dataset) -> Table:
 
 
 def scores(run: Run) -> Table:
-    """What a run noted when it was finished."""
+    """The scores that a run recorded when it finished."""
     table = Table("split", "tracks", "clips", "right tracks", "right clips")
     for split in ("train", "valid"):
         if split not in run.metrics:

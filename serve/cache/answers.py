@@ -1,4 +1,4 @@
-"""What is known of tracks: answers, and failures that would only come again."""
+"""Cached outcomes of tracks: answers, and failures that would only repeat."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from serve.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
 
-# What is stored looks otherwise than before: then this is another number.
+# Version of the stored form: raise it when that changes.
 _FORM = 3
-# An answer is not worth a longer wait for the store, in seconds.
+# Longest wait for the store, in seconds.
 _PATIENCE_S = 0.5
-# A store that failed is left alone for so long, in seconds.
+# After a failure, the store is not used for this many seconds.
 _REST_S = 5.0
-# Answers on their way to the store; what comes on top is only kept in memory.
+# Most answers being written to the store; further ones are only kept in memory.
 _MAX_PENDING = 32
 
 
 class AnswerCache:
     """Outcomes by key: the newest `memory_entries` in memory, answers also in a store.
 
-    It works between `open` and `close` and knows nothing outside. A store that fails costs a
-    warning and nothing else. Failures are kept in memory for `failure_age_s` seconds if their type
-    `repeats`, others are not; answers for `age_s`. `maker` is all that an answer depends on beside
-    the track: another one has other keys.
+    An asynchronous context manager; outside the context it is empty. A store that fails only
+    causes a warning. Answers are kept for `age_s` seconds; failures in memory for `failure_age_s`
+    if their type `repeats`, and not at all otherwise. `maker` is everything but the track that an
+    answer depends on, and is part of the keys.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class AnswerCache:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Store what is on its way, and close it."""
+        """Finish writing to the store, and close it."""
         self.active = False
         await asyncio.gather(*self._pending)
         self._memory.clear()
@@ -83,11 +83,11 @@ class AnswerCache:
             await self.store.close()
 
     def key(self, kind: str, identity: str) -> str:
-        """The key of a track: what its identity is (`youtube`, `sha256`), and that itself."""
+        """The key of a track, by the kind of its identity (`youtube`, `sha256`) and its value."""
         return f"{kind}:{identity}:{self._maker}"
 
     async def get(self, key: str) -> Outcome | None:
-        """What is known: an answer (`cached`, with timings of its own), a failure, or None."""
+        """The cached outcome: an answer (`cached`, with timings of its own), a failure, or None."""
         if not self.active:
             return None
         start = time.perf_counter()
@@ -98,18 +98,18 @@ class AnswerCache:
         self._metrics.cache_lookups.labels(kind).inc()
         if known is None:
             return None
-        if isinstance(known, TopgenreError):  # a new one: it is raised, and so changed
+        if isinstance(known, TopgenreError):  # a copy, because raising it changes it
             return from_code(known.code, known.message)
         took_ms = round(1000 * (time.perf_counter() - start), 3)
         return replace(known, cached=True, timings_ms={"cache": took_ms, "total": took_ms})
 
     def put(self, key: str, outcome: Outcome) -> None:
-        """Keep an outcome, if it is one to keep; nobody has to wait for that."""
+        """Cache an outcome, if it is to be cached; the store is written to in the background."""
         if not self.active:
             return
         if isinstance(outcome, TopgenreError):
             if outcome.repeats:
-                # Where it was raised are the track's bytes and features, which it would keep.
+                # A copy: the traceback would keep the track's bytes and features alive.
                 known = from_code(outcome.code, outcome.message)
                 self._remember(key, known, self._failure_age_s)
             return
@@ -156,7 +156,7 @@ class AnswerCache:
             if time.monotonic() >= self._rests_until:  # the first of those that wait for it
                 self._rests_until = time.monotonic() + _REST_S
                 self._metrics.cache_failures.inc()
-                reason = str(error) or "it takes too long"
+                reason = str(error) or type(error).__name__  # a timeout has no text
                 _LOG.warning("the cache can't be used now: %s", reason)
             return None
 

@@ -1,30 +1,30 @@
-"""Where answers are kept for longer than a process lives."""
+"""Stores that keep answers for longer than a process lives."""
 
 from __future__ import annotations
 
 import zlib
 from typing import Protocol
 
-#: Bytes of a value at most, and of what it is compressed to: two hours with a hundred genres.
+#: Most bytes of a value, compressed or not: two hours with a hundred genres.
 MAX_VALUE_BYTES = 4 << 20
 _COMPRESSION = 1
 
 
 class StoreError(Exception):
-    """A store that can't be used now; the text says why, without secrets."""
+    """The store can't be used now; the text says why, without secrets."""
 
 
 class Store(Protocol):
-    """Values by key, bounded in size and age. All of it may raise StoreError."""
+    """Values by key, bounded in size and age. Every method may raise StoreError."""
 
     @property
     def entries(self) -> int:
-        """Values in it, where it can tell; 0 otherwise."""
+        """Number of values; 0 if unknown."""
         ...
 
     @property
     def size_bytes(self) -> int:
-        """Bytes that they take, where it can tell; 0 otherwise."""
+        """Bytes they take; 0 if unknown."""
         ...
 
     async def open(self) -> None:
@@ -32,15 +32,14 @@ class Store(Protocol):
         ...
 
     async def get(self, key: str) -> tuple[bytes, float] | None:
-        """A value and its age in seconds; None where there is none, or none that is whole.
+        """A value and its age in seconds; None if it is absent or broken.
 
-        The value has at most MAX_VALUE_BYTES. One whose age can't be right, as it comes from the
-        future, is too old.
+        The value has at most MAX_VALUE_BYTES. A value from the future counts as too old.
         """
         ...
 
     async def put(self, key: str, value: bytes) -> None:
-        """Keep a value, unless it is too large, and let go of others where it takes too much."""
+        """Store a value, unless it is too large; evict others when over the limit."""
         ...
 
     async def close(self) -> None:
@@ -49,7 +48,7 @@ class Store(Protocol):
 
 
 def packed(value: bytes) -> bytes | None:
-    """The value as it is stored: compressed. None where `unpacked` would refuse it."""
+    """The value compressed for storing; None if `unpacked` would refuse it."""
     if len(value) > MAX_VALUE_BYTES:
         return None
     compressed = zlib.compress(value, _COMPRESSION)
@@ -57,15 +56,15 @@ def packed(value: bytes) -> bytes | None:
 
 
 def unpacked(stored: object) -> bytes | None:
-    """The value of what was stored; None where that is broken, or larger than is ever stored.
+    """The stored value, inflated; None if it is broken or too large.
 
-    What was stored may have been written by anybody: no more than MAX_VALUE_BYTES is inflated.
+    Anybody may have written it: no more than MAX_VALUE_BYTES is inflated.
     """
     if not isinstance(stored, bytes) or len(stored) > MAX_VALUE_BYTES:
         return None
     inflater = zlib.decompressobj()
     try:
-        # The one byte more lets a value of the largest size come to its end.
+        # One byte more, so that a value of the largest size reaches its end.
         value = inflater.decompress(stored, MAX_VALUE_BYTES + 1)
     except zlib.error:
         return None

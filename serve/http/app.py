@@ -16,7 +16,7 @@ from serve.http.middleware.cors import Cors
 from serve.http.middleware.headers import RequestId, ResponseHeaders
 from serve.http.middleware.observe import Observed
 from serve.http.page import DOCS_ROUTES, PAGE_ROUTES
-from serve.http.predict.batch import Batches
+from serve.http.predict.batch import BatchLimits
 from serve.http.rates import RATE_HEADERS, Rates
 from serve.http.routes import ROUTES, http_error
 from serve.pipeline import Pipeline
@@ -44,7 +44,7 @@ def create_app(pipeline: Pipeline) -> Starlette:
     app = Starlette(
         routes=[*ROUTES, *DOCS_ROUTES, *PAGE_ROUTES],
         lifespan=lifespan,
-        # From the outside in: what is refused is logged, and browsers may read why.
+        # Outermost first: refusals are logged, and browsers may read them.
         middleware=[
             *_forwarded(settings),
             Middleware(RequestId),
@@ -62,10 +62,10 @@ def create_app(pipeline: Pipeline) -> Starlette:
         ],
         exception_handlers={HTTPException: http_error},
     )
-    # To the address with or without a slash it would send whoever asks, by whatever name they did.
+    # A redirect would repeat the Host header that the client sent, whatever that is.
     app.router.redirect_slashes = False
     app.state.pipeline = pipeline
-    app.state.batches = Batches(pipeline)
+    app.state.batches = BatchLimits(pipeline)
     app.state.drain = drain
     app.state.rates = rates
     return app

@@ -1,4 +1,4 @@
-"""What is answered beside the answers for tracks."""
+"""Response bodies other than answers for tracks."""
 
 from __future__ import annotations
 

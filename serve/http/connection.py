@@ -1,4 +1,4 @@
-"""One client's connection, within limits that uvicorn does not have."""
+"""One client's connection, with limits that uvicorn lacks."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from serve.settings import Settings
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
-# What a client that is refused has to read that, in seconds.
+# Seconds that a refused client has to read the refusal.
 _LINGER_S = 1.0
-# Requests of a connection that may wait for the one before; what follows is not looked at yet.
+# Most pipelined requests of a connection; what follows is not parsed yet.
 _MAX_WAITING = 8
-# As much is parsed at a time where requests may begin: of the shortest, some thirty.
+# Bytes parsed at a time where requests may begin: some thirty of the shortest.
 _STEP_BYTES = 512
-# Connections beyond the most, for those who look after the server.
+# Connections beyond the limit, reserved for health checks and metrics.
 _RESERVE = 16
 _RESERVED = (b"/health/", b"/metrics")
 _BODYLESS = {b"GET", b"HEAD"}
@@ -43,24 +43,24 @@ _UPGRADE = {b"upgrade", b"http2-settings"}
 
 
 class Flow(FlowControl):
-    """What may be read of a connection: nothing while `held`, whoever wants to go on."""
+    """Flow control that reads nothing while `held`, even if asked to resume."""
 
     held = False
 
     def resume_reading(self) -> None:
-        """Go on reading."""
+        """Resume reading, unless held."""
         if not self.held:
             super().resume_reading()
 
 
 class Turns:
-    """Begins one thing in each turn of the event loop, so that everybody else is heard between."""
+    """Starts one callback in each turn of the event loop, so that others run in between."""
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], object]] = deque()
 
     def wait(self, begin: Callable[[], object]) -> None:
-        """Call `begin` when it is its turn."""
+        """Queue a callback."""
         self._waiting.append(begin)
         if len(self._waiting) == 1:
             asyncio.get_running_loop().call_soon(self._next)
@@ -95,21 +95,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self._no_body_bytes = 0
         self._moved_on = False
         self._refused = False
-        # What is to be said when the requests before are answered.
+        # The refusal to send once the requests before it are answered.
         self._refusal: TopgenreError | None = None
-        # What is refused is a HEAD, whose answer ends with its own head.
+        # Whether the refused request is a HEAD, whose response has no body.
         self._bodiless = False
         self._unparsed, self._parsed = b"", 0
         self._body_left = 0
-        # Whether what is read is the body of a request that has none to be kept.
+        # Whether the body being read belongs to a request that needs none, and is discarded.
         self._ignored = False
         self._upgrading = False
         self._version = b"1.1"
-        # What is said to whoever asks for anything but health and metrics.
+        # The refusal for everything but health checks and metrics.
         self._reserved: TopgenreError | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection, or say at once that there are too many; or not even that."""
+        """Accept the connection, refuse it with an error, or abort it if there are far too many."""
         super().connection_made(transport)
         self.client = self.client and (plain(self.client[0]), self.client[1])
         self.flow: Flow = Flow(transport)
@@ -125,7 +125,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._keep_for_health(_too_many("from this address"), more)
 
     def _keep_for_health(self, refusal: TopgenreError, more: int) -> None:
-        """It may be one of those that look after us, and has a moment to say so; `more` are."""
+        """Leave a moment to ask for health or metrics; `more` connections are over the limit."""
         if more > _RESERVE:
             self._refuse(refusal)
             return
@@ -150,19 +150,19 @@ class BoundedProtocol(HttpToolsProtocol):
         return network_of(self.client[0]) if self.client else None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Stop all timers and forget the connection."""
         self._end_asking()
         self._end_taking()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, but not for ever in a head or in trailers."""
+        """Parse what has arrived; a head or trailers must be complete in time."""
         self._unset_keepalive_if_required()
         self._unparsed, self._parsed = self._unparsed[self._parsed :] + data, 0
         self._parse_on()
 
     def _parse_on(self) -> None:
-        """Parse what there is, until enough requests wait."""
+        """Parse what has arrived, until enough requests are waiting."""
         size = len(self._unparsed)
         while self._parsed < size and not (self._deaf or len(self.pipeline) >= _MAX_WAITING):
             begin = self._parsed
@@ -183,8 +183,8 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            # There is nothing to upgrade to, and that may be ignored (RFC 9110, 7.8): the request
-            # is read as if that had not been asked for.
+            # There is nothing to upgrade to, and a server may ignore the header (RFC 9110, 7.8):
+            # read the request as if it had no such header.
             if not self._upgrading:  # a tunnel, which has been refused
                 return
             self._upgrading = False
@@ -210,7 +210,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return b"\r\n".join([*lines, b"", b""])
 
     def on_headers_complete(self) -> None:
-        """From now on it is the application that limits the time."""
+        """Start the request: from now on the application limits the time."""
         method = self.parser.get_method()
         if self.parser.should_upgrade() and method != b"CONNECT":
             self.scope["method"], self._upgrading = method.decode("ascii"), True
@@ -230,7 +230,7 @@ class BoundedProtocol(HttpToolsProtocol):
         )
 
     def _wrong_with(self, method: bytes) -> TopgenreError | None:
-        """What a head can't be answered for, if anything."""
+        """The error that refuses this head, if any."""
         if self._reserved and not self.url.startswith(_RESERVED):
             return self._reserved
         names = [name for name, _ in self.headers]
@@ -242,7 +242,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return BadRequest() if method == b"CONNECT" else None
 
     def on_body(self, body: bytes) -> None:
-        """Take note that there is a body."""
+        """Pass on a part of the body, unless it is discarded."""
         if self._deaf or self._upgrading:
             return
         self._moved_on = True
@@ -251,7 +251,7 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Take note that the request is whole."""
+        """Note that the request is complete."""
         if self._deaf or self._upgrading:
             return
         self._moved_on = True
@@ -259,7 +259,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, if it is not there already."""
+        """Wait for the next request, unless it is there already."""
         last = not self.pipeline
         super().on_response_complete()
         if last and self._refusal is not None:
@@ -279,12 +279,12 @@ class BoundedProtocol(HttpToolsProtocol):
             begin()
 
     def pause_writing(self) -> None:
-        """The client does not take what is sent to it."""
+        """Start a time limit: the client is not reading the response."""
         super().pause_writing()
         self._taking = self._taking or self._time_limit(self.transport.abort)
 
     def resume_writing(self) -> None:
-        """It does."""
+        """End the time limit: the client is reading again."""
         self._end_taking()
         super().resume_writing()
 
@@ -292,14 +292,14 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.loop.call_later(self._settings.client_timeout_s, end)
 
     def shutdown(self) -> None:
-        """Close the connection, or have it closed when the request under way is answered."""
+        """Close the connection now, or once the current request is answered."""
         if self.cycle is not None and self.cycle.response_complete:
             self._hang_up()
         else:
             super().shutdown()
 
     def _hang_up(self) -> None:
-        """Say no more, and listen for a moment longer.
+        """Send nothing more, and read for a moment longer.
 
         Closed with something of the client's unread, or sent to after that, a connection is reset:
         the client would lose what it has not read yet of its answer (RFC 9112, 9.6).
@@ -315,7 +315,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._part(self.loop.time() + self._settings.client_timeout_s)
 
     def _part(self, last: float) -> None:
-        """Abort a moment after all is written, or at the time `last`."""
+        """Abort shortly after everything is written, at the latest at the time `last`."""
         left = self.transport.get_write_buffer_size() and self.loop.time() < last
         end = partial(self._part, last) if left else self.transport.abort
         self._asking = self.loop.call_later(_LINGER_S, end)
@@ -344,7 +344,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if self.cycle.response_started:
                 self.transport.abort()  # an answer would get into that of the application
                 return
-            # Its own body is wrong: for the application the client has left.
+            # The body of the current request is malformed: to the application, a disconnect.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         body = json.dumps(Failure.of(error, uuid.uuid4().hex).body()).encode()

@@ -1,4 +1,4 @@
-"""Accepted work, and what becomes of it when the server is told to stop."""
+"""Draining: finishes accepted work when the server is told to stop."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from contextlib import asynccontextmanager, suppress
 
 from serve.errors import ShuttingDown
 
-# When somebody may ask again: another server has taken over by then, or this one was started anew.
+# Seconds until a client should retry: by then another server has taken over, or this one is back.
 _RETRY_AFTER_S = 2.0
 
 
 class Drain:
-    """Knows the work under way; `drain` lets it finish, and ends what does not in time."""
+    """Tracks work in progress; `drain` lets it finish, and ends what does not finish in time."""
 
     def __init__(self) -> None:
-        #: whether the server is about to stop, and should be sent nothing more
+        #: whether the server is about to stop and should get no more requests
         self.stopping = False
         self._closed = False
         self._work: set[asyncio.Timeout] = set()
@@ -25,14 +25,15 @@ class Drain:
 
     @property
     def under_way(self) -> int:
-        """How much work a stop would wait for."""
+        """The number of jobs that a stop would wait for."""
         return len(self._work)
 
     @asynccontextmanager
     async def work(self) -> AsyncIterator[None]:
-        """Within it is work to wait for; raises ShuttingDown where no more is begun or waited for.
+        """Count the work in this context as in progress.
 
-        As any other error, that comes out of whatever the work waits for at that moment.
+        Raises ShuttingDown if no more work may begin, or, from whatever the work is awaiting, if
+        the time to finish is over.
         """
         if self._closed:
             raise ShuttingDown(retry_after_s=_RETRY_AFTER_S)
@@ -64,7 +65,7 @@ class Drain:
             limit.reschedule(now)
 
     def hurry(self) -> None:
-        """Wait for nothing any more: to be called in the event loop's thread."""
+        """Stop waiting; to be called in the event loop's thread."""
         self._hurried = True
         self._changed.set()
 

@@ -1,4 +1,4 @@
-"""How many tracks each key and each address may ask for."""
+"""Rate limits: how many tracks each key and each address may ask for."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from serve.settings import Settings
 if TYPE_CHECKING:
     from throttled.rate_limiter import BaseRateLimiter
 
-# Keys and addresses that are remembered; beyond, those that were quiet for longest are forgotten.
+# Most keys and addresses to keep; the least recently used are evicted.
 _REMEMBERED = 100_000
-#: The most at once, what is left of it, and the seconds until all of it is there again
+#: The limit, what is left of it, and the seconds until it is full again
 #: (draft-ietf-httpapi-ratelimit-headers-06).
 RATE_HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left of a rate: at most `limit` at once, of that `remaining`, all in `reset_s` again.
+    """The state of a rate limit: `remaining` of `limit` tracks, full again in `reset_s` seconds.
 
-    `retry_after_s` is None where what was asked for has been granted.
+    `retry_after_s` is None if the request was granted.
     """
 
     limit: int
@@ -45,9 +45,9 @@ class Allowance:
 
 
 class Rates:
-    """The rates that are set, and what has been taken of them, by GCRA.
+    """The configured rate limits and what has been used of them, by GCRA.
 
-    It is counted together with all `replicas`, or in memory where they can't be reached.
+    All `replicas` count together; each counts in memory while it can't reach Redis.
 
     Whoever has a key is counted by it, everybody else by address: IPv6 by network, as one
     subscriber has 2**64 addresses at least.
@@ -58,7 +58,7 @@ class Rates:
         self._address = _limiter(settings.address_rate, replicas)
 
     async def take(self, key: str | None, address: str, tracks: int = 1) -> Allowance | None:
-        """Count so many tracks, if that is not too many; None where there is no limit."""
+        """Count tracks, unless they exceed the limit; None if there is no limit."""
         limiter = self._address if key is None else self._key
         if limiter is None:
             return None
@@ -70,9 +70,9 @@ class Rates:
 
 
 async def charge(scope: Scope, tracks: int) -> Allowance | None:
-    """Count tracks of a request: one each is counted before it is routed, these are on top.
+    """Count further tracks of a request: one is counted already, before routing.
 
-    Raises TooManyRequests where they are too many.
+    Raises TooManyRequests if they exceed the limit.
     """
     rates: Rates = scope["app"].state.rates
     allowance = await rates.take(record_of(scope).key, client_address(scope), tracks)
@@ -84,7 +84,7 @@ async def charge(scope: Scope, tracks: int) -> Allowance | None:
 
 
 def client_address(scope: Scope) -> str:
-    """The address that the request came from, or that a trusted proxy says it did."""
+    """The address of the client, or the one that a trusted proxy reports."""
     client: tuple[str, int] | None = scope.get("client")
     return client[0] if client else ""
 
@@ -98,7 +98,7 @@ class _Limiter:
 def _limiter(rate: str, replicas: Replicas) -> _Limiter | None:
     if not rate:
         return None
-    # Imported only where it is used: it takes its time.
+    # Imported only when used, as it is slow to import.
     from throttled import rate_limiter, store
     from throttled.rate_limiter.quota_parser import parse
 

@@ -1,4 +1,4 @@
-"""What is noted of a request while it is worked on, for the log, the metrics and the traces."""
+"""The record of a request, for the access log, the metrics and the traces."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Record:
-    """One request: its outcome, as far as it is known.
+class RequestRecord:
+    """The outcome of one request, as far as it is known.
 
     `code` is "ok", "cancelled" or the code of an error; `key` the name of the API key it came with;
     `stages_ms` the answer's `timings_ms`; `seen_ns` for each stage that progress was told of the
@@ -32,21 +32,21 @@ class Record:
     seen_ns: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def saw(self, stage: str) -> None:
-        """Note that progress was told of a stage."""
+        """Note the time at which a stage reported progress."""
         now = time.time_ns()
         first, _ = self.seen_ns.get(stage, (now, now))
         self.seen_ns[stage] = first, now
 
 
-def record_of(scope: Scope) -> Record:
-    """The record of a request, which the middleware has put there."""
-    record: Record = scope["state"]["record"]
+def record_of(scope: Scope) -> RequestRecord:
+    """The record that the middleware has made for a request."""
+    record: RequestRecord = scope["state"]["record"]
     return record
 
 
 @contextmanager
-def accounted(metrics: Metrics, request_id: str, record: Record) -> Iterator[None]:
-    """Count the outcome of the work within, and note it in the record.
+def accounted(metrics: Metrics, request_id: str, record: RequestRecord) -> Iterator[None]:
+    """Count the outcome of the work in this context, and note it in the record.
 
     Raises what `errors.unexpected` makes of anything else than a TopgenreError, which is logged.
     """
@@ -68,9 +68,9 @@ def accounted(metrics: Metrics, request_id: str, record: Record) -> Iterator[Non
 
 
 def logged(error: Exception, request_id: str) -> TopgenreError:
-    """Log a failure that has no code, and return what is said of it.
+    """Log an unexpected failure, and return the typed error that the client gets.
 
-    A traceback tells of a fault of ours. What the machine has run out of is no such thing.
+    Only a fault of our own is logged with a traceback, not a lack of memory, files or the like.
     """
     failure = unexpected(error)
     ours = isinstance(failure, Internal)

@@ -1,4 +1,4 @@
-"""Answers and errors as what goes over the wire."""
+"""Answers and errors as HTTP responses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from serve.answer import Extra, Failure
 from serve.errors import BadRequest, SlowClient, TopgenreError
 
-#: What `include` may ask for on top of every answer.
+#: What `include` may add to an answer.
 EXTRAS: tuple[str, ...] = get_args(Extra)
 
 
@@ -22,12 +22,12 @@ class Json(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """The body as it is sent."""
+        """The body as bytes of JSON."""
         return to_json(content)
 
 
 def included(request: Request) -> frozenset[str]:
-    """What the request's `include` asks for; raise BadRequest for what there is not."""
+    """The values of the request's `include`; raise BadRequest for an unknown one."""
     given = ",".join(request.query_params.getlist("include"))
     names = frozenset(name for part in given.split(",") if (name := part.strip()))
     if names.difference(EXTRAS):
@@ -36,7 +36,7 @@ def included(request: Request) -> frozenset[str]:
 
 
 def error_response(error: TopgenreError, request_id: str) -> Response:
-    """A failure with its status and, where there is one, Retry-After in whole seconds."""
+    """An error response with its status and, if it is known, Retry-After in whole seconds."""
     headers = {"Cache-Control": "no-store"}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))

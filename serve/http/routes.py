@@ -1,4 +1,4 @@
-"""What each address answers."""
+"""The handler of each route."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def live(_: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """Tracks are taken; 503 while they are not, or soon will not be."""
+    """Tracks are accepted; 503 while they are not, or soon will not be."""
     if drain_of(request).stopping:
         return error_response(ShuttingDown(), request_id_of(request))
     if not pipeline_of(request).ready:
@@ -38,7 +38,7 @@ async def ready(request: Request) -> Response:
 
 
 async def info(request: Request) -> Response:
-    """The model, where it runs, the limits, and the versions of what matters."""
+    """The model, where it runs, the limits, and the versions of the main libraries."""
     pipeline = pipeline_of(request)
     model, settings = pipeline.model, pipeline.settings
     card = model.card
@@ -73,7 +73,7 @@ async def info(request: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """Counts and measures in Prometheus' text format."""
+    """Metrics in Prometheus' text format."""
     return PlainTextResponse(
         pipeline_of(request).metrics.render(),
         media_type="text/plain; version=0.0.4; charset=utf-8",
@@ -81,12 +81,12 @@ async def metrics(request: Request) -> Response:
 
 
 async def openapi(_: Request) -> Response:
-    """The description of this API."""
+    """The OpenAPI description of this API."""
     return Json(describe())
 
 
 async def http_error(request: Request, error: Exception) -> Response:
-    """What the router refuses, in the form of all our errors."""
+    """An error of the router, in the form of all our errors."""
     assert isinstance(error, HTTPException)
     kind = {404: NotFound, 405: MethodNotAllowed}.get(error.status_code, BadRequest)
     record_of(request.scope).code = kind.code

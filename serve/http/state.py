@@ -1,4 +1,4 @@
-"""What a request finds of the server that it has come to."""
+"""The parts of the server that a request needs."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from serve.pipeline import Pipeline
 
 
 def pipeline_of(request: Request) -> Pipeline:
-    """The way of its tracks."""
+    """The pipeline that tracks go through."""
     pipeline: Pipeline = request.app.state.pipeline
     return pipeline
 
 
 def drain_of(request: Request) -> Drain:
-    """What knows whether the server is being stopped."""
+    """The drain, which knows whether the server is stopping."""
     drain: Drain = request.app.state.drain
     return drain
 
 
 def request_id_of(request: Request) -> str:
-    """Its own id, which every answer has."""
+    """The id of the request, which every response repeats."""
     request_id: str = request.state.request_id
     return request_id

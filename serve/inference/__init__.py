@@ -1,1 +1,1 @@
-"""The model: its file, its thread, and what its numbers mean."""
+"""The model: its file, the thread that runs it, and what its outputs mean."""

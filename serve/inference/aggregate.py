@@ -1,4 +1,4 @@
-"""From what the model says of a track's clips to the answer for the track."""
+"""Aggregates the model's outputs for a track's clips into the answer for the track."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from serve.inference.outputs import (
 )
 
 _DECIMALS = 2
-# Tags that are told, at most, and the least probability that is worth telling.
+# Most tags in an answer, and the lowest probability of one.
 _TAGS = 5
 _LEAST_TAG = 0.03
 
@@ -39,9 +39,9 @@ class Verdict:
 
 
 def aggregate(clips: Outputs, card: ModelCard, clip_s: float) -> Verdict:
-    """What the model that `card` describes says of a track with these clips of `clip_s` seconds.
+    """Aggregate the outputs of the model with this `card` for clips of `clip_s` seconds each.
 
-    Raises Internal where some of it is not a number.
+    Raises Internal if an output is not finite.
     """
     mean, music = track_probabilities(clips, card.sharpness), track_music(clips.music)
     if not (np.isfinite(mean).all() and np.isfinite(music)):
@@ -77,7 +77,7 @@ def _starts(clip_s: float, clips: int) -> tuple[float, ...]:
 
 
 def _tags(clips: Outputs, card: ModelCard, is_music: bool) -> tuple[Tag, ...]:
-    """The most likely tags of what is music, or sounds of what is not."""
+    """The most likely tags of music, or sounds of anything else."""
     names, first = (card.tags, 0) if is_music else (card.sounds, len(card.tags))
     weights = clip_weights(clips.music) if is_music else np.ones(len(clips))
     mean = weighted_mean(clips.tags[:, first : first + len(names)], weights)

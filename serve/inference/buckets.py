@@ -1,4 +1,4 @@
-"""The few batch sizes that the model runs at, so that each can be prepared before it is needed."""
+"""The few batch sizes that the model runs at, so that each can be prepared in advance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def bucket_sizes(largest: int, growth: float = 1.25) -> tuple[int, ...]:
 
 
 def bucket_for(clips: int, sizes: tuple[int, ...]) -> int:
-    """The smallest of the ascending `sizes` that holds `clips`; ValueError where none does."""
+    """The smallest of the ascending `sizes` that holds `clips`; ValueError if none does."""
     at = bisect_left(sizes, clips)
     if at == len(sizes):
         raise ValueError(f"{clips} clips, at most {sizes[-1]} fit")

@@ -1,4 +1,4 @@
-"""What a model file says of itself, in its `metadata_props`."""
+"""The model's card: the description in the `metadata_props` of a model file."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ModelCard:
 
     @property
     def outputs(self) -> dict[str, tuple[int, ...]]:
-        """The model's outputs by name, with the shape of what each says of one clip."""
+        """The model's outputs by name, with the shape of each for one clip."""
         shapes: dict[str, tuple[int, ...]] = {PROBABILITIES: (len(self.genres),), MUSIC: ()}
         if self.tags or self.sounds:
             shapes[TAGS] = (len(self.tags) + len(self.sounds),)

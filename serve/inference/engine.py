@@ -1,4 +1,4 @@
-"""The one inference thread: one call for all clips of a track, and for tracks that waited."""
+"""The inference thread: one call takes all clips of a track, and of tracks that waited."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from serve.inference.queue import FairQueue
 from serve.inference.runner import Runner
 
 _LOG = logging.getLogger(__name__)
-# A call that failed is tried once more, in calls of this part of it: memory may just be short.
+# A failed call is retried once, in calls smaller by this factor: memory may have been short.
 _SMALLER = 4
 _FAILED = "The model failed on this track."
 
 
 class _DeviceLost(Exception):
-    """Calls fail, the smaller ones too."""
+    """Calls fail, and so do smaller ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model says of a track's clips, and how long the track waited and ran."""
+    """The model's outputs for a track's clips, and how long the track waited and ran."""
 
     clips: Outputs
     waited_s: float
@@ -87,12 +87,12 @@ class Engine:
         self._stall_s = stall_s
         self._call: list[_Work] = []
         self._call_since = 0.0
-        #: whether it has failed for good
+        #: whether the model has failed for good
         self.failed = False
 
     @property
     def alive(self) -> bool:
-        """Whether the model is warm, and its thread gets on."""
+        """Whether the model is warmed up and its thread makes progress."""
         stalled = self._call and time.perf_counter() - self._call_since > self._stall_s
         return self._thread.is_alive() and self._warm.done() and not self.failed and not stalled
 
@@ -107,14 +107,14 @@ class Engine:
         self._warm.result()
 
     def stop(self) -> None:
-        """Finish what waits, then end the thread."""
+        """Finish the waiting tracks, then end the thread."""
         self._queue.close()
         if self._thread.is_alive():
             self._thread.join()
         self._runner.close()
 
     async def predict(self, mel: Float32, clips: int) -> Prediction:
-        """What the model says of the first `clips` rows of `mel` (rows, frames, mel bands).
+        """The model's outputs for the first `clips` rows of `mel` (rows, frames, mel bands).
 
         Where `mel` has rows to spare they serve as padding, and nothing is copied for a track that
         is alone; it must not change meanwhile. Raises Overloaded when the queue is full.
@@ -171,7 +171,7 @@ class Engine:
         return call
 
     def _give_up(self) -> None:
-        """Let those know who wait for the call that is under way."""
+        """Fail the tracks that wait for the current call."""
         for work in self._call:
             work.settle(Internal(_FAILED))
 

@@ -1,4 +1,4 @@
-"""What a call of the model is given."""
+"""The inputs of a call of the model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import onnxruntime as ort
 from serve.inference.card import CLIPS_AT_ONCE, INPUT
 from serve.inference.outputs import Float32
 
-# What a thread's own cache holds the activations of.
+# The activations of this many clips fit into a core's own cache.
 _CLIPS_PER_THREAD = 8
 _LEAST_CLIPS_AT_ONCE = 16
 

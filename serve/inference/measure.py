@@ -1,4 +1,4 @@
-"""How long calls take, side by side."""
+"""Measures how long calls take, in turns."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def seconds(
     on_round: Callable[[], None],
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[Key, list[float]]:
-    """The seconds of each call, by `clock`, in so many rounds after one that does not count.
+    """The seconds of each call, by `clock`, in each round; a warm-up round is not counted.
 
-    A round makes every call once, in a new order, so that a machine's moods meet all alike.
+    A round makes every call once, in a new order, so that disturbances affect all alike.
     """
     taken: dict[Key, list[float]] = {key: [] for key in calls}
     order = list(calls)

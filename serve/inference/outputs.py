@@ -1,4 +1,4 @@
-"""What the model says of clips, and how clips become a track: for serving and training alike."""
+"""The model's outputs for clips, and how they become a track's: in serving and training alike."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ Float64 = NDArray[np.float64]
 
 #: The outputs' names in the model file.
 PROBABILITIES, MUSIC, TAGS = "probabilities", "music", "tags"
-#: Below it a clip, or a track, is rather something else than music.
+#: Below this probability a clip, or a track, counts as something else than music.
 IS_MUSIC = 0.5
 
 
-# No clip rules a genre out for the whole track.
+# A floor, so that no single clip rules out a genre for the whole track.
 _LEAST = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outputs:
-    """What the model says of each of some clips."""
+    """The model's outputs for some clips."""
 
     probabilities: Float32
     """of the genres (clips, genres); each row sums to 1"""
     music: Float32
-    """how sure it is that the clip is music (clips,), 0 to 1"""
+    """probability that the clip is music (clips,), 0 to 1"""
     tags: Float32
-    """probability of each tag and sound (clips, tags + sounds); no columns where it knows none"""
+    """probability of each tag and sound (clips, tags + sounds); no columns if it knows none"""
 
     def __len__(self) -> int:
         return len(self.probabilities)
@@ -43,12 +43,12 @@ class Outputs:
         return cls(probabilities, music, named.get(TAGS, np.empty((len(music), 0), np.float32)))
 
     def rows(self, first: int, end: int) -> Outputs:
-        """Those of the clips from `first` up to `end`; views, not copies."""
+        """The outputs of the clips from `first` up to `end`; views, not copies."""
         return Outputs(self.probabilities[first:end], self.music[first:end], self.tags[first:end])
 
     @classmethod
     def joined(cls, parts: Sequence[Outputs]) -> Self:
-        """Those of several runs of clips, one after another."""
+        """The outputs of several sequences of clips, concatenated."""
         return cls(
             np.concatenate([part.probabilities for part in parts]),
             np.concatenate([part.music for part in parts]),
@@ -71,14 +71,14 @@ def track_probabilities(clips: Outputs, sharpness: float = 1.0) -> Float64:
 
 
 def track_music(music: Float32) -> float:
-    """How sure it is that a track is music, from that of its clips (clips,): their mean."""
+    """The probability that a track is music: the mean over its clips (clips,)."""
     return float(music.mean(dtype=np.float64))
 
 
 def clip_weights(music: Float32) -> Float64:
-    """How much each clip counts (clips,): as much as it is sure to be music.
+    """The weight of each clip (clips,): its probability to be music.
 
-    Clips that are not music count for nothing, unless none is: then all count alike.
+    Clips that are not music have weight 0; if none is music, all weigh the same.
     """
     weights = np.where(music >= IS_MUSIC, music, np.float32(0.0)).astype(np.float64)
     return weights if weights.any() else np.ones(len(music))

@@ -1,4 +1,4 @@
-"""Page-locked memory: what a GPU reads without the driver copying it first."""
+"""Pinned (page-locked) memory, which a GPU reads without a copy by the driver."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serve.inference.providers.base import DeviceError
 def lock(array: Float32) -> Callable[[], None]:
     """Page-lock an array for CUDA until the returned function is called, as must be done once.
 
-    Raises DeviceError where CUDA's library is not there or refuses.
+    Raises DeviceError if CUDA's library is missing or refuses.
     """
     cuda = _runtime()
     address = ctypes.c_void_p(array.ctypes.data)
@@ -28,7 +28,7 @@ def lock(array: Float32) -> Callable[[], None]:
 
 
 def _runtime() -> ctypes.CDLL:
-    # The one that ONNX Runtime has loaded, found by its name.
+    # The library that ONNX Runtime has loaded, by name.
     major = getattr(build_and_package_info, "cuda_version", "").split(".")[0]
     try:
         return ctypes.CDLL(f"libcudart.so.{major}")

@@ -1,4 +1,4 @@
-"""The tracks that wait for the model, and which of them go into its next call."""
+"""The queue of tracks for the model: which of them share its next call."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from serve.errors import NotReady, Overloaded
 
 
 class Waiting(Protocol):
-    """What waits: a track of so many clips."""
+    """A waiting track."""
 
     @property
     def clips(self) -> int:
-        """Its clips."""
+        """The number of its clips."""
 
 
 Track = TypeVar("Track", bound=Waiting)
@@ -57,19 +57,19 @@ class FairQueue(Generic[Track]):
             self._tracks = [other for other in self._tracks if other is not track]
 
     def close(self) -> None:
-        """Take no more tracks; those that wait are still given out."""
+        """Accept no more tracks; waiting ones are still given out."""
         with self._changed:
             self._closed = True
             self._changed.notify()
 
     def take(self) -> list[Track]:
-        """The tracks of the next call, as soon as there is one; none once closed and empty."""
+        """Wait for the tracks of the next call; none once closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._tracks or self._closed)
             if not self._tracks:
                 return []
             oldest = self._tracks[0]
-            # Stable, so that among equals the older one comes first.
+            # A stable sort: of equally long tracks the older comes first.
             order = sorted(self._tracks, key=lambda track: track.clips)
             first = oldest if self._passed >= self.PATIENCE else order[0]
             call, clips = [first], first.clips

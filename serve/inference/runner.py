@@ -1,4 +1,4 @@
-"""How the model is called: at which batch sizes, from and into which memory."""
+"""How the model is called: batch sizes, and memory for inputs and outputs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from serve.inference.session import Model
 
 
 class Runner:
-    """Calls a model with batches of up to `largest` clips, and leaves the memory to ONNX Runtime.
+    """Calls a model with batches of up to `largest` clips; ONNX Runtime manages the memory.
 
-    Where the provider `pads`, a batch is padded to one of a few sizes, each called once in `warm`.
+    If the provider `pads`, a batch is padded to one of a few sizes, each called once in `warm`.
     `busy_cores` tells how many cores have other work.
     """
 
@@ -33,14 +33,14 @@ class Runner:
         self._model = model
         self._pads = PROVIDERS[model.provider].pads
         self._sizes = bucket_sizes(largest) if self._pads else (1, largest)
-        # Where batches are put together, and whether the device reads no other memory.
+        # The buffer for batches, and whether the device can read no other memory.
         self._staging = np.zeros((largest, *model.clip_shape), np.float32)
         self._staged = False
 
     def warm(self) -> None:
-        """Call the model once with each size that has to be prepared; the largest takes its memory.
+        """Call the model once with each size that needs preparing; the largest allocates memory.
 
-        To be done in the thread that runs: CUDA keeps what it prepares for the thread that asked.
+        To be called in the inference thread: CUDA prepares per thread.
         """
         for size in self._sizes:
             self.run(self._staging[:size])
@@ -57,18 +57,18 @@ class Runner:
         if len(tracks) == 1 and len(first) >= size and not self._staged:
             return first[:size]
         row = 0
-        # What an earlier batch left in the other rows does not matter: each clip is for itself.
+        # Leftovers of an earlier batch in the other rows do no harm: clips are independent.
         for mel, clips in tracks:
             self._staging[row : row + clips] = mel[:clips]
             row += clips
         return self._staging[:size]
 
     def run(self, mel: Float32) -> Outputs:
-        """What the model says of a batch."""
+        """The model's outputs for a batch."""
         return self._model.run(mel, self._busy_cores())
 
     def close(self) -> None:
-        """Give back what is not the interpreter's."""
+        """Free memory that Python does not manage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,9 @@ class _Binding:
 class BoundRunner(Runner):
     """Calls a model with fixed memory on its device, bound once for each size.
 
-    With `pinned` batches come from page-locked memory. With `graphs` the first call with a size
+    With `pinned`, batches come from pinned memory. With `graphs` the first call with a size
     records its launches, and later ones replay them: the session must have been made for it.
-    Raises DeviceError where memory can't be page-locked.
+    Raises DeviceError if memory can't be pinned.
     """
 
     def __init__(self, model: Model, largest: int, calls: Calls) -> None:
@@ -100,18 +100,18 @@ class BoundRunner(Runner):
             self._staged = True
 
     def run(self, mel: Float32) -> Outputs:
-        """What the model says of a batch."""
+        """The model's outputs for a batch."""
         clips = len(mel)
         if clips not in self._bindings:
             self._bindings[clips] = self._bind(clips)
         binding = self._bindings[clips]
         binding.input.update_inplace(mel)
         self._session.run_with_iobinding(binding.io, binding.options)
-        # On a CPU these would be the buffers themselves, which the next call overwrites.
+        # Copies: on a CPU these would be the buffers themselves, which the next call overwrites.
         return Outputs.of({name: np.array(of.numpy()) for name, of in binding.outputs.items()})
 
     def close(self) -> None:
-        """Unlock the pages."""
+        """Unpin the memory."""
         if self._unlock:
             self._unlock()
             self._unlock = None
@@ -136,7 +136,7 @@ class BoundRunner(Runner):
 def runner_for(
     model: Model, largest: int, calls: Calls, busy_cores: Callable[[], int] = lambda: 0
 ) -> Runner:
-    """How to call a model as `calls` has it, or as its provider has it that comes nearest."""
+    """The way to call a model in `calls`, or the closest that its provider supports."""
     ways = PROVIDERS[model.provider].calls
     way = calls if calls in ways else ways[-1]
     if way == "plain":

@@ -1,4 +1,4 @@
-"""The model file as an ONNX Runtime session on the device that was asked for."""
+"""The model file as an ONNX Runtime session on the configured device."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ON_CPU: Providers = [PROVIDERS["cpu"].runtime_name]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A loaded model: what it says of itself, its digest, and the session that runs it.
+    """A loaded model: its card, its digest, and the session that runs it.
 
     `clip_shape` is the shape of one clip's input: frames, mel bands. `provider` is what the
     session really runs on. `sessions` are those on a CPU by their threads, most first: `session`,
@@ -44,7 +44,7 @@ class Model:
     sessions: Mapping[int, ort.InferenceSession]
 
     def run(self, mel: Float32, busy_cores: int = 0) -> Outputs:
-        """What it says of mel power (clips, frames, mel bands), in one call.
+        """Its outputs for mel power (clips, frames, mel bands), in one call.
 
         It takes no more threads than other work leaves cores to, but one: a thread that waits for
         others burns its core, and they don't come to theirs. The numbers are the same.
@@ -81,7 +81,7 @@ def load_model(
     try:
         if not threads and cores() < (os.cpu_count() or 1):
             threads = cores()  # ONNX Runtime would take all that the machine has
-        # On the CPU first: some providers must be told the shape of a clip.
+        # First on the CPU: some providers need to know the shape of a clip.
         session = _session(content, threads, _ON_CPU)
         card = ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map)
         clip_shape = _clip_shape(session, card)
@@ -105,7 +105,7 @@ def load_model(
     if loops:
         widest = threads or cores()
         sessions[widest] = session
-        # Half of them, half of that, down to one.
+        # Half as many threads, half of that, down to one.
         for fewer in (widest >> times for times in range(1, widest.bit_length())):
             sessions[fewer] = _session(graph, fewer, _ON_CPU)
     sha256 = hashlib.sha256(content).hexdigest()
@@ -123,7 +123,7 @@ def _on_cpu(session: ort.InferenceSession) -> bytes | None:
 
 @cache
 def _share_memory() -> None:
-    """Let all sessions on the CPU take from one arena: only one of them runs at a time."""
+    """Share one arena among all sessions on the CPU, as only one of them runs at a time."""
     kind = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR
     ort.create_and_register_allocator(
         ort.OrtMemoryInfo("Cpu", kind, 0, ort.OrtMemType.DEFAULT), None
@@ -135,9 +135,9 @@ def _session(content: bytes, threads: int, providers: Providers) -> ort.Inferenc
     options = ort.SessionOptions()
     options.add_session_config_entry("session.use_env_allocators", "1")
     options.intra_op_num_threads = threads
-    # After a call its threads would burn 20 ms of each core, which decoders need.
+    # Its threads would spin for 20 ms after each call, on cores that decoders need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # A plan for each batch size would hold a third more memory, and is no faster.
+    # A memory plan for each batch size would take a third more memory, and is no faster.
     options.enable_mem_pattern = False
     try:
         return ort.InferenceSession(content, options, providers=providers)

@@ -1,4 +1,4 @@
-"""What was measured on this machine, in a file that the server reads when it starts."""
+"""The tuning file: settings measured on this machine, read when the server starts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TuningError(ValueError):
 
 
 class Tuning(BaseModel):
-    """The best settings for one model on one machine, under the names they have in `Settings`."""
+    """The best settings for one model on one machine, named as in `Settings`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,18 +49,18 @@ class Tuning(BaseModel):
     def write(self, path: Path) -> None:
         """Write it as TOML."""
         lines = ["# Written by `make tune`, for one model, provider and number of cores."]
-        # Numbers and plain words: TOML writes them as Python does, but for the quotes.
+        # Numbers and plain words are written in TOML as in Python, but for the quotes.
         lines += [f"{name} = {value!r}".replace("'", '"') for name, value in self]
         path.write_text("\n".join(lines) + "\n", "utf-8")
 
     def check(self, model: Model) -> None:
-        """Raise TuningError where it was measured with another model or on another machine."""
+        """Raise TuningError if it was measured with another model or on another machine."""
         found = {"sha256": model.sha256, "provider": model.provider, "cores": cores()}
         if other := [name for name, value in found.items() if getattr(self, name) != value]:
             raise TuningError(f"it was measured with another {', '.join(other)}")
 
     def applied(self, settings: Settings) -> Settings:
-        """The settings with what was measured, but for those that were set themselves."""
+        """The settings, with measured values for those that were not set explicitly."""
         names = {"inference_threads", "batch_clips", "gpu_calls"} - settings.model_fields_set
         return settings.model_copy(update=self.model_dump(include=names))
 
@@ -68,7 +68,7 @@ class Tuning(BaseModel):
 def tuned(settings: Settings) -> tuple[Settings, Model]:
     """The settings with what was measured for this model and machine, if it was, and the model.
 
-    Raises ModelFileError or DeviceError where the model can't be loaded.
+    Raises ModelFileError or DeviceError if the model can't be loaded.
     """
     if settings.tuning.exists():
         try:
@@ -85,7 +85,7 @@ def tuned(settings: Settings) -> tuple[Settings, Model]:
 
 
 def load(settings: Settings) -> Model:
-    """The model as the settings have it."""
+    """Load the model with these settings."""
     return load_model(
         settings.model, settings.device, settings.inference_threads, settings.gpu_calls
     )

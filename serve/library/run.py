@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,12 @@ from serve.library import files
 from serve.library.aside import aside
 from serve.library.bars import Bars
 from serve.library.results import Record, ResultsFile
-from serve.library.tracks import Job
+from serve.library.tracks import ListedTrack
 from serve.pipeline import Pipeline
 from serve.settings import Settings
 from serve.sources.memory import MemorySource
 from serve.sources.stream import AudioSource
-from serve.text import safe
+from serve.text import one_line, safe
 
 # A failure that may pass is tried once more by itself, after so long, or when it says so, if that
 # is soon.
@@ -29,7 +30,7 @@ _AGAIN_S = 1.0
 _SOON_S = 5.0
 
 
-class Run:
+class LibraryRun:
     """Works through jobs; `emit` is given a record for every track as it finishes.
 
     What `results` has is not done again, and gains what is done. A file is read once: those that
@@ -39,7 +40,7 @@ class Run:
     def __init__(
         self,
         pipeline: Pipeline,
-        jobs: Sequence[Job],
+        jobs: Sequence[ListedTrack],
         emit: Callable[[Record], None],
         bars: Bars,
         results: ResultsFile | None = None,
@@ -66,7 +67,7 @@ class Run:
             raise failures.exceptions[0] from None
         return self._last_failure[1]
 
-    async def _work(self, jobs: Iterator[tuple[int, Job]]) -> None:
+    async def _work(self, jobs: Iterator[tuple[int, ListedTrack]]) -> None:
         # One iterator for all workers: each job is taken once.
         for number, job in jobs:
             try:
@@ -89,7 +90,7 @@ class Run:
             self._results.write(record)
         self._emit(record)
 
-    async def _record(self, job: Job) -> Record:
+    async def _record(self, job: ListedTrack) -> Record:
         if job.error:
             raise job.error
         with self._bars.track(job.tracks[0]) as report:
@@ -160,6 +161,12 @@ def _read(path: Path, limit: int) -> bytes:
 def digest(content: bytes) -> str:
     """What a file is known by, whatever it is called."""
     return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def report(error: TopgenreError | OSError) -> int:
+    """Print why a command failed on standard error; its exit code."""
+    print(f"topgenre: {one_line(str(error))}", file=sys.stderr)
+    return error.exit_code if isinstance(error, TopgenreError) else Internal.exit_code
 
 
 def typed(failure: Exception) -> TopgenreError:

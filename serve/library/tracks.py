@@ -25,7 +25,7 @@ _YOUTUBE = re.compile(
 
 
 @dataclass(slots=True)
-class Job:
+class ListedTrack:
     """One track to be classified: a file, a video, or what is wrong with what was given.
 
     `tracks` are its names, as they were given or found: several, where they lead to one file or
@@ -39,14 +39,14 @@ class Job:
     has_peers: bool = False
 
 
-def jobs_of(given: Iterable[str]) -> list[Job]:
+def jobs_of(given: Iterable[str]) -> list[ListedTrack]:
     """The jobs, in order, for files, folders (recursively), glob patterns and YouTube links."""
-    jobs: dict[object, Job] = {}
+    jobs: dict[object, ListedTrack] = {}
     sizes: Counter[int] = Counter()
     size_of: dict[object, int] = {}
 
     def add(key: object, name: str, **what: object) -> None:
-        job = jobs.setdefault(key, Job([], **what))  # type: ignore[arg-type]
+        job = jobs.setdefault(key, ListedTrack([], **what))  # type: ignore[arg-type]
         if name not in job.tracks:
             job.tracks.append(name)
 

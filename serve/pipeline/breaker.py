@@ -1,4 +1,4 @@
-"""Circuit breakers: what keeps failing upstream is left alone for a while.
+"""Circuit breakers: stop sending requests upstream for a while after repeated failures.
 
 After M. Nygard, "Release It!" (2007), with one breaker for each kind of failure.
 """
@@ -14,9 +14,9 @@ from typing import Literal
 from serve.errors import BadMedia, BadRequest, NotFound, Refused, TopgenreError
 from serve.replicas import Replicas
 
-#: Failures that show that YouTube answers, about the video and not about us.
+#: Failures which show that YouTube works: they are about the video, not about this server.
 ANSWERED = (BadRequest, Refused, NotFound, BadMedia)
-# While one request tries whether it is over, the next is told to come back so soon.
+# While a probe is under way, other requests are told to retry after this many seconds.
 _PROBED_S = 1.0
 
 State = Literal["closed", "half-open", "open"]
@@ -63,21 +63,21 @@ class Breaker:
             raise self.kind(retry_after_s=max(left_s, _PROBED_S))
 
     def open_for(self, seconds: float) -> None:
-        """Let nothing pass for so long at least; 0 or less changes nothing."""
+        """Stay open for at least this many seconds; 0 or less changes nothing."""
         if seconds > 0:
             self._failed.clear()
             self._until = max(self._until or 0.0, self._clock() + seconds)
 
     def enter(self, request: object) -> None:
-        """Let a request pass that `check` has let; half-open, it is the probe."""
+        """Begin a request that `check` has admitted; half-open, it becomes the probe."""
         if self._until is not None:
             self._probe = request
 
     def leave(self, request: object, outcome: BaseException | None) -> None:
-        """Take note of how a request that passed has ended (None: well)."""
+        """Record how a request ended: with this exception, or None if it succeeded."""
         probing = self._probe is request
         if probing:
-            self._probe = None  # whatever comes of it, cancelled too
+            self._probe = None  # whatever the outcome, cancellation included
         if isinstance(outcome, self.kind):
             if probing or (self._until is None and self._too_many()):
                 self.open_for(self.pause_s)
@@ -93,10 +93,10 @@ class Breaker:
 
 @asynccontextmanager
 async def through_all(breakers: Sequence[Breaker], others: Replicas) -> AsyncIterator[None]:
-    """The same as `through`, with failures of others counted and theirs heeded."""
+    """As `through`, sharing failures with the other replicas."""
     for breaker in breakers:
         await others.heed(breaker)
-    with through(breakers):  # what this raises itself is no new failure
+    with through(breakers):  # what an open breaker raises is not a new failure
         try:
             yield
         except TopgenreError as error:
@@ -108,7 +108,7 @@ async def through_all(breakers: Sequence[Breaker], others: Replicas) -> AsyncIte
 
 @contextmanager
 def through(breakers: Sequence[Breaker]) -> Iterator[None]:
-    """Do a request within it; raises at once what the first one that is open stands for."""
+    """Make a request in this context; raise the failure of the first breaker that is open."""
     for breaker in breakers:
         breaker.check()
     request = object()

@@ -1,4 +1,4 @@
-"""How known tracks begin."""
+"""The first bytes of known tracks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _MOST = 10_000
 
 
 class Heads:
-    """The digests of their first bytes, the newest ones."""
+    """An LRU set of the digests of their first bytes."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[bytes, None] = OrderedDict()
@@ -17,7 +17,7 @@ class Heads:
         return head in self._known
 
     def add(self, head: bytes) -> None:
-        """Remember one."""
+        """Add a digest, or mark it as recently used."""
         self._known[head] = None
         self._known.move_to_end(head)
         if len(self._known) > _MOST:

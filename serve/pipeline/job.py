@@ -1,4 +1,4 @@
-"""One track on its way, from its source to the answer."""
+"""The job of one track, from its source to the answer."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from serve.pipeline.parts import Parts
 from serve.pipeline.waiting import Guest
 from serve.sources.stream import AudioSource, AudioStream, SourceInfo
 
-#: What is known of a track by the SHA-256 of its bytes, in hexadecimal; None if nothing is.
+#: Looks up the outcome of a track by the SHA-256 of its bytes, in hexadecimal; None if unknown.
 Lookup = Callable[[str], Awaitable[Outcome | None]]
 
-# A track whose first bytes are those of a known one will mostly be that one.
+# A track that begins with the same bytes as a known one is most likely that one.
 _HEAD_BYTES = 4096
-# As much of such a track is kept back from the decoders until all of it is there.
+# Up to this many bytes of such a track are held back from the decoders until it is complete.
 _MAX_HELD_BYTES = 64 << 20
-# A decoder is asked for when so much of a track has arrived, or all of it, and waits so long for
-# more.
+# A decoder is leased once this many bytes of a track have arrived, or all of it; it then waits for
+# more for at most `_IDLE_S` seconds.
 _ENOUGH_BYTES = 128 << 10
 _IDLE_S = 1.0
-# As much is taken in while it waits for a decoder.
+# Bytes to buffer while the track waits for a decoder.
 _AHEAD_BYTES = 4 << 20
 
 
 class Job:
-    """One track. With a `lookup` its bytes are hashed, and what is known of them is the answer.
+    """One track. With a `lookup` its bytes are hashed, and a known outcome is returned.
 
-    `place` is held from when its bytes are there to be decoded; it may raise Overloaded.
+    `place` is entered once there are bytes to decode; it may raise Overloaded.
     """
 
     def __init__(
@@ -70,13 +70,13 @@ class Job:
         self._head: bytes | None = None
         self._told: float | None = None
         self._waits_for: Origin = source.origin
-        #: what is known of the track, once it has arrived
+        #: the known outcome, set once the track has arrived
         self._known: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        #: SHA-256 of the track, in hexadecimal, once it has arrived and if nothing is known of it
+        #: SHA-256 of the track, in hexadecimal, once it has arrived and turned out to be unknown
         self.digest: str | None = None
 
     async def work(self) -> Answer:
-        """The answer; raises what can go wrong on the way. On leaving nothing is left of it."""
+        """The answer. Raises TopgenreError; releases everything it holds, however it ends."""
         self._tell("accepted")
         async with self._source.open() as stream:
             self._took("open", time.perf_counter() - self._start)
@@ -93,7 +93,7 @@ class Job:
         return outcome
 
     async def _listen_or_recall(self, blocks: AsyncIterator[bytes], info: SourceInfo) -> Outcome:
-        """The answer, or what is known of the track as soon as all of it is there."""
+        """The answer, or the known outcome as soon as the whole track has arrived."""
         async with self._guest.waiting():
             blocks = await self._held(blocks)
         if not self._known.done():
@@ -116,7 +116,7 @@ class Job:
         return replace(known, video_title=info.title, timings_ms=timings_ms)
 
     async def _held(self, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The same blocks; all of them are there if the track begins like a known one."""
+        """The same blocks, after waiting for all of them if the track begins like a known one."""
         held: deque[bytes] = deque()
         size = 0
         async for block in blocks:
@@ -136,8 +136,8 @@ class Job:
             self._tell_download(0.0 if info.size_bytes else None)
             enough: float = _ENOUGH_BYTES
             while True:
-                # Who is slow keeps neither a decoder nor a place from anybody: whoever stalls on
-                # the way gets another when all is there.
+                # A slow sender must not hold a decoder or a place: a track that stalls gives both
+                # back, and gets new ones when it is complete.
                 async with self._guest.waiting():
                     await inflow.until(enough)
                 try:
@@ -167,8 +167,8 @@ class Job:
     async def _decode(
         self, inflow: Inflow, info: SourceInfo
     ) -> tuple[Decoded, Verdict, MelPicture]:
-        # Where the track turns out to be known on the way, the decoder is stopped in the middle,
-        # and has to be replaced: so what begins like a known track is held back.
+        # If the track turns out to be known, the decoder is killed in the middle and has to be
+        # replaced. That is why a track that begins like a known one is held back.
         with self._place():
             inflow.want(_AHEAD_BYTES)
             async with self._parts.pool.lease() as track:
@@ -184,7 +184,7 @@ class Job:
             self._guest.grow(len(block))
             if hashed:
                 hashed.update(block)
-            # A hundred reports say as much as one for each block.
+            # One report per percent is enough.
             if size and self._told is not None and min(1.0, got / size) - self._told >= 0.01:
                 self._tell_download(got / size)
             yield block
@@ -249,5 +249,5 @@ async def _chained(held: deque[bytes], blocks: AsyncIterator[bytes]) -> AsyncIte
 
 
 async def _picture(decoded: Decoded) -> MelPicture:
-    # Whether it is wanted or not, so that answers are all alike; made while the model runs.
+    # Always made, so that all answers are alike; it costs no time, as the model is running.
     return await asyncio.to_thread(mel_picture, decoded.features[: decoded.clips])

@@ -1,4 +1,4 @@
-"""What a pipeline consists of, as the settings want it; nothing is started here."""
+"""Composition root: makes the parts of a pipeline from the settings; starts nothing."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from serve.metrics import Metrics
 from serve.pipeline.breaker import Breaker
 from serve.pipeline.heads import Heads
 from serve.pipeline.places import Places
-from serve.pipeline.single_flight import Flights
+from serve.pipeline.single_flight import SingleFlight
 from serve.pipeline.waiting import WaitingRoom
 from serve.replicas import Replicas, replicas_for
 from serve.settings import Settings
 from serve.sources.youtube import Launcher, YouTubeOptions
 
-#: Kinds of failure that have a circuit breaker: it is this server that YouTube does not like then.
+#: Failures with a circuit breaker: they show that YouTube blocks this server.
 BREAKERS: tuple[type[TopgenreError], ...] = (BotCheck, RateLimited)
 _STATES = {"closed": 0.0, "half-open": 0.5, "open": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What all tracks go through, and the limits on what they take."""
+    """What all tracks share: decoders, model, cache, and limits."""
 
     settings: Settings
     model: Model
@@ -47,7 +47,7 @@ class Parts:
     cache: AnswerCache
     #: this server and those that share its Redis
     replicas: Replicas
-    flights: Flights
+    flights: SingleFlight
     breakers: list[Breaker]
     places: Places
     room: WaitingRoom
@@ -55,7 +55,7 @@ class Parts:
 
     @classmethod
     def of(cls, settings: Settings, model: Model, metrics: Metrics) -> Self:
-        """Make them all; raise ModelFileError where the model's front end does not fit."""
+        """Make all parts; raise ModelFileError if the model's front end does not fit."""
         front_end = front_end_of(model)
         pool = _pool(settings, front_end)
         parts = cls(
@@ -69,7 +69,7 @@ class Parts:
             engine=_engine(settings, model, front_end, pool, metrics),
             cache=cache_for(settings, model, metrics),
             replicas=replicas_for(settings, metrics),
-            flights=Flights(joinable_s=settings.deadline_s),
+            flights=SingleFlight(joinable_s=settings.deadline_s),
             breakers=[_breaker(settings, kind) for kind in BREAKERS],
             places=Places(settings.max_requests),
             room=WaitingRoom(settings.waiting_bytes),
@@ -79,7 +79,7 @@ class Parts:
 
     @property
     def ready(self) -> bool:
-        """Whether a track that comes now can be answered."""
+        """Whether a track can be processed now."""
         return self.engine.alive and self.pool.ready
 
     def _watch(self) -> None:
@@ -133,7 +133,7 @@ def _pool(settings: Settings, front_end: FrontEnd) -> DecoderPool:
 
 
 def decoders_of(settings: Settings) -> int:
-    """How many decoders the settings want: by default one for each core."""
+    """The number of decoders in the settings; by default one per core."""
     return settings.decoders or cores()
 
 
@@ -161,7 +161,7 @@ def _breaker(settings: Settings, kind: type[TopgenreError]) -> Breaker:
 
 
 def front_end_of(model: Model) -> FrontEnd:
-    """The front end that the model file names; raise ModelFileError where it does not fit."""
+    """The front end named in the model file; raise ModelFileError if it does not fit."""
     try:
         front_end = FrontEnd.from_dict(model.card.front_end)
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The way of one track, from its source to the answer."""
+"""The pipeline: takes tracks from their sources to answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from serve.settings import Settings, fitted
 from serve.sources.stream import AudioSource
 from serve.sources.youtube import YouTubeSource, video_id
 
-# Between tries to get a place while others have them all.
+# Pauses between attempts while all places are taken.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 
 
@@ -33,9 +33,9 @@ def _ignore(_: Progress) -> None: ...
 
 
 class Pipeline:
-    """A model, the decoders before it, and the limits on what they take.
+    """A model, its decoders, and the limits on what they use.
 
-    Used as an asynchronous context: entering starts and warms everything, leaving stops it.
+    An asynchronous context manager: entering starts and warms up everything, leaving stops it.
     """
 
     def __init__(self, settings: Settings, model: Model, metrics: Metrics | None = None) -> None:
@@ -46,19 +46,19 @@ class Pipeline:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Load the model; raises ModelFileError or DeviceError where that can't be done."""
+        """Load the model; raises ModelFileError or DeviceError if that fails."""
         return cls(*tuned(fitted(settings)))
 
     @property
     def decoders(self) -> int:
-        """Decoder processes that there should be."""
+        """The configured number of decoder processes."""
         return decoders_of(self.settings)
 
     @property
     def sandbox(self) -> dict[str, dict[str, Any] | None]:
-        """What the children that meet strangers' bytes are refused, as measured in them.
+        """How the child processes that handle untrusted bytes are confined, as measured in them.
 
-        None for those of which there has been none yet. See `serve.workers.refused`.
+        None for a kind that has not run yet. See `serve.workers.refused`.
         """
         return {
             "decoders": self.parts.pool.confinement,
@@ -67,16 +67,16 @@ class Pipeline:
 
     @property
     def failed(self) -> bool:
-        """Whether the model has failed for good: only another process can go on."""
+        """Whether the model has failed for good: only a new process can recover."""
         return self.parts.engine.failed
 
     @property
     def ready(self) -> bool:
-        """Whether a track that comes now can be answered."""
+        """Whether a track can be processed now."""
         return self.parts.ready
 
     async def __aenter__(self) -> Self:
-        """Start the decoders and warm the model, side by side."""
+        """Start the decoders and warm up the model, concurrently."""
         parts = self.parts
         await asyncio.gather(
             parts.pool.start(),
@@ -98,11 +98,11 @@ class Pipeline:
         return YouTubeSource(video_id(url), self.parts.youtube, launcher.start, launcher.told)
 
     def preloading(self) -> AbstractAsyncContextManager[object]:
-        """A context in which yt-dlp is kept loaded, if the settings say so."""
+        """A context in which yt-dlp stays loaded, if the settings ask for it."""
         return self.parts.launcher if self.settings.youtube_preload else nullcontext()
 
     def remembering(self) -> AbstractAsyncContextManager[object]:
-        """A context in which answers are looked up and kept, if the settings say so."""
+        """A context in which answers are cached, if the settings ask for it."""
         return nullcontext() if self.settings.cache == "off" else self.parts.cache
 
     async def classify(
@@ -110,13 +110,12 @@ class Pipeline:
         source: AudioSource | Awaitable[AudioSource],
         on_progress: OnProgress = _ignore,
     ) -> Answer:
-        """Take a track from its source to its genres, within the deadline.
+        """Classify a track within the deadline.
 
-        A source may be awaited first: that counts, too. A video is worked on once for all who ask
-        for it at the same time. Raises the typed error of whatever fails, Timeout with the `origin`
-        that was waited for in the end; at once, where nothing is known of the track: Overloaded
-        where too many are under way, and what YouTube keeps answering. On leaving nothing of the
-        track is left, unless somebody else waits for it.
+        The time to await `source` counts, too. Simultaneous requests for a video share one job.
+        Raises a TopgenreError: Timeout has the `origin` that was waited for last. For an unknown
+        track, Overloaded and the failure of an open circuit breaker are raised at once. Everything
+        the track holds is released, unless another request is waiting for it.
         """
         limit_s = self.settings.deadline_s
         asked = _Asked(on_progress)
@@ -130,9 +129,9 @@ class Pipeline:
             raise late from None
 
     async def classify_patiently(self, source: AudioSource) -> Answer:
-        """The same, but waiting for a place, for as long as too many tracks are under way.
+        """As `classify`, but wait for a place while the pipeline is overloaded.
 
-        The deadline is that of the try which finds one. The source is opened anew by each.
+        The deadline applies to each attempt, and each attempt opens the source again.
         """
         pauses = pauses_s(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         while True:
@@ -143,7 +142,7 @@ class Pipeline:
 
     async def _classify(self, source: AudioSource, on_progress: OnProgress) -> Answer:
         if source.identity is None:
-            self.parts.places.check()  # before anything of it is read
+            self.parts.places.check()  # before the source is read
             return await self._file(source, on_progress)
         key = self.parts.cache.key(*source.identity)
         if (known := await self.parts.cache.get(key)) is not None:
@@ -172,7 +171,7 @@ class Pipeline:
         return await self._kept(work(), lambda: key)
 
     async def _kept(self, work: Awaitable[Answer], key: Callable[[], str | None]) -> Answer:
-        """The answer, or the failure, of which what is worth it stays in the cache."""
+        """Await the outcome and put it into the cache, if it is to be cached."""
         outcome: Outcome | None = None
         try:
             outcome = await work
@@ -186,7 +185,7 @@ class Pipeline:
 
 
 class _Asked:
-    """One who asks for a track: tells how far it is since then, and notes whom it waits for."""
+    """A request for a track: adds the time since then to progress, and notes what it waits for."""
 
     def __init__(self, on_progress: OnProgress) -> None:
         self._on_progress = on_progress

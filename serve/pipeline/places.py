@@ -1,4 +1,4 @@
-"""How many tracks are worked on at once."""
+"""Limits how many tracks are processed at once."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from serve.errors import Overloaded
 
 
 class Places:
-    """So many tracks have a place; whoever comes on top is refused."""
+    """At most `most` tracks have a place; further ones are refused."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self.taken = 0
 
     def check(self) -> None:
-        """Raise Overloaded where there is no place for one more track."""
+        """Raise Overloaded if all places are taken."""
         if self.taken >= self._most:
             raise Overloaded(retry_after_s=1.0)
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Have a place while the context lasts; raise Overloaded where there is none."""
+        """Hold a place while the context lasts; raise Overloaded if all are taken."""
         self.check()
         self.taken += 1
         try:

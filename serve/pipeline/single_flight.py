@@ -1,4 +1,4 @@
-"""One job for all who want the same at the same time."""
+"""Single flight: simultaneous requests for the same track share one job."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import time
 from serve.answer import Answer, OnProgress, Progress, Work
 
 
-class Flights:
-    """Jobs under way, by key; whoever asks for one of them waits for it with the others.
+class SingleFlight:
+    """Jobs in progress, by key; a request for the same key joins the job in progress.
 
-    A job that has run for `joinable_s` is left to those who wait for it already: else one that
-    hangs could be kept alive by newcomers for ever.
+    A job older than `joinable_s` accepts no more requests: otherwise new ones could keep a hanging
+    job alive for ever.
     """
 
     def __init__(self, joinable_s: float) -> None:
@@ -21,19 +21,19 @@ class Flights:
         self._all: set[_Flight] = set()
 
     def __len__(self) -> int:
-        """Jobs under way."""
+        """Jobs in progress."""
         return len(self._all)
 
     @property
     def waiting(self) -> int:
-        """Those who wait for one of them, all together."""
+        """Requests that are waiting for a job."""
         return sum(len(flight.waiting) for flight in self._all)
 
     async def join(self, key: str, work: Work, on_progress: OnProgress) -> Answer:
-        """The outcome of `work`, or of one under way with this key; raises what that raises.
+        """The outcome of `work`, or of the job in progress with this key; raises what that raises.
 
-        A latecomer hears at once of the newest progress of each stage. When the last one who
-        waits is cancelled so is the job, and it is gone on return.
+        A request that joins late is told the latest progress of each stage at once. When the last
+        waiting request is cancelled, so is the job, and it has ended on return.
         """
         flight = self._open.get(key)
         if flight is None or time.monotonic() - flight.since > self._joinable_s:
@@ -43,18 +43,18 @@ class Flights:
         for progress in list(flight.told.values()):
             on_progress(progress)
         try:
-            # Shielded: one who leaves takes nothing away from the others.
+            # Shielded: a cancelled request must not cancel the job for the others.
             return await asyncio.shield(flight.task)
         finally:
             del flight.waiting[me]
             if not flight.waiting:
-                # First of all: a newcomer must not join what is being cancelled.
+                # Before cancelling: no new request may join a job that is being cancelled.
                 self._close(key, flight)
                 flight.task.cancel()
                 await asyncio.gather(flight.task, return_exceptions=True)
 
     async def stop(self) -> None:
-        """Cancel all jobs; those who wait for them are cancelled too."""
+        """Cancel all jobs, and with them the requests that wait for them."""
         tasks = [flight.task for flight in self._all]
         for task in tasks:
             task.cancel()
@@ -78,12 +78,12 @@ class Flights:
 
 
 class _Flight:
-    """A job, and who waits for it."""
+    """A job, and the requests that wait for it."""
 
     def __init__(self, work: Work) -> None:
         self.since = time.monotonic()
         self.waiting: dict[object, OnProgress] = {}
-        #: the newest progress of each stage, the newest of all last
+        #: the latest progress of each stage, in order of arrival
         self.told: dict[str, Progress] = {}
         self.task = asyncio.ensure_future(work(self._tell))
 

@@ -1,4 +1,4 @@
-"""Memory that tracks take up while they wait for the rest of their bytes."""
+"""Limits the memory of tracks that are waiting for the rest of their bytes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from serve.errors import Overloaded
 
 
 class WaitingRoom:
-    """The tracks that wait for whoever sends them: together they have at most `max_bytes`.
+    """Tracks that wait for more bytes from their sender: together they hold at most `max_bytes`.
 
-    Beyond that the largest of them ends, with Overloaded. Those at work are not among them: they
-    are bounded by their number.
+    Beyond that, the largest of them is ended with Overloaded. Tracks being decoded do not count:
+    their number is limited.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -22,17 +22,17 @@ class WaitingRoom:
         self._bytes = 0
 
     def enter(self, guest: Guest, limit: asyncio.Timeout) -> None:
-        """From now on it waits, and `limit` is what ends it."""
+        """Start counting a track; `limit` is the timeout that ends it."""
         self._waiting[guest] = limit
         self._take(guest.size)
 
     def leave(self, guest: Guest) -> None:
-        """It does no longer."""
+        """Stop counting a track."""
         if self._waiting.pop(guest, None):
             self._bytes -= guest.size
 
     def grow(self, guest: Guest, size: int) -> None:
-        """So many bytes more have arrived of one that may be waiting."""
+        """Add `size` bytes to a track, whether it is waiting or not."""
         guest.size += size
         if guest in self._waiting:
             self._take(size)
@@ -46,19 +46,19 @@ class WaitingRoom:
 
 
 class Guest:
-    """One track: how many bytes there are of it in memory."""
+    """One track, and how many of its bytes are in memory."""
 
     def __init__(self, room: WaitingRoom) -> None:
         self._room = room
         self.size = 0
 
     def grow(self, size: int) -> None:
-        """So many bytes more have arrived."""
+        """Add `size` bytes that have arrived."""
         self._room.grow(self, size)
 
     @asynccontextmanager
     async def waiting(self) -> AsyncIterator[None]:
-        """Within it the track waits; Overloaded comes out of it where there is no room for it."""
+        """Wait for bytes in this context; raises Overloaded if memory runs out."""
         try:
             async with asyncio.timeout(None) as limit:
                 self._room.enter(self, limit)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from throttled.rate_limiter import Quota, RateLimitResult
 
 
-class Breaker(Protocol):
+class SharedBreaker(Protocol):
     """A circuit breaker: it opens when `failures` of a kind come within `window_s` seconds."""
 
     kind: type[TopgenreError]
@@ -45,11 +45,11 @@ class Replicas(Protocol):
         """A rate that they count together."""
         ...
 
-    async def heed(self, breaker: Breaker) -> None:
+    async def heed(self, breaker: SharedBreaker) -> None:
         """Open a breaker that another of them has opened."""
         ...
 
-    async def count(self, breaker: Breaker) -> None:
+    async def count(self, breaker: SharedBreaker) -> None:
         """Count a failure with those of the others, and open the breaker for one too many."""
         ...
 
@@ -73,10 +73,10 @@ class Alone:
         """None: others don't count."""
         return None
 
-    async def heed(self, breaker: Breaker) -> None:
+    async def heed(self, breaker: SharedBreaker) -> None:
         """Nothing."""
 
-    async def count(self, breaker: Breaker) -> None:
+    async def count(self, breaker: SharedBreaker) -> None:
         """Nothing: the breaker counts for itself."""
 
     async def close(self) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from serve.cache.redis import PREFIX
-from serve.replicas import Breaker
+from serve.replicas import SharedBreaker
 from serve.replicas.redis import AloneError, SharedRedis, milliseconds
 
 # Adds a failure at ARGV[1] ms, forgets those before the window of ARGV[2] ms, and from ARGV[3] on
@@ -34,21 +34,21 @@ class SharedFailures:
         self._shared = shared
         self._failed = shared.script(_FAILED)
 
-    async def heed(self, breaker: Breaker) -> None:
+    async def heed(self, breaker: SharedBreaker) -> None:
         """Open a breaker that another replica has opened."""
         await self._open(breaker, partial(self._shared.redis.pttl, _key(breaker)))
 
-    async def count(self, breaker: Breaker) -> None:
+    async def count(self, breaker: SharedBreaker) -> None:
         """Count a failure of its kind; open it where it was the one too many."""
         now, window, pause = map(milliseconds, (time.time(), breaker.window_s, breaker.pause_s))
         values = [now, window, breaker.failures, pause, uuid.uuid4().hex]
         keys = [f"{_key(breaker)}:failed", _key(breaker)]
         await self._open(breaker, partial(self._failed, keys=keys, args=values))
 
-    async def _open(self, breaker: Breaker, left_ms: Callable[[], Awaitable[Any]]) -> None:
+    async def _open(self, breaker: SharedBreaker, left_ms: Callable[[], Awaitable[Any]]) -> None:
         with suppress(AloneError):
             breaker.open_for(await self._shared.ask(left_ms) / 1000)
 
 
-def _key(breaker: Breaker) -> str:
+def _key(breaker: SharedBreaker) -> str:
     return f"{PREFIX}breaker:{breaker.kind.code}"

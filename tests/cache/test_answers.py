@@ -198,16 +198,23 @@ async def test_a_failure_that_is_kept_keeps_nothing_of_its_track(cache):
     assert seen[0]() is None
 
 
-@pytest.mark.parametrize("fault", [{"fails": StoreError("no space")}, {"hangs": True}])
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ({"fails": StoreError("no space")}, "no space"),
+        ({"fails": StoreError()}, "StoreError"),
+        ({"hangs": True}, "TimeoutError"),
+    ],
+)
 async def test_a_store_that_fails_costs_nothing_but_a_warning(
-    cache, store, fault, caplog, monkeypatch
+    cache, store, fault, reason, caplog, monkeypatch
 ):
     monkeypatch.setattr("serve.cache.answers._PATIENCE_S", 0.01)
     for name, value in fault.items():
         setattr(store, name, value)
     cache.put("a", answer())
     assert await cache.get("a")
-    await eventually(lambda: "can't be used" in caplog.text)
+    await eventually(lambda: f"can't be used now: {reason}" in caplog.text)
     asked = store.asked
     assert await cache.get("b") is None
     cache.put("b", answer())

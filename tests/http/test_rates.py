@@ -6,7 +6,7 @@ import pytest
 
 from serve.errors import TooManyRequests
 from serve.http.rates import RATE_HEADERS, Rates, charge
-from serve.http.record import Record
+from serve.http.record import RequestRecord
 from serve.keys import new_key
 from serve.replicas import Alone
 from serve.settings import Settings, SettingsError
@@ -132,7 +132,7 @@ async def test_more_tracks_of_one_request_count_too(clock):
         class state:  # noqa: N801 - as Starlette has it
             rates = rates(address_rate="60/hour burst 5")
 
-    scope = {"app": App, "client": ("192.0.2.1", 1), "state": {"record": Record()}}
+    scope = {"app": App, "client": ("192.0.2.1", 1), "state": {"record": RequestRecord()}}
     assert (await charge(scope, 3)).remaining == 2
     with pytest.raises(TooManyRequests) as refused:
         await charge(scope, 3)

@@ -4,7 +4,7 @@ import pytest
 
 from serve.answer import Progress
 from serve.errors import Private
-from serve.pipeline.single_flight import Flights
+from serve.pipeline.single_flight import SingleFlight
 from tests.answers import answer
 from tests.eventually import eventually
 
@@ -33,7 +33,7 @@ class Job:
 
 @pytest.fixture
 def flights():
-    return Flights(joinable_s=60)
+    return SingleFlight(joinable_s=60)
 
 
 async def joined(flights, job, key="a", on_progress=ignore):
@@ -155,7 +155,7 @@ async def test_nobody_joins_what_is_being_cancelled(flights):
 
 
 async def test_an_old_job_is_not_kept_alive_by_newcomers():
-    flights = Flights(joinable_s=0)
+    flights = SingleFlight(joinable_s=0)
     jobs = [Job(), Job()]
     tasks = [await joined(flights, job) for job in jobs]
     assert [job.begun for job in jobs] == [1, 1]

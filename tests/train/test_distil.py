@@ -17,7 +17,7 @@ from train.data.dataset import Dataset, Float32
 from train.errors import DataError
 from train.fitting import distil, runs
 from train.fitting.distil import Distillation
-from train.fitting.fit import Progress, fit
+from train.fitting.fit import FitProgress, fit
 from train.fitting.recipe import Recipe
 from train.model import audioset, base
 from train.model.architecture import Architecture
@@ -91,7 +91,7 @@ def test_base_and_teachers_go_on_after_a_stop(place: Path, taught_by: Path, tmp_
     class Stopped(Exception):
         pass
 
-    def stop(now: Progress) -> None:
+    def stop(now: FitProgress) -> None:
         if now.epoch == 2:
             raise Stopped
 

@@ -13,7 +13,7 @@ from train.__main__ import main
 from train.data.dataset import Dataset
 from train.errors import DataError
 from train.fitting import runs
-from train.fitting.fit import Progress, fit, predictor
+from train.fitting.fit import FitProgress, fit, predictor
 from train.fitting.recipe import Recipe
 from train.model.architecture import Architecture
 from train.scoring.evaluate import evaluate, score
@@ -35,7 +35,7 @@ def data(dataset_folder: Path) -> Dataset:
 
 
 def test_it_learns_and_repeats_for_a_seed(data: Dataset) -> None:
-    seen: list[Progress] = []
+    seen: list[FitProgress] = []
     model = fit(data, TINY, seen.append)
     assert [(p.epoch, p.step) for p in seen] == [(e, s) for e in range(1, 5) for s in range(1, 7)]
     assert [p.epoch for p in seen if p.valid] == [2, 4]
@@ -53,7 +53,7 @@ def test_metrics_repeat_for_a_seed_and_for_no_other(data: Dataset, seed: int, sa
     recipe = replace(TINY, epochs=2, architecture=replace(TINY.architecture, dropout=0.3))
     found: list[list[float]] = []
     for of in (replace(recipe, seed=1), replace(recipe, seed=seed)):
-        seen: list[Progress] = []
+        seen: list[FitProgress] = []
         fit(data, of, seen.append)
         loss = [now.valid.track_loss for now in seen if now.valid is not None]
         found.append([*(now.loss for now in seen), *loss])

@@ -10,7 +10,7 @@ import pytest
 from serve.audio.frontend import FrontEnd
 from train.data.dataset import Dataset
 from train.errors import DataError
-from train.fitting.fit import Progress, fit
+from train.fitting.fit import FitProgress, fit
 from train.fitting.recipe import PRECISIONS, Hardware, Precision, Recipe
 from train.hardware import precision, strategy_of
 from train.model.architecture import Architecture
@@ -26,7 +26,7 @@ def data(dataset_folder: Path) -> Dataset:
 
 
 def losses(data: Dataset, recipe: Recipe, hardware: Hardware) -> list[float]:
-    seen: list[Progress] = []
+    seen: list[FitProgress] = []
     fit(data, recipe, seen.append, hardware)
     return [now.loss for now in seen]
 

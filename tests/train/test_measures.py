@@ -5,7 +5,7 @@ import pytest
 
 from tests.outputs import said
 from train.data.tracks import Track
-from train.scoring.evaluate import Answer
+from train.scoring.evaluate import TrackOutputs
 from train.scoring.measures import by_length, per_genre, reliability
 
 
@@ -39,6 +39,6 @@ def test_accuracy_by_length_takes_every_window() -> None:
     # Three of four clips are right, alone; any two together are, and all four.
     right, wrong = [0.9, 0.1], [0.2, 0.8]
     clips = np.array([right, wrong, right, right], np.float32)
-    answer = Answer(Track("a.1", "a", "valid"), 0, said(clips))
+    answer = TrackOutputs(Track("a.1", "a", "valid"), 0, said(clips))
     found = {score.clips: score.accuracy for score in by_length([answer])}
     assert found == {1: 0.75, 2: 1.0, 3: 1.0, 4: 1.0}

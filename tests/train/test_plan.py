@@ -9,7 +9,7 @@ from serve.audio.frontend import FrontEnd
 from tests.train import synthetic
 from train.data import splits
 from train.data.dataset import Dataset
-from train.data.plan import FILTERED, Plan, apply
+from train.data.plan import FILTERED, SplitPlan, apply
 from train.data.tracks import Track
 from train.data.writer import DatasetWriter
 from train.errors import DataError
@@ -45,7 +45,7 @@ def test_the_filtered_split_leaves_the_rest_out(tmp_path: Path) -> None:
         for name in ("blues.00029", "blues.00000", "blues.99999"):
             writer.add(Track(name, "blues", "none"), np.zeros((48, 128), np.float32))
         data = writer.finish()
-    prepared = apply(data, Plan(by="filtered"))
+    prepared = apply(data, SplitPlan(by="filtered"))
     assert list(of_track(prepared.data).values()) == ["train", "valid", "none"]
     assert "test part" in prepared.warning, "what is not shipped is said"
 
@@ -53,7 +53,7 @@ def test_the_filtered_split_leaves_the_rest_out(tmp_path: Path) -> None:
 def test_by_artist_each_fold_is_held_out_once(data: Dataset, known: Path) -> None:
     held: list[str] = []
     for fold in (1, 2):
-        plan = Plan(by="artists", artists=known, folds=2, fold=fold)
+        plan = SplitPlan(by="artists", artists=known, folds=2, fold=fold)
         prepared = apply(data, plan)
         assert prepared.warning == ""
         assert prepared.data.split_by == f"by artist, fold {fold} of 2"
@@ -64,10 +64,10 @@ def test_by_artist_each_fold_is_held_out_once(data: Dataset, known: Path) -> Non
 
 
 def test_chance_and_clips_warn(data: Dataset) -> None:
-    chance = apply(data, Plan(by="chance", seed=3))
+    chance = apply(data, SplitPlan(by="chance", seed=3))
     assert "artists are on both sides" in chance.warning
     assert len(chance.data.of("valid")) == 3
-    clips = apply(data, Plan(by="clips"))
+    clips = apply(data, SplitPlan(by="clips"))
     assert "recognised again" in clips.warning
     assert len(clips.data.tracks) == 12 * 3
     sides: dict[str, set[str]] = {}
@@ -82,26 +82,26 @@ def test_chance_and_clips_warn(data: Dataset) -> None:
 def test_a_dataset_takes_another_split(data: Dataset, tmp_path: Path) -> None:
     lists = tmp_path / "lists.csv"
     lists.write_text("track,split\nchords.00000,train\nnoise.00000,valid\n")
-    prepared = apply(data, Plan(by="given", lists=lists))
+    prepared = apply(data, SplitPlan(by="given", lists=lists))
     assert [track.track for track in prepared.data.of("train")] == ["chords.00000"]
-    same = apply(data, Plan())
+    same = apply(data, SplitPlan())
     assert same.data is data
 
 
 @pytest.mark.parametrize(
     ("plan", "text"),
     [
-        (Plan(by="given"), "needs --splits"),
-        (Plan(by="artists"), "needs --artists"),
-        (Plan(by="filtered"), "puts none of the 12 tracks into train and valid"),
-        (Plan(by="artists", artists=Path("known"), folds=2, fold=3), "no fold 3 of 2"),
-        (Plan(by="artists", artists=Path("strangers")), "names no artist"),
+        (SplitPlan(by="given"), "needs --splits"),
+        (SplitPlan(by="artists"), "needs --artists"),
+        (SplitPlan(by="filtered"), "puts none of the 12 tracks into train and valid"),
+        (SplitPlan(by="artists", artists=Path("known"), folds=2, fold=3), "no fold 3 of 2"),
+        (SplitPlan(by="artists", artists=Path("strangers")), "names no artist"),
     ],
 )
-def test_plans_that_cannot_be(data: Dataset, tmp_path: Path, plan: Plan, text: str) -> None:
+def test_plans_that_cannot_be(data: Dataset, tmp_path: Path, plan: SplitPlan, text: str) -> None:
     if plan.artists is not None:
         path = tmp_path / plan.artists
         path.write_text("track,artist\nx.1,somebody\n")
-        plan = Plan(by=plan.by, artists=path, folds=plan.folds, fold=plan.fold)
+        plan = SplitPlan(by=plan.by, artists=path, folds=plan.folds, fold=plan.fold)
     with pytest.raises(DataError, match=text):
         apply(data, plan)

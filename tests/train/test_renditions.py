@@ -15,7 +15,7 @@ from tests.train import synthetic
 from train.__main__ import main
 from train.data.dataset import Dataset, Float32
 from train.data.making import Source, prepare
-from train.data.plan import Plan, apply
+from train.data.plan import SplitPlan, apply
 from train.data.renditions import RENDITIONS, Rendition
 from train.data.tracks import Track
 from train.errors import DataError
@@ -87,11 +87,11 @@ def test_they_go_where_their_track_goes(data: Dataset, tmp_path: Path) -> None:
     artists = tmp_path / "artists.csv"
     rows = [f"{track.track},{track.track}" for track in data.tracks]
     artists.write_text("\n".join(["track,artist", *rows]))
-    for plan in (Plan(by="artists", artists=artists, folds=2), Plan(by="chance")):
+    for plan in (SplitPlan(by="artists", artists=artists, folds=2), SplitPlan(by="chance")):
         split = apply(data, plan).data
         assert sorted(t.track for t in split.tracks) == sorted(t.track for t in data.tracks)
         assert split.renditions is data.renditions
-    clips = apply(data, Plan(by="clips")).data
+    clips = apply(data, SplitPlan(by="clips")).data
     assert not any(track.track in clips.renditions for track in clips.tracks)
 
 

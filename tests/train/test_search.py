@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -51,8 +52,9 @@ main(sys.argv[1:])
 
 
 @pytest.fixture
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train runs here, without the seconds that a process of TensorFlow takes to start."""
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Train runs here, without the seconds that TensorFlow takes to start and to trace graphs."""
+    import tensorflow as tf
 
     def train_here(folder: Path, cache: Path, _: object) -> None:
         from train.fitting.training import train_telling
@@ -63,6 +65,9 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         train_telling(run, data, lambda now: None)
 
     monkeypatch.setattr(searches, "train_apart", train_here)
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 def space_file(folder: Path, terms: str, space: str) -> Path:
@@ -177,8 +182,8 @@ def test_a_front_end_is_searched_in_on_audio(
 
 @pytest.mark.usefixtures("in_this_process")
 def test_a_point_whose_data_cannot_be_had_fails_alone(dataset_folder: Path, tmp_path: Path) -> None:
-    space = space_file(tmp_path, 'method = "one_at_a_time"', "hop_length = [960]\nepochs = [1]")
-    assert main(arguments(dataset_folder, space, tmp_path)) == 0
+    space = space_file(tmp_path, 'method = "one_at_a_time"', "hop_length = [960]\nepochs = [2]")
+    assert main([*arguments(dataset_folder, space, tmp_path), "--epochs", "1"]) == 0
     points = json.loads((only_search(tmp_path) / "search.json").read_text())["points"]
     failed = {point["point"]: point["failed"] for point in points}
     assert "finished dataset, made with hop_length 1920" in failed.pop("0002")
@@ -186,10 +191,34 @@ def test_a_point_whose_data_cannot_be_had_fails_alone(dataset_folder: Path, tmp_
 
 
 @pytest.mark.usefixtures("in_this_process")
+def test_half_a_line_of_the_journal_is_cut_off(
+    dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = space_file(tmp_path, 'method = "one_at_a_time"\ntrials = 1', "average = [0.0]")
+    command = [*arguments(dataset_folder, space, tmp_path), "--epochs", "1"]
+    assert main(command) == 0
+    folder = only_search(tmp_path)
+    journal = folder / "journal.log"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-5])  # stopped while it noted how good the point was
+    assert main(command) == 0
+    lines = [json.loads(line) for line in journal.read_bytes().splitlines()]
+    assert lines[-1]["values"] == json.loads(whole.splitlines()[-1])["values"]
+
+    journal.write_text("not JSON\n\n")
+    assert main(command) == 2
+    assert "journal.log can't be read" in capsys.readouterr().err
+    journal.unlink()
+    (folder / "0001" / "point.json").write_text("{}")
+    assert main(command) == 2
+    assert "is of an earlier version: search anew" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_minutes_end_it_after_a_whole_point(dataset_folder: Path, tmp_path: Path) -> None:
     terms = 'method = "random"\nminutes = 0.001\nseeds = [1, 2]'
     space = space_file(tmp_path, terms, "average = { low = 0.0, high = 0.5 }")
-    assert main(arguments(dataset_folder, space, tmp_path)) == 0
+    assert main([*arguments(dataset_folder, space, tmp_path), "--epochs", "1"]) == 0
     (point,) = json.loads((only_search(tmp_path) / "search.json").read_text())["points"]
     assert (point["point"], point["finished"]) == ("0001", 2)
 
@@ -224,7 +253,7 @@ def test_what_is_wrong_is_said(
     assert "needs --artists" in fails(data, "--from-scratch", "--space", str(space), *cache)
 
     space = space_file(tmp_path, 'method = "grid"', "epochs = [1]")
-    assert main(arguments(dataset_folder, space, tmp_path)) == 0
+    assert main([*arguments(dataset_folder, space, tmp_path), "--epochs", "1"]) == 0
     folder = only_search(tmp_path)
     capsys.readouterr()
     with (folder / "request.json").open() as file:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
 
-from train.search.points import Tried, points_of, propose
+from train.search.points import next_point, points_of, study_of
 from train.search.space import Coordinates, Space
 
 RATE = {"low": 1e-4, "high": 1e-2, "log": True}
@@ -19,10 +24,19 @@ def space(method: str, axes: dict[str, Any], **terms: Any) -> Space:
 
 
 def walk(of: Space, seed: int = 1) -> list[Coordinates]:
-    tried: list[Tried] = []
-    while (at := propose(of, seed, tried)) is not None:
-        tried.append(Tried(at, 0.5))
-    return [before.at for before in tried]
+    return [trial.params for trial in tell(of, seed, lambda trial: 0.5)]
+
+
+def tell(
+    of: Space, seed: int, judge: Callable[[FrozenTrial], float | None]
+) -> Iterator[FrozenTrial]:
+    study = study_of(of)
+    while (trial := next_point(of, seed, study)) is not None:
+        if (value := judge(trial)) is not None:
+            study.tell(trial.number, value)
+        else:
+            study.tell(trial.number, state=TrialState.FAIL)
+        yield trial
 
 
 def test_one_at_a_time() -> None:
@@ -78,9 +92,21 @@ def test_a_space_that_is_exhausted_ends() -> None:
 @pytest.mark.parametrize(("by", "sign"), [("track_accuracy", -1.0), ("track_loss", 1.0)])
 def test_tpe_goes_where_it_is_better(by: str, sign: float) -> None:
     of = space("tpe", {"average": {"low": 0.0, "high": 1.0}}, trials=40, by=by)
-    tried: list[Tried] = []
-    while (at := propose(of, 1, tried)) is not None:
-        value = sign * (at.get("average", 0.0) - 0.7) ** 2
-        tried.append(Tried(at, None if len(tried) == 3 else value))
-    late = [abs(before.at["average"] - 0.7) for before in tried[-15:]]
+
+    def judge(trial: FrozenTrial) -> float | None:
+        off = trial.params.get("average", 0.0) - 0.7
+        return None if trial.number == 3 else sign * off**2
+
+    late = [abs(trial.params["average"] - 0.7) for trial in list(tell(of, 1, judge))[-15:]]
     assert sum(late) / len(late) < 0.2, "by chance 0.29"
+
+
+def test_a_search_that_was_stopped_draws_what_it_would_have_drawn(tmp_path: Path) -> None:
+    of = space("tpe", {"average": {"low": 0.0, "high": 1.0}}, trials=14)
+    walked, journal = walk(of), str(tmp_path / "journal.log")
+    for at in walked:
+        study = study_of(of, JournalStorage(JournalFileBackend(journal)))
+        trial = next_point(of, 1, study)
+        assert trial is not None
+        assert trial.params == at
+        study.tell(trial.number, 0.5)

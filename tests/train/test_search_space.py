@@ -10,9 +10,8 @@ import train
 from serve.audio.frontend import FrontEnd
 from train.errors import DataError
 from train.fitting.recipe import Recipe
-from train.search.fields import change
 from train.search.points import points_of
-from train.search.space import Coordinates, Space
+from train.search.space import Coordinates, Space, change
 
 GRID = '[search]\nmethod = "grid"\n'
 TPE = '[search]\nmethod = "tpe"\ntrials = 3\n'
@@ -71,7 +70,7 @@ def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
         (GRID + "folds = 1\n[space]\nepochs = [1]", "search.folds: Input should be greater"),
         (GRID + "sedes = [1]\n[space]\nepochs = [1]", "search.sedes: Extra inputs"),
         (GRID + "[space]\nepochs = 1", "space.epochs: Value error, must be a list of values"),
-        (GRID + "[space]\nepochs = []", "space.epochs: there is no value"),
+        (GRID + "[space]\nepochs = []", "space.epochs: The `choices` must contain one or more"),
         (GRID + "[space]\nepochs = [1.5]", "space.epochs: epochs: Input should be a valid integer"),
         (GRID + "[space]\nepochs = [true]", "valid integer, not True"),
         (GRID + '[space]\n"augmentation.mixup" = ["a"]', "augmentation.mixup: Input should be"),
@@ -85,10 +84,10 @@ def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
         (GRID + "[base]\nepohcs = 1\n[space]\nbatch = [1]", "is it epochs?"),
         (GRID + "[space]\nepochs = { low = 1, high = 9 }", "a range is for random and tpe"),
         ('[search]\nmethod = "tpe"\n[space]\nbatch = [1]', "give trials or minutes"),
-        (TPE + "[space]\nepochs = { low = 9, high = 1 }", "no width"),
+        (TPE + "[space]\nepochs = { low = 9, high = 1 }", "space.epochs: `low <= high` must hold"),
         (TPE + "[space]\nepochs = { low = 1.5, high = 9 }", "valid integer, not 1.5"),
         (TPE + "[space]\nepochs = { low = 1 }", "space.epochs.Range.high: Field required"),
-        (TPE + "[space]\naverage = { low = 0.0, high = 1.0, log = true }", "no logarithm"),
+        (TPE + "[space]\naverage = { low = 0.0, high = 1.0, log = true }", "`low > 0` must hold"),
         (TPE + '[space]\n"architecture.stages" = { low = 1, high = 2 }', "only a number"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Who plays which track: folds that keep an artist's tracks together, and what a track counts."""
+"""Artists of tracks: folds that keep an artist's tracks together, and weights of tracks."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def find(folder: Path) -> Listing:
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder")
     root = next((folder / inner for inner in _INNER if (folder / inner).is_dir()), folder)
-    search = _Search(root)
+    search = _FileSearch(root)
     for path in sorted(root.iterdir()):
         if path.is_dir():
             search.genre(path)
@@ -53,7 +53,7 @@ def find(folder: Path) -> Listing:
     return Listing(tuple(search.files.values()), tuple(search.skipped))
 
 
-class _Search:
+class _FileSearch:
     def __init__(self, root: Path) -> None:
         self._root = root
         self.files: dict[str, AudioFile] = {}
@@ -62,7 +62,7 @@ class _Search:
 
     @property
     def hint(self) -> str:
-        """What is wrong, where there are no files."""
+        """Why there are no files."""
         if self._deep is not None:
             found = self._name(self._deep)
             return (
@@ -74,11 +74,11 @@ class _Search:
         return " of a kind that is read, as .mp3 or .wav"
 
     def skip(self, path: Path, reason: str) -> None:
-        """Note what is left out."""
+        """Note a skipped file or folder."""
         self.skipped.append(Skipped(self._name(path), reason))
 
     def genre(self, folder: Path) -> None:
-        """Take what a genre's folder holds."""
+        """Add the files of a genre's folder."""
         if is_hidden(folder.name):
             self.skip(folder, "a hidden folder")
             return

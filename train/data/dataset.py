@@ -43,7 +43,7 @@ MEL, TRACKS, ABOUT = "mel_db.npy", "tracks.csv", "dataset.json"
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file that was left out, and why."""
+    """A skipped file, and why."""
 
     name: str
     reason: str

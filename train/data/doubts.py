@@ -1,4 +1,4 @@
-"""What about a dataset is probably not as it was meant to be."""
+"""Warnings about a dataset that is probably not as intended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from train.data.dataset import NO_SPLIT, Dataset
 
 
 def doubts(data: Dataset) -> Iterator[str]:
-    """A sentence for each."""
+    """One sentence per warning."""
     if len(data.genres) == 1:
         yield f"There is only one genre, {data.genres[0]!r}: nothing to tell it from."
     yield from _alike(data)

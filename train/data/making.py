@@ -1,4 +1,4 @@
-"""Whatever is given as data, as a dataset; made once and kept."""
+"""Makes a dataset of the given data, once, and keeps it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from serve.audio.frontend import FrontEnd
 from train.data import audio_files, gtzan, plan, splits
 from train.data.dataset import NO_SPLIT, Dataset, is_dataset
-from train.data.plan import Plan, Prepared
+from train.data.plan import Prepared, SplitPlan
 from train.data.renditions import RENDITIONS, Rendition
 from train.errors import DataError
 
@@ -34,7 +34,7 @@ class Source:
     """None: the dataset's own, or the default"""
     splits: Path | None = None
     """folder of `train.txt`, `valid.txt` or a table; None for the folder's own `tracks.csv`"""
-    plan: Plan = field(default_factory=Plan)
+    plan: SplitPlan = field(default_factory=SplitPlan)
     """how it is split in place of that"""
     renditions: bool = False
     """whether its audio is rendered in other ways, too"""
@@ -66,7 +66,7 @@ def make(source: Source, advance: Advance) -> Dataset:
     _check_front_end(source, data)
     if source.splits is None:
         return data
-    return plan.apply(data, Plan(by="given", lists=source.splits)).data
+    return plan.apply(data, SplitPlan(by="given", lists=source.splits)).data
 
 
 def find(digest: str, places: list[Path]) -> Dataset | None:

@@ -36,7 +36,7 @@ _FILTERED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SplitPlan:
     """How the tracks of a dataset come to be trained on or looked at."""
 
     by: By | None = None
@@ -60,7 +60,7 @@ class Prepared:
     warning: str = ""
 
 
-def apply(data: Dataset, plan: Plan) -> Prepared:
+def apply(data: Dataset, plan: SplitPlan) -> Prepared:
     """The dataset split as planned; raise DataError where that can't be done.
 
     Folds and chance take the tracks that are in `train` or `valid`, or all where none is.
@@ -73,7 +73,7 @@ def apply(data: Dataset, plan: Plan) -> Prepared:
     return replace(prepared, data=made.with_tracks(tracks, made.split_by))
 
 
-def _split(data: Dataset, plan: Plan) -> Prepared:
+def _split(data: Dataset, plan: SplitPlan) -> Prepared:
     by = plan.by
     if by is None:  # `given` has been done when the dataset was made
         if data.split_by != NO_SPLIT:
@@ -110,7 +110,7 @@ def _assign(data: Dataset, of_track: splits.Splits, split_by: str) -> Dataset:
     return data.with_tracks(tracks, split_by)
 
 
-def _by_artist(data: Dataset, plan: Plan) -> Dataset:
+def _by_artist(data: Dataset, plan: SplitPlan) -> Dataset:
     if plan.artists is None:
         raise DataError("a split by artist needs --artists: a table with columns track, artist")
     if not 1 <= plan.fold <= plan.folds:

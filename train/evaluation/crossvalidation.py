@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from train.data.dataset import Dataset
 from train.errors import DataError
 from train.fitting import runs
 from train.fitting.recipe import Hardware, Recipe
-from train.fitting.runs import Run, write_json
+from train.fitting.runs import Run, write_csv, write_json
 from train.fitting.training import train as train_run
 
 
@@ -84,7 +83,8 @@ def train(folder: Path, cache: Path, console: Console) -> Summary:
         finished.append(run)
     summary = summarise(finished)
     write_json(folder / "folds.json", summary.to_dict())
-    _write_csv(folder / "folds.csv", summary)
+    rows = [{"fold": fold.name, **asdict(fold)} for fold in summary.folds]
+    write_csv(folder / "folds.csv", ["fold", "tracks", "track_accuracy", "clip_accuracy"], rows)
     return summary
 
 
@@ -106,13 +106,3 @@ def spread(values: Sequence[float]) -> Spread:
     """Mean and deviation of some values, at least one; of one there is no deviation."""
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     return Spread(float(np.mean(values)), deviation)
-
-
-def _write_csv(path: Path, summary: Summary) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["fold", "tracks", "track_accuracy", "clip_accuracy"])
-        writer.writerows(
-            [fold.name, fold.tracks, fold.track_accuracy, fold.clip_accuracy]
-            for fold in summary.folds
-        )

@@ -15,7 +15,7 @@ from train.errors import DataError
 from train.fitting.fit import predictor
 from train.fitting.runs import Run, write_json
 from train.progress import bar
-from train.scoring.evaluate import Answer, Scores, answers, score
+from train.scoring.evaluate import Scores, TrackOutputs, answers, score
 from train.scoring.measures import per_genre, reliability
 
 
@@ -31,7 +31,7 @@ class Evaluation:
     clip_s: float
     genres: tuple[str, ...]
     scores: Scores
-    answers: tuple[Answer, ...]
+    answers: tuple[TrackOutputs, ...]
 
     @property
     def labels(self) -> np.ndarray[tuple[int], np.dtype[np.int_]]:
@@ -59,7 +59,7 @@ class Evaluation:
             "answers": [self._track(answer) for answer in self.answers],
         }
 
-    def _track(self, answer: Answer) -> dict[str, Any]:
+    def _track(self, answer: TrackOutputs) -> dict[str, Any]:
         probabilities = answer.probabilities
         return {
             "track": answer.track.track,

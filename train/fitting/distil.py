@@ -1,4 +1,4 @@
-"""Distillation: targets that are in part what finished runs say of the very same clips."""
+"""Distillation: targets that are partly the outputs of finished runs for the same clips."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Distillation:
         return mixed
 
     def _probabilities(self, mel: Float32) -> Float32:
-        """The teachers' geometric mean, made to sum to 1."""
+        """The geometric mean of the teachers' outputs, normalised to sum to 1."""
         logs = [np.log(teacher(mel).probabilities + _LEAST) for teacher in self._teachers]
         mean = np.exp(np.mean(logs, axis=0))
         normalised: Float32 = mean / mean.sum(axis=1, keepdims=True)

@@ -28,8 +28,8 @@ _PREDICT_BATCH = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a fit has come."""
+class FitProgress:
+    """The progress of a fit."""
 
     epoch: int
     epochs: int
@@ -46,7 +46,7 @@ class Progress:
 def fit(
     data: Dataset,
     recipe: Recipe,
-    report: Callable[[Progress], None],
+    report: Callable[[FitProgress], None],
     hardware: Hardware | None = None,
     state: Path | None = None,
 ) -> keras.Model:
@@ -101,8 +101,8 @@ class _Fitting:
         self._predict = predictor(self.averaged)
         self._started = time.monotonic()
 
-    def run_epoch(self, report: Callable[[Progress], None]) -> None:
-        """Train for one epoch, and evaluate where it is one of those that are."""
+    def run_epoch(self, report: Callable[[FitProgress], None]) -> None:
+        """Train for one epoch, and evaluate if it is due."""
         epochs, every = self._recipe.epochs, self._recipe.validate_every
         self.epoch += 1
         losses = []
@@ -113,7 +113,7 @@ class _Fitting:
             if self._valid and last and (self.epoch % every == 0 or self.epoch == epochs):
                 scores = evaluate(self._predict, self._data, self._valid)
             report(
-                Progress(
+                FitProgress(
                     epoch=self.epoch,
                     epochs=epochs,
                     step=number,
@@ -126,13 +126,13 @@ class _Fitting:
             )
 
     def state(self) -> State:
-        """Where training stands."""
+        """The current state of training."""
         values = {name: values_of(variables) for name, variables in self._variables().items()}
         seconds = time.monotonic() - self._started
         return State(self.epoch, seconds, self._rng.bit_generator.state, values)
 
     def restore(self, state: State) -> None:
-        """Go on from a state; raise DataError where it is of another network."""
+        """Resume from a state; raise DataError if it belongs to another network."""
         for name, variables in self._variables().items():
             assign(variables, list(state.variables.get(name, [])))
         self._rng.bit_generator.state = dict(state.rng)

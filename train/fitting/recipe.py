@@ -1,4 +1,4 @@
-"""What a run is made by: the recipe that decides what comes out, the hardware that computes it."""
+"""The recipe of a run, which decides its outcome, and the hardware that computes it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEVICES: tuple[str, ...] = get_args(Devices)
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that, with the data, decides what comes out of a run."""
+    """Everything that, together with the data, decides the outcome of a run."""
 
     seed: int = 1
     epochs: int = 80
@@ -88,7 +88,7 @@ ON_BASE: Mapping[str, Any] = {"epochs": 0}
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """How a run is computed. Weights are kept in float32, whatever it is."""
+    """How a run is computed. Weights are always kept in float32."""
 
     precision: Precision = "float32"
     """of the convolutions; logarithm, level, logits and loss are float32 always"""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -44,7 +47,7 @@ class Run:
 
     @property
     def state(self) -> Path:
-        """The file of where its training stands."""
+        """The file with the state of its training."""
         return self.folder / _STATE
 
     @property
@@ -74,12 +77,12 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """What it is trained by."""
+        """The recipe it is trained by."""
         return Recipe.from_dict(self.config["recipe"])
 
     @property
     def hardware(self) -> Hardware:
-        """What it is computed on."""
+        """The hardware it is computed on."""
         return Hardware(**self.config.get("hardware", {}))
 
     def model(self) -> keras.Model:
@@ -87,7 +90,7 @@ class Run:
         return keras.models.load_model(self.checkpoint)
 
     def dataset(self, cache: Path) -> Dataset | None:
-        """Its data in its split, from where they were or a folder of `cache`; None if gone."""
+        """Its data in its split, from their original place or a folder of `cache`; None if gone."""
         about = self.config["data"]
         places = [Path(about["folder"])] if about.get("folder") else []
         data = find(about.get("files_sha256", about["sha256"]), [*places, cache])
@@ -167,7 +170,7 @@ def start_whole(
     hardware: Hardware,
     audio: Path | None,
 ) -> Run:
-    """`start` in a folder that is not there yet: once it is, it holds a whole configuration."""
+    """As `start`, in a new folder, which appears only with its whole configuration."""
     # Made under another name first: a stop in between leaves nothing that looks like it.
     partial = folder.with_name(f"partial-{folder.name}")
     partial.mkdir(parents=True, exist_ok=True)
@@ -198,8 +201,17 @@ def write_text(path: Path, text: str) -> None:
     partial.replace(path)
 
 
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as CSV, with a header; `path` never holds half of it."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
 def versions() -> dict[str, str]:
-    """Of what decides how training comes out."""
+    """The versions of everything that affects the outcome of training."""
     return {
         "python": platform.python_version(),
         "tensorflow": tf.__version__,

@@ -1,4 +1,4 @@
-"""Where a training stands after an epoch, on disk, so that it can go on after a kill."""
+"""The state of training after an epoch, on disk, so that it can be resumed after a kill."""
 
 from __future__ import annotations
 

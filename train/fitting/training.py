@@ -1,4 +1,4 @@
-"""A run from its beginning, or from where it was stopped, to its end."""
+"""Trains a run to its end, from its beginning or from where it was stopped."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rich.console import Console
 from train.data.dataset import Dataset
 from train.errors import DataError
 from train.fitting import runs
-from train.fitting.fit import Progress, fit, predictor
-from train.fitting.record import Record
+from train.fitting.fit import FitProgress, fit, predictor
+from train.fitting.history import History
 from train.fitting.runs import Run
 from train.fitting.state import State
 from train.progress import bar
@@ -24,7 +24,7 @@ _SCORED = ("train", "valid")
 
 
 class Diverged(DataError):
-    """The loss became infinite or no number."""
+    """The loss became infinite or NaN."""
 
 
 def train(run: Run, data: Dataset, console: Console) -> Run:
@@ -34,7 +34,7 @@ def train(run: Run, data: Dataset, console: Console) -> Run:
     with bar(console) as progress:
         task = progress.add_task("training", total=None)
 
-        def show(now: Progress) -> None:
+        def show(now: FitProgress) -> None:
             note = summary(now)
             done, total = steps(now)
             progress.update(task, completed=done, total=total, description=note)
@@ -44,15 +44,15 @@ def train(run: Run, data: Dataset, console: Console) -> Run:
         return train_telling(run, data, show)
 
 
-def train_telling(run: Run, data: Dataset, tell: Callable[[Progress], None]) -> Run:
+def train_telling(run: Run, data: Dataset, tell: Callable[[FitProgress], None]) -> Run:
     """Train what is left of a run and finish it; `tell` is called after every step.
 
     Raises DataError where the data don't do, Diverged where the loss is lost.
     """
     tracks = {split: data.of(split) for split in _SCORED if split in run.config["data"]["tracks"]}
-    record, begun = Record(run, _epochs_done(run)), time.monotonic()
+    record, begun = History(run, _epochs_done(run)), time.monotonic()
 
-    def report(now: Progress) -> None:
+    def report(now: FitProgress) -> None:
         if not math.isfinite(now.loss):
             raise Diverged(
                 f"the loss is {now.loss} in epoch {now.epoch}: try a lower learning rate"
@@ -76,13 +76,13 @@ def train_telling(run: Run, data: Dataset, tell: Callable[[Progress], None]) -> 
     return runs.finish(run.folder, model, metrics)
 
 
-def steps(now: Progress) -> tuple[int, int]:
+def steps(now: FitProgress) -> tuple[int, int]:
     """Steps done, and steps in all."""
     return (now.epoch - 1) * now.steps + now.step, now.epochs * now.steps
 
 
-def summary(now: Progress) -> str:
-    """How far it is, in a few words."""
+def summary(now: FitProgress) -> str:
+    """The progress in a few words."""
     return f"epoch {now.epoch}/{now.epochs} loss {now.loss:.3f}"
 
 

@@ -42,7 +42,7 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TrackOutputs:
     """What a model says of one track."""
 
     track: Track
@@ -92,14 +92,14 @@ def evaluate(predict: Predict, data: Dataset, tracks: Iterable[Track]) -> Scores
     return score(((answer.label, answer.clips) for answer in found), data.genres)
 
 
-def answers(predict: Predict, data: Dataset, tracks: Iterable[Track]) -> Iterator[Answer]:
+def answers(predict: Predict, data: Dataset, tracks: Iterable[Track]) -> Iterator[TrackOutputs]:
     """The model's answer for each of a dataset's tracks, cut into consecutive clips."""
     for part in _parts(data, tracks):
         clips = [data.clips(track) for track in part]
         outputs = predict(power(np.concatenate(clips)))
         first = 0
         for track, of in zip(part, clips, strict=True):
-            yield Answer(track, data.label(track), outputs.rows(first, first + len(of)))
+            yield TrackOutputs(track, data.label(track), outputs.rows(first, first + len(of)))
             first += len(of)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serve.inference.outputs import track_probabilities
-from train.scoring.evaluate import Answer
+from train.scoring.evaluate import TrackOutputs
 
 _BINS = 10
 _LENGTHS = (1, 2, 3, 4, 6, 8, 11, 15, 21, 30, 43, 64, 128, 214, 428)
@@ -80,7 +80,7 @@ def reliability(
     return Reliability(means, shares, counts, sum(gaps) / len(labels))
 
 
-def by_length(answers: Sequence[Answer]) -> list[LengthScore]:
+def by_length(answers: Sequence[TrackOutputs]) -> list[LengthScore]:
     """Accuracy for each number of clips that most of the tracks have, over all their windows."""
     longest = int(np.median([len(answer.clips) for answer in answers]))
     lengths = sorted({*(n for n in _LENGTHS if n < longest), longest})
@@ -91,7 +91,7 @@ def by_length(answers: Sequence[Answer]) -> list[LengthScore]:
     return scores
 
 
-def _share(answer: Answer, clips: int) -> float:
+def _share(answer: TrackOutputs, clips: int) -> float:
     windows = range(len(answer.clips) - clips + 1)
     said = [track_probabilities(answer.clips.rows(first, first + clips)) for first in windows]
     return float((np.argmax(said, axis=1) == answer.label).mean())

@@ -3,9 +3,9 @@
 The same command comes to the same folder `search-NAME-DIGEST`:
 
 - `request.json`: what is searched in, on which data;
+- `journal.log`: Optuna's journal: where in the space each point lies, and how good it was;
 - `search.json`, `search.csv`, `search.md`: results so far, best first;
-- `0001/point.json`: where in the space the first point lies;
-- `0001/seed-1/`: an ordinary run; with folds `seed-1-fold-01/` and so on;
+- `0001/seed-1/`: an ordinary run of the first point; with folds `seed-1-fold-01/` and so on;
 - `0001/failed.json`: why a run of this point can't be trained.
 """
 
@@ -14,11 +14,15 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from optuna import Study
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.markup import escape
@@ -30,15 +34,12 @@ from train.errors import DataError
 from train.fitting.recipe import Hardware, Recipe
 from train.fitting.runs import Run, start_whole, write_json, write_text
 from train.progress import bar
-from train.search import points as search_points
-from train.search import results as search_results
-from train.search.fields import FRONT_END, change
-from train.search.points import Tried
-from train.search.results import Result, Score
-from train.search.space import Coordinates, Space, first_fault
+from train.search.points import next_point, points_of, study_of
+from train.search.results import Result, score, write
+from train.search.space import FRONT_END, Space, change, first_fault
 from train.search.worker import Failed, train_apart
 
-_REQUEST, _POINT, _FAILED = "request.json", "point.json", "failed.json"
+_REQUEST, _JOURNAL, _FAILED = "request.json", "journal.log", "failed.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +57,7 @@ class Request:
     hardware: Hardware
 
 
-@dataclass(frozen=True, slots=True)
-class _Point:
-    folder: Path
-    at: Coordinates
-
-    @property
-    def failed(self) -> str:
-        """Why one of its runs can't be trained; empty where none is known."""
-        path = self.folder / _FAILED
-        return json.loads(path.read_text(encoding="utf-8"))["reason"] if path.is_file() else ""
+_REQUESTS = TypeAdapter(Request)
 
 
 def begin(runs: Path, request: Request) -> Path:
@@ -94,94 +86,78 @@ def search(folder: Path, console: Console) -> list[Result]:
 
     Raises DataError where it can't go on, or another process is at it.
     """
-    with _alone(folder), bar(console) as progress:
-        return _Search(folder, read(folder), console, progress).run()
+    request = read(folder)
+    with (folder / _REQUEST).open("rb") as file, bar(console) as progress:
+        try:  # the system unlocks it when this process ends
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(f"another process is at {folder} already") from None
+        return _Search(folder, request, progress).run()
 
 
 class _Search:
-    def __init__(
-        self, folder: Path, request: Request, console: Console, progress: Progress
-    ) -> None:
-        self._folder, self._request = folder, request
-        self._console, self._progress = console, progress
-        self._terms = request.space.search
-        folds = range(1, self._terms.folds + 1) if self._terms.folds else [None]
-        self._parts = [(seed, fold) for seed in self._terms.seeds for fold in folds]
-        points = search_points.points_of(request.space)
-        runs = points and points * len(self._parts)
-        self._all = progress.add_task("search", total=runs)
+    def __init__(self, folder: Path, request: Request, progress: Progress) -> None:
+        self._folder, self._request, self._progress = folder, request, progress
+        self._space, terms = request.space, request.space.search
+        folds = range(1, terms.folds + 1) if terms.folds else [None]
+        self._parts = [(seed, fold) for seed in terms.seeds for fold in folds]
+        points = points_of(self._space)
+        self._all = progress.add_task("search", total=points and points * len(self._parts))
         self._one = progress.add_task("", total=None, visible=False)
 
     def run(self) -> list[Result]:
         """Go through the points, those that are finished too."""
         if self._data(self._request.source).digest != self._request.data_sha256:
             raise DataError("the data are not what they were when the search began")
+        study = study_of(self._space, _storage(self._folder))
         results: list[Result] = []
-        tried: list[Tried] = []
-        while (point := self._next(tried)) is not None:
-            before = len(tried) * len(self._parts)
-            for seed, fold in [] if point.failed else self._parts:
-                self._train(point, seed, fold)
-                self._write([*results, self._result(point)])
-                if point.failed:
-                    self._console.print(
-                        f"[yellow]failed[/yellow] {point.folder.name}: {escape(point.failed)}",
-                        highlight=False,
-                        soft_wrap=True,
-                    )
-                    break
+        while (trial := self._trial(study, len(results))) is not None:
+            results.append(self._result(trial))
+            for seed, fold in self._parts:
+                if not results[-1].failed:
+                    self._train(trial, seed, fold)
+                    results[-1] = self._result(trial)
+                    self._write(results)
                 self._progress.advance(self._all)
-            result = self._result(point)
-            results.append(result)
-            found = result.spread(self._terms.by) if not result.failed else None
-            tried.append(Tried(point.at, found.mean if found else None))
-            self._progress.update(self._all, completed=before + len(self._parts))
+            if not trial.state.is_finished():
+                found = None if results[-1].failed else results[-1].spread(self._space.search.by)
+                if found is None:
+                    study.tell(trial.number, state=TrialState.FAIL)
+                else:
+                    study.tell(trial.number, found.mean)
         self._write(results)
         return results
 
-    def _next(self, tried: list[Tried]) -> _Point | None:
-        folder = self._folder / f"{len(tried) + 1:04d}"
-        path = folder / _POINT
-        if path.is_file():
-            return _Point(folder, json.loads(path.read_text(encoding="utf-8")))
-        minutes = self._terms.minutes
+    def _trial(self, study: Study, number: int) -> FrozenTrial | None:
+        if number < len(trials := study.get_trials(deepcopy=False)):
+            return trials[number]
+        minutes = self._space.search.minutes
         if minutes is not None and self._seconds_spent() >= 60.0 * minutes:
             return None
-        at = search_points.propose(self._request.space, self._request.source.plan.seed, tried)
-        if at is None:
-            return None
-        folder.mkdir(exist_ok=True)
-        write_json(path, at)
-        return _Point(folder, at)
+        return next_point(self._space, self._request.source.plan.seed, study)
 
-    def _train(self, point: _Point, seed: int, fold: int | None) -> None:
-        """Train one run of a point to its end, or note why that can't be."""
-        folder = point.folder / _name(seed, fold)
-        if folder.is_dir() and Run.open(folder).finished:
-            return
-        cache = self._request.source.cache
+    def _train(self, trial: FrozenTrial, seed: int, fold: int | None) -> None:
+        """Train one run of a point to its end, or note why it can't be trained."""
+        folder = self._point(trial) / _name(seed, fold)
+        where = f"{folder.parent.name}/{folder.name}"
         try:
             if not folder.is_dir():
-                self._start(point, folder, seed, fold)
-            where = f"{point.folder.name}/{folder.name}"
-            self._progress.update(self._one, description=where, visible=True, completed=0)
-
-            def show(done: int, steps: int, note: str) -> None:
-                self._progress.update(
-                    self._one, completed=done, total=steps, description=f"{where} {note}"
-                )
-
-            train_apart(folder, cache, show)
+                self._start(folder, trial, seed, fold)
+            if not Run.open(folder).finished:
+                train_apart(folder, self._request.source.cache, partial(self._show, where))
         except Failed as error:
-            write_json(point.folder / _FAILED, {"run": folder.name, "reason": str(error)})
+            folder.parent.mkdir(exist_ok=True)
+            write_json(folder.parent / _FAILED, {"run": folder.name, "reason": str(error)})
+            text = f"[yellow]failed[/yellow] {folder.parent.name}: {escape(str(error))}"
+            self._progress.console.print(text, highlight=False, soft_wrap=True)
         finally:
             self._progress.update(self._one, visible=False)
 
-    def _start(self, point: _Point, folder: Path, seed: int, fold: int | None) -> None:
-        source = self._request.source
+    def _start(self, folder: Path, trial: FrozenTrial, seed: int, fold: int | None) -> None:
+        asked, source = self._request, self._request.source
         try:
-            values = self._request.space.settings(point.at)
-            made = change(values, self._request.recipe, source.front_end)
+            values = self._space.settings(trial.params)
+            made = change(values, asked.recipe, source.front_end)
             # Else the data's own front end stays, which may be another one than the default.
             if not values.keys().isdisjoint(FRONT_END):
                 source = replace(source, front_end=made.front_end)
@@ -190,62 +166,56 @@ class _Search:
             data = self._data(source)
         except DataError as error:
             raise Failed(str(error)) from error
-        recipe, audio = replace(made.recipe, seed=seed), source.audio
-        start_whole(folder, recipe, data, self._request.about, self._request.hardware, audio)
+        recipe = replace(made.recipe, seed=seed)
+        start_whole(folder, recipe, data, asked.about, asked.hardware, source.audio)
 
     def _data(self, source: Source) -> Dataset:
-        def show(done: int, files: int) -> None:
-            self._progress.update(
-                self._one, completed=done, total=files, description="reading", visible=True
-            )
+        return prepare(source, partial(self._show, "reading")).data
 
-        return prepare(source, show).data
-
-    def _result(self, point: _Point) -> Result:
-        runs = [Run.open(path) for path in self._folders(point)]
-        return Result(
-            point=point.folder.name,
-            differs=self._request.space.settings(point.at),
-            runs=len(self._parts),
-            scores=tuple(Score.of(run) for run in runs if run.finished),
-            failed=point.failed,
+    def _show(self, where: str, done: int, total: int, note: str = "") -> None:
+        text = f"{where} {note}"
+        self._progress.update(
+            self._one, completed=done, total=total, description=text, visible=True
         )
 
-    def _folders(self, point: _Point) -> Iterator[Path]:
-        folders = (point.folder / _name(seed, fold) for seed, fold in self._parts)
-        return (folder for folder in folders if folder.is_dir())
+    def _point(self, trial: FrozenTrial) -> Path:
+        return self._folder / f"{trial.number + 1:04d}"
+
+    def _result(self, trial: FrozenTrial) -> Result:
+        folder = self._point(trial)
+        places = (folder / _name(*part) for part in self._parts)
+        runs = [Run.open(place) for place in places if place.is_dir()]
+        failed = folder / _FAILED
+        return Result(
+            point=folder.name,
+            differs=self._space.settings(trial.params),
+            runs=len(self._parts),
+            scores=[score(run) for run in runs if run.finished],
+            failed=json.loads(failed.read_bytes())["reason"] if failed.is_file() else "",
+        )
 
     def _seconds_spent(self) -> float:
         """On training, by all runs, the epochs of those that failed too."""
-        histories = (
-            Run.open(path.parent).metrics["history"]
-            for path in self._folder.glob("[0-9]*/seed-*/metrics.json")
-        )
+        runs = map(Run.open, self._folder.glob("[0-9]*/seed-*"))
+        histories = (run.metrics["history"] for run in runs)
         return sum(float(history[-1]["seconds"]) for history in histories if history)
 
     def _write(self, results: list[Result]) -> None:
-        request = self._request
-        about = request.about or str(request.source.folder)
-        search_results.write(self._folder, request.space, about, results)
+        about = self._request.about or str(self._request.source.folder)
+        write(self._folder, self._space, about, results)
 
 
 def _name(seed: int, fold: int | None) -> str:
     return f"seed-{seed}" if fold is None else f"seed-{seed}-fold-{fold:02d}"
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second process from the same search; the system lets go when this one ends."""
+def _storage(folder: Path) -> JournalStorage:
+    path = folder / _JOURNAL
+    if path.is_file():  # a stop in the middle of a line leaves half of it
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+    elif any(folder.glob("*/point.json")):
+        raise DataError(f"{folder} is of an earlier version: search anew, with other --runs")
     try:
-        file = (folder / _REQUEST).open("rb")
-    except OSError as error:
-        raise DataError(f"{folder} is not a search: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(f"another process is at {folder} already") from None
-        yield
-
-
-_REQUESTS = TypeAdapter(Request)
+        return JournalStorage(JournalFileBackend(str(path)))
+    except ValueError as error:
+        raise DataError(f"{path} can't be read: {error}") from error

@@ -1,42 +1,32 @@
-"""A search's space: which fields of the recipe and the front end vary, from a TOML file.
-
-    [search]
-    method = "tpe"            # one_at_a_time, grid, random or tpe
-    seeds = [1, 2, 3]         # runs of each point
-    folds = 5                 # judged by the mean over artist folds; without it, by valid
-    by = "track_accuracy"     # what is best: track_accuracy, clip_accuracy or track_loss
-    trials = 20               # most points
-    minutes = 600             # of training, after which no further point is begun
-
-    [base]                    # what all points share, unlike the default recipe
-    epochs = 40
-
-    [space]
-    "augmentation.eq_db" = [0.0, 6.0]                          # values
-    learning_rate = { low = 5e-4, high = 5e-3, log = true }    # a range, for random and tpe
-    masks = [{ "augmentation.mask_bands" = 0, "augmentation.mask_frames" = 0 }]
-
-An axis whose values are tables has a name of its own and changes several fields together. The first
-point of every search is the base itself; `one_at_a_time` adds one for each value, changed alone.
-"""
+"""A search's space: the fields that vary; docs/training.md explains the file."""
 
 from __future__ import annotations
 
+import difflib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from serve.audio.frontend import FrontEnd
 from train.errors import DataError
-from train.search.fields import change, default
+from train.fitting.recipe import Recipe
 
-Method = Literal["one_at_a_time", "grid", "random", "tpe"]
 By = Literal["track_accuracy", "clip_accuracy", "track_loss"]
-Coordinates = dict[str, int | float]
+Coordinates = dict[str, Any]
 """Axis to the place in its list of values, or to the value in its range."""
+FRONT_END = ("hop_length", "n_fft", "n_mels")
+_RECIPE = TypeAdapter(Recipe)
 
 
 class _Strict(BaseModel):
@@ -44,12 +34,11 @@ class _Strict(BaseModel):
 
 
 class Range(_Strict):
-    """Numbers from `low` to `high`, both inclusive."""
+    """Numbers from `low` to `high`, both inclusive, drawn evenly on a plain or a log scale."""
 
     low: int | float
     high: int | float
     log: bool = False
-    """drawn evenly on a logarithmic scale"""
 
 
 def _axis(value: Any) -> Any:
@@ -59,9 +48,9 @@ def _axis(value: Any) -> Any:
 
 
 class Terms(_Strict):
-    """How points are made and judged, and when it is enough."""
+    """How points are made and judged, and when the search ends."""
 
-    method: Method
+    method: Literal["one_at_a_time", "grid", "random", "tpe"]
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field([1], min_length=1)
     folds: int | None = Field(None, ge=2)
     by: By = "track_accuracy"
@@ -70,7 +59,7 @@ class Terms(_Strict):
 
 
 class Space(_Strict):
-    """A space file. Raises ValueError where it contradicts itself."""
+    """A space file."""
 
     name: str
     search: Terms
@@ -83,16 +72,18 @@ class Space(_Strict):
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
             # As JSON, because strict validation takes a list for a tuple only there.
-            text = json.dumps({"name": path.stem, **content}, default=str)
-            made = cls.model_validate_json(text)
+            made = cls.model_validate_json(json.dumps({"name": path.stem, **content}, default=str))
             made._check()
         except OSError as error:
             raise DataError(f"{path} can't be read: {error.strerror}") from error
-        except ValidationError as error:
+        except ValueError as error:  # of TOML, of UTF-8, of pydantic and our own
             raise DataError(f"{path}: {first_fault(error)}") from error
-        except ValueError as error:  # of TOML, of UTF-8 and our own
-            raise DataError(f"{path}: {error}") from error
         return made
+
+    @property
+    def sampled(self) -> bool:
+        """Whether points are drawn, not listed."""
+        return self.search.method in ("random", "tpe")
 
     def with_base(self, values: Mapping[str, Any]) -> Self:
         """The same space over another base."""
@@ -103,41 +94,102 @@ class Space(_Strict):
         values = dict(self.base)
         for axis, place in at.items():
             choices = self.space[axis]
-            chosen = place if isinstance(choices, Range) else choices[int(place)]
-            values.update(chosen if isinstance(chosen, dict) else {axis: chosen})
+            values |= _values(axis, choices[place] if isinstance(choices, list) else place)
         return values
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Where the coordinates of each axis lie."""
+        return {axis: _distribution(axis, choices) for axis, choices in self.space.items()}
 
     def _check(self) -> None:
         terms = self.search
-        sampled = terms.method in ("random", "tpe")
         if len(set(terms.seeds)) < len(terms.seeds):
             raise ValueError("search.seeds: a seed is given twice")
-        if sampled and terms.trials is None and terms.minutes is None:
+        if self.sampled and terms.trials is None and terms.minutes is None:
             raise ValueError(f"search: {terms.method} has no end; give trials or minutes")
         change(self.base)
         for axis, choices in self.space.items():
-            if not isinstance(choices, Range):
-                if not choices:
-                    raise ValueError(f"space.{axis}: there is no value")
-            elif not sampled:
-                raise ValueError(f"space.{axis}: a range is for random and tpe, not for a grid")
-            elif not choices.low < choices.high or (choices.log and choices.low <= 0):
-                raise ValueError(f"space.{axis}: the range has no width, or no logarithm")
-            elif not isinstance(default(axis), (int, float)):
-                raise ValueError(f"space.{axis}: only a number has a range")
-            for values in self._alone(axis, choices):
-                try:
-                    change({**self.base, **values})
-                except DataError as error:
-                    raise ValueError(f"space.{axis}: {error}") from None
-
-    def _alone(self, axis: str, choices: Range | list[Any]) -> Iterator[dict[str, Any]]:
-        values = [choices.low, choices.high] if isinstance(choices, Range) else choices
-        for value in values:
-            yield value if isinstance(value, dict) else {axis: value}
+            try:
+                if isinstance(choices, Range) and not self.sampled:
+                    raise ValueError(f"a range is for random and tpe, not for {terms.method}")
+                _distribution(axis, choices)
+                for value in choices if isinstance(choices, list) else (choices.low, choices.high):
+                    change(self.base | _values(axis, value))
+            except ValueError as error:
+                raise ValueError(f"space.{axis}: {error}") from None
 
 
-def first_fault(error: ValidationError) -> str:
-    """The first of the faults in one line: where, and what."""
+def change(
+    values: Mapping[str, Any], recipe: Recipe | None = None, front_end: FrontEnd | None = None
+) -> Making:
+    """A recipe and front end (the default ones) with other values for some fields.
+
+    Raises DataError for an unknown field, or a value of the wrong type.
+    """
+    tree = asdict(recipe or Recipe())
+    for name, value in values.items():
+        default(name)
+        *path, last = name.split(".")
+        place = tree
+        for key in path:
+            place = place[key]
+        place[last] = value
+    other = {name: tree.pop(name) for name in FRONT_END if name in tree}
+    try:
+        changed = _RECIPE.validate_json(json.dumps(tree), strict=True)
+        return Making(changed, replace(front_end or FrontEnd(), **other))
+    except ValueError as error:
+        fault = (
+            f", not {error.errors()[0]['input']!r}" if isinstance(error, ValidationError) else ""
+        )
+        raise DataError(first_fault(error) + fault) from None
+
+
+class Making(NamedTuple):
+    """What a point is trained with."""
+
+    recipe: Recipe
+    front_end: FrontEnd
+
+
+def default(name: str) -> Any:
+    """A field's default; raise DataError for an unknown field."""
+    known = dict(_flat(asdict(Recipe())))
+    del known["seed"]  # a point has several
+    known |= {name: getattr(FrontEnd(), name) for name in FRONT_END}
+    if name not in known:
+        inner = [of for of in known if of.endswith(f".{name}")]
+        near = inner or difflib.get_close_matches(name, known, n=1)
+        hint = f"; is it {near[0]}?" if near else ""
+        raise DataError(f"there is no field {name!r}{hint}")
+    return known[name]
+
+
+def first_fault(error: ValueError) -> str:
+    """In one line; of pydantic's faults the first: where, and what."""
+    if not isinstance(error, ValidationError):
+        return str(error)
     fault = error.errors()[0]
     return f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+
+
+def _flat(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield before + name, value
+
+
+def _values(axis: str, value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {axis: value}
+
+
+def _distribution(axis: str, choices: Range | list[Any]) -> BaseDistribution:
+    if isinstance(choices, list):
+        return CategoricalDistribution(range(len(choices)))
+    if isinstance(number := default(axis), int):
+        return IntDistribution(int(choices.low), int(choices.high), log=choices.log)
+    if isinstance(number, float):
+        return FloatDistribution(choices.low, choices.high, log=choices.log)
+    raise ValueError("only a number has a range")

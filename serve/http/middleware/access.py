@@ -12,7 +12,7 @@ from serve.errors import BadRequest, TooManyRequests, TopgenreError, Unauthorize
 from serve.http.middleware.base import Layer, with_headers
 from serve.http.predict.events import heard_out
 from serve.http.rates import Rates, client_address
-from serve.http.record import Record, record_of
+from serve.http.record import RequestRecord, record_of
 from serve.http.replies import error_response
 from serve.keys import Keys
 from serve.metrics import Metrics
@@ -63,7 +63,7 @@ class Access(Layer):
         more = [(k.lower().encode(), v.encode()) for k, v in allowance.headers.items()]
         return await self.app(scope, receive, with_headers(send, lambda: more))
 
-    def _admit(self, path: str, headers: Headers, record: Record) -> None:
+    def _admit(self, path: str, headers: Headers, record: RequestRecord) -> None:
         host, is_open = headers.get("host", ""), path in OPEN or path.startswith(OPEN_UNDER)
         named = not self._hosts or _host_name(host) in self._hosts
         if not (named or path.startswith(_PROBES)):
@@ -87,7 +87,7 @@ class Access(Layer):
         return bool(host) and origin.partition("://")[2].lower() == host.lower()
 
     def _refusal(
-        self, scope: Scope, record: Record, error: TopgenreError, *, counted: bool
+        self, scope: Scope, record: RequestRecord, error: TopgenreError, *, counted: bool
     ) -> Response:
         record.code = error.code
         if counted:

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve.http.middleware.base import Layer, Sent
-from serve.http.record import Record, logged
+from serve.http.record import RequestRecord, logged
 from serve.http.replies import error_response
 from serve.metrics import Metrics
 
@@ -31,7 +31,7 @@ class Observed(Layer):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and have a look at its answer."""
         start = time.perf_counter()
-        record = scope["state"]["record"] = Record()
+        record = scope["state"]["record"] = RequestRecord()
         sent = Sent(send)
         try:
             await self.app(scope, receive, sent)
@@ -46,7 +46,9 @@ class Observed(Layer):
             # 499 is nginx's number for a client that left before its answer.
             self._note(scope, record, sent.status or 499, sent.size, time.perf_counter() - start)
 
-    def _note(self, scope: Scope, record: Record, status: int, size: int, seconds: float) -> None:
+    def _note(
+        self, scope: Scope, record: RequestRecord, status: int, size: int, seconds: float
+    ) -> None:
         self._metrics.http_request(route_of(scope), status, seconds)
         level = logging.DEBUG if scope["path"].startswith(_QUIET) else logging.INFO
         if not _LOG.isEnabledFor(level):

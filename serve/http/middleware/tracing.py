@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve.http.middleware.base import Layer, Sent
 from serve.http.middleware.observe import route_of
-from serve.http.record import Record, record_of
+from serve.http.record import RequestRecord, record_of
 from serve.settings import Settings
 
 # The spans below a request: the stages of progress that each begins and ends with.
@@ -67,7 +67,7 @@ class Traced(Layer):
                     _add_stages(self._tracer, record)
 
 
-def _describe(span: Span, scope: Scope, record: Record, status: int) -> None:
+def _describe(span: Span, scope: Scope, record: RequestRecord, status: int) -> None:
     route = route_of(scope)
     span.update_name(f"{scope['method']} {route}")
     span.set_attributes(
@@ -88,7 +88,7 @@ def _describe(span: Span, scope: Scope, record: Record, status: int) -> None:
         span.set_status(Status(StatusCode.ERROR, record.code))
 
 
-def _add_stages(tracer: Tracer, record: Record) -> None:
+def _add_stages(tracer: Tracer, record: RequestRecord) -> None:
     """Spans of the stages, between the moments at which progress was told of them."""
     for name, (first, last) in _STAGES.items():
         if first in record.seen_ns:

@@ -1,4 +1,4 @@
-"""`POST /predict/batch`: many tracks in one request, each answered as soon as it is done."""
+"""`POST /predict/batch`: many tracks in one request, each answered as soon as it is ready."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from starlette.types import Receive, Scope, Send
 from serve.answer import Answer, Failure
 from serve.durations import spoken
 from serve.errors import Overloaded, Timeout, TopgenreError
-from serve.http.predict.batch_body import Track, read_tracks
+from serve.http.predict.batch_body import BatchTrack, read_tracks
 from serve.http.predict.departure import READING_S, Departed, Visit
 from serve.http.rates import charge
-from serve.http.record import Record, accounted, record_of
+from serve.http.record import RequestRecord, accounted, record_of
 from serve.http.replies import error_response, included
 from serve.http.state import drain_of, request_id_of
 from serve.pipeline import Pipeline
 from serve.sources.stream import AudioSource
 
 
-class Batches:
-    """The batches of a server: their tracks take a share of its places, in turn."""
+class BatchLimits:
+    """Limits the batches of a server: their tracks share some of its places, in turn."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         settings = pipeline.settings
         self.pipeline = pipeline
-        #: tracks of all batches that are worked on at once
+        #: most tracks of all batches that are processed at once
         self.share = settings.batch_share or max(1, settings.max_requests // 4)
         self._turns = asyncio.Semaphore(self.share)
         self._active = 0
@@ -39,7 +39,7 @@ class Batches:
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
-        """One more batch while the context lasts; raises Overloaded where there are too many."""
+        """Count a batch while the context lasts; raise Overloaded if there are too many."""
         if self._active >= self.pipeline.settings.max_batches:
             raise Overloaded(retry_after_s=10.0)
         self._active += 1
@@ -49,17 +49,17 @@ class Batches:
             self._active -= 1
 
     async def classify(self, source: AudioSource) -> Answer:
-        """Answer a track as soon as it is its turn and there is a place, then in time."""
+        """Classify a track when it is its turn and there is a place; the deadline begins then."""
         async with self._turns:
             return await self.pipeline.classify_patiently(source)
 
 
 class BatchResponse(Response):
-    """Reads a batch, and answers with a line of JSON for each track or with one error for all."""
+    """Reads a batch, and responds with a line of JSON for each track or one error for all."""
 
     media_type = "application/x-ndjson"
 
-    def __init__(self, request: Request, batches: Batches) -> None:
+    def __init__(self, request: Request, batches: BatchLimits) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._request = request
@@ -71,7 +71,7 @@ class BatchResponse(Response):
         self._include: frozenset[str] = frozenset()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer; when the client leaves everything that is under way for it ends."""
+        """Respond; if the client disconnects, all work for it is cancelled."""
         visit = Visit(receive)
         self._record.code = "cancelled"
         try:
@@ -109,13 +109,13 @@ class BatchResponse(Response):
                             await self._say(track, Failure.of(late).body(), send)
                         await send({"type": "http.response.body", "body": b""})
 
-    async def _answer(self, unanswered: dict[int, Track], send: Send) -> None:
+    async def _answer(self, unanswered: dict[int, BatchTrack], send: Send) -> None:
         waiting = iter(list(unanswered.items()))
 
         async def work() -> None:
             for number, track in waiting:
                 body = await self._outcome(track)
-                # Before it is said: a line that is broken off is not said twice.
+                # Before sending: a line that breaks off must not be sent twice.
                 del unanswered[number]
                 await self._say(track, body, send)
 
@@ -123,10 +123,10 @@ class BatchResponse(Response):
             for _ in range(min(self._batches.share, len(unanswered))):
                 workers.create_task(work())
 
-    async def _outcome(self, track: Track) -> dict[str, Any]:
+    async def _outcome(self, track: BatchTrack) -> dict[str, Any]:
         try:
-            # A record of its own: that of the request is of the batch.
-            with accounted(self._pipeline.metrics, self._request_id, Record()):
+            # A record of its own: the request's record is for the batch.
+            with accounted(self._pipeline.metrics, self._request_id, RequestRecord()):
                 if isinstance(track.source, TopgenreError):
                     raise track.source
                 async with self._drain.work():
@@ -135,12 +135,12 @@ class BatchResponse(Response):
         except TopgenreError as error:
             return Failure.of(error).body()
 
-    async def _say(self, track: Track, body: dict[str, Any], send: Send) -> None:
+    async def _say(self, track: BatchTrack, body: dict[str, Any], send: Send) -> None:
         line = track.labels | body | {"request_id": self._request_id}
         text = to_json(line) + b"\n"
         await send({"type": "http.response.body", "body": text, "more_body": True})
 
 
 async def batch(request: Request) -> Response:
-    """The genres of many tracks, as they become known."""
+    """Classify many tracks; results are sent as they are ready."""
     return BatchResponse(request, request.app.state.batches)

@@ -1,4 +1,4 @@
-"""From the two forms of a batch, links in JSON and a zip of files, to its tracks."""
+"""Reads the tracks of a batch from its two forms: links in JSON, and a zip of files."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from serve.sources.stream import AudioSource
 from serve.text import safe
 
 _ZIP = ("application/zip", "application/x-zip-compressed", *UNNAMED)
-# Of one address, with what JSON adds to it.
+# Most bytes of one URL, with its JSON syntax.
 _URL_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
-    """A track of a batch: what its line begins with, and where it comes from or what is wrong."""
+class BatchTrack:
+    """A track of a batch: the first fields of its line, and its source or the error it has."""
 
     labels: dict[str, Any]
     source: AudioSource | TopgenreError
@@ -36,10 +36,10 @@ class Track:
 
 async def read_tracks(
     request: Request, visit: Visit, pipeline: Pipeline, stack: AsyncExitStack
-) -> list[Track]:
-    """Take in a batch; what it needs while its tracks are worked on is left on the stack.
+) -> list[BatchTrack]:
+    """Read a batch; resources that its tracks need are left on the stack.
 
-    Raises the typed error of what is wrong with it as a whole.
+    Raises a TopgenreError if the batch as a whole is invalid.
     """
     settings = pipeline.settings
     kind, size = media_type(request), announced_size(request)
@@ -56,14 +56,14 @@ async def read_tracks(
             ).blocks
         elif kind not in _ZIP:
             raise UnsupportedMedia("Send JSON with urls, or a zip of files, in a form or as it is.")
-        # It has no name: however this ends, nothing is left of it.
+        # A file without a name: nothing is left of it, however this ends.
         file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         await _store(blocks, file, settings.batch_bytes)
     limits = Limits(settings.batch_size, settings.batch_bytes, settings.max_body_bytes)
     archive, entries = await asyncio.to_thread(open_zip, file, limits)
     stack.enter_context(archive)
     return [
-        Track(
+        BatchTrack(
             {"index": n, "name": safe(entry.filename)},
             ZipSource(archive, entry, clean_title(entry.filename), limits),
         )
@@ -71,14 +71,14 @@ async def read_tracks(
     ]
 
 
-def _links(asked: Any, pipeline: Pipeline) -> list[Track]:
+def _links(asked: Any, pipeline: Pipeline) -> list[BatchTrack]:
     urls = asked.get("urls") if isinstance(asked, dict) else None
     if not (isinstance(urls, list) and urls and all(isinstance(url, str) for url in urls)):
         raise BadRequest('The body must be a JSON object with a list "urls" of texts.')
     if len(urls) > (limit := pipeline.settings.batch_size):
         raise TooBig(f"There are more links than the limit of {limit}.")
     return [
-        Track({"index": n, "url": _encodable(url)}, _video(url, pipeline))
+        BatchTrack({"index": n, "url": _encodable(url)}, _video(url, pipeline))
         for n, url in enumerate(urls)
     ]
 
@@ -91,7 +91,7 @@ def _video(url: str, pipeline: Pipeline) -> AudioSource | TopgenreError:
 
 
 def _encodable(url: str) -> str:
-    # JSON may spell halves of characters, which can't be sent back.
+    # JSON may hold lone surrogates, which can't be sent back.
     return url.encode("utf-8", "replace").decode()
 
 

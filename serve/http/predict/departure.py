@@ -1,4 +1,4 @@
-"""Work for a client, stopped when the client leaves."""
+"""Work for a client, cancelled when the client disconnects."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from starlette.types import Receive
 
 T = TypeVar("T")
 
-#: What a client may take to read the end of its answer, on top of the deadline, in seconds.
+#: Seconds that a client may take to read the end of its response, on top of the deadline.
 READING_S = 10.0
-# Bytes of a body that are read ahead. A client's leaving can only be noticed by reading on; and a
-# track that waits for a decoder has mostly arrived when it gets one.
+# Most bytes of a body to read ahead. A disconnect is only noticed by reading on; and most tracks
+# have arrived by the time they get a decoder.
 _MAX_AHEAD_BYTES = 4 << 20
 
 
 class Departed(Exception):
-    """The client has closed its connection: there is nobody to answer."""
+    """The client has disconnected: there is nobody to answer."""
 
 
 class Visit:
-    """One request's connection: its body, and word of the client's leaving.
+    """One request's connection: its body, and the client's disconnect.
 
     Starlette does not cancel a handler whose client has left, and only one may listen on the
     connection. So this one listens, all the time, and keeps what it hears of the body.
@@ -51,7 +51,7 @@ class Visit:
             yield block
 
     async def do(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do the work; raise Departed, with the work cancelled and gone, if the client leaves."""
+        """Do the work; if the client disconnects, cancel it, await its end, and raise Departed."""
         working = asyncio.current_task()
         assert working is not None
         cancelling = working.cancelling()
@@ -68,13 +68,13 @@ class Visit:
             if not (listened.cancelled() or over):
                 left = working.cancel()
 
-        # When the work waits for the first time, or never: what can be refused at once is refused
-        # before the client is asked to send its body.
+        # Not before the work first awaits something: what can be refused at once is refused before
+        # the client is asked to send its body.
         begin = asyncio.get_running_loop().call_soon(listen)
         try:
             return await work
         except BaseException:
-            # Where somebody else has cancelled it, too, that goes first.
+            # A cancellation from elsewhere takes precedence.
             if left and working.uncancel() <= cancelling:
                 raise Departed from None
             raise

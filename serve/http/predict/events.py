@@ -24,12 +24,12 @@ Emit = Callable[[str, bytes], None]
 Work = Callable[[Emit], Coroutine[Any, Any, list[Event]]]
 
 _ID = b"end"
-# Progress that a slow reader has not taken yet; what comes on top is left out.
+# Most progress events waiting for a slow reader; further ones are dropped.
 _MAX_PENDING = 64
 
 
 def heard_out(headers: Headers) -> bool:
-    """Whether who asks has had the end of the stream already."""
+    """Whether the client has received the end of the stream already."""
     return bool(headers.get("last-event-id"))
 
 
@@ -51,7 +51,7 @@ class EventStream(Response):
         self._progress: asyncio.Queue[Event | None] = asyncio.Queue(_MAX_PENDING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the events as they come."""
+        """Send the events as they are emitted."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         with suppress(Departed, TimeoutError, OSError):
             async with asyncio.timeout(self._within_s):

@@ -1,4 +1,4 @@
-"""`/predict`: from the forms of a request to a source of audio, and to the answer."""
+"""`/predict`: turns each form of a request into a source of audio, and classifies it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from serve.sources.stream import AudioSource, SourceInfo
 from serve.sources.upload import UploadSource
 from serve.text import decoded, safe
 
-# A request in JSON holds one address.
+# Enough for a request in JSON, which holds one URL.
 _MAX_JSON_BYTES = 16 << 10
 _MAX_TITLE = 200
 
-#: Types that say nothing of a body; the first is that of none.
+#: Media types that say nothing about a body; the first stands for none given.
 UNNAMED = ("", "application/octet-stream", "binary/octet-stream")
 
 
 async def classify_request(
     request: Request, visit: Visit, pipeline: Pipeline, on_progress: Callable[[Progress], None]
 ) -> Answer:
-    """Answer a request, whatever its form, in time; raise the typed error of whatever fails."""
+    """Classify the track of a request, whatever its form, in time; raises TopgenreError."""
     settings = pipeline.settings
     paced = steady(visit.body(), settings.client_rate_bytes, settings.client_timeout_s)
     async with aclosing(paced) as body:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from dataclasses import dataclass
 from functools import partial
 
 from rich.console import Console
 from rich.text import Text
 
-from serve.errors import Internal, TopgenreError
+from serve.errors import TopgenreError
 from serve.library.catalogue.bar import Bar
 from serve.library.catalogue.engine import engine_for
 from serve.library.catalogue.manifest import read_manifest
 from serve.library.catalogue.places import Place
 from serve.library.catalogue.shards import Shards
+from serve.library.run import report
 from serve.settings import Settings
 from serve.signals import signalled, until_signalled
 from serve.text import one_line
@@ -71,5 +71,4 @@ def catalogue(settings: Settings, asked: Asked) -> int:
     except KeyboardInterrupt:
         return signalled(signal.SIGINT)
     except (TopgenreError, OSError) as error:
-        print(f"topgenre: {one_line(str(error))}", file=sys.stderr)
-        return error.exit_code if isinstance(error, TopgenreError) else Internal.exit_code
+        return report(error)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from train.fitting.fit import Progress
-from train.fitting.runs import Run, write_json, write_text
+from train.fitting.fit import FitProgress
+from train.fitting.runs import Run, write_csv, write_json
 
 COLUMNS = (
     *("epoch", "loss", "learning_rate", "seconds"),
@@ -19,7 +16,7 @@ COLUMNS = (
 _JSON, _CSV, _BOARD = "metrics.json", "metrics.csv", "tensorboard"
 
 
-class Record:
+class History:
     """Keeps `metrics.json`, `metrics.csv` (a row an epoch) and `tensorboard/` of a run.
 
     A run that goes on after its epoch `epoch` goes on with the rows up to it.
@@ -32,7 +29,7 @@ class Record:
         ]
         self._board = tf.summary.create_file_writer(str(run.folder / _BOARD))
 
-    def add(self, now: Progress) -> None:
+    def add(self, now: FitProgress) -> None:
         """Note a finished epoch."""
         row: dict[str, Any] = {
             "epoch": now.epoch,
@@ -51,16 +48,8 @@ class Record:
                     tf.summary.scalar(name.replace("valid_", "valid/"), row[name])
         self._board.flush()
         write_json(self._folder / _JSON, {"history": self.history})
-        _write_csv(self._folder / _CSV, self.history)
+        write_csv(self._folder / _CSV, COLUMNS, self.history)
 
     def close(self) -> None:
         """Close the files."""
         self._board.close()
-
-
-def _write_csv(path: Path, history: list[dict[str, Any]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS)
-    writer.writeheader()
-    writer.writerows(history)
-    write_text(path, text.getvalue())
