@@ -58,7 +58,7 @@ class Pipeline:
     def sandbox(self) -> dict[str, dict[str, Any] | None]:
         """What the children that meet strangers' bytes are refused, as measured in them.
 
-        None for those of which there has been none yet. See `serve.workers.refused`.
+        None for those of which there has been none yet. See `serve.workers.sandbox`.
         """
         return {
             "decoders": self.parts.pool.confinement,

@@ -38,8 +38,8 @@ class YouTubeSource:
     """The audio of one video, by its 11-character id (see `url.video_id`).
 
     `start` starts its downloader; a `Launcher` has a faster way than the default. `told` hears what
-    that is refused (see `serve.workers.refused`). It sets no
-    deadline of its own: put `asyncio.timeout` around its use.
+    that is refused (see `serve.workers.sandbox`). It sets no deadline of its own: put
+    `asyncio.timeout` around its use.
     """
 
     video_id: str

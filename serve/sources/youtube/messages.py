@@ -2,7 +2,7 @@
 
 By kind and payload (see `serve.workers.framing`):
 
-    HELD   JSON  what the child is refused (see `serve.workers.refused`); the first, or left out
+    HELD   JSON  what the child is refused (see `serve.workers.sandbox`); the first, or left out
     INFO   JSON  title, duration_s, size_bytes: the video was found and is accepted; sent once
     WAIT   JSON  seconds: YouTube hands the audio over only after this time; may be repeated
     DATA   raw   the next bytes of the audio file
