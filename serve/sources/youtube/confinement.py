@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from serve.paths import ROOT
-from serve.sources.youtube.job import YouTubeOptions
+from serve.sources.youtube.messages import YouTubeOptions
 from serve.workers import sandbox, seccomp
 
 # For yt-dlp and for deno each. V8 reserves address space by the terabyte, but fills little of it.

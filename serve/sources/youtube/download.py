@@ -21,8 +21,14 @@ from serve.errors import (
 )
 from serve.sources.stream import SourceInfo
 from serve.sources.youtube.downloader import Running, Start, running, spawn
-from serve.sources.youtube.job import Job, YouTubeOptions
-from serve.sources.youtube.messages import Kind, parse_json, parse_object, read_frame
+from serve.sources.youtube.messages import (
+    Job,
+    Kind,
+    YouTubeOptions,
+    parse_json,
+    parse_object,
+    read_frame,
+)
 from serve.text import safe
 
 logger = logging.getLogger(__name__)

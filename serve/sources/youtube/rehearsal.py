@@ -19,7 +19,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from serve.sources.youtube import runner
-from serve.sources.youtube.job import Job, YouTubeOptions
+from serve.sources.youtube.messages import Job, YouTubeOptions
 
 _ID = "0" * 11
 _AUDIO = bytes(1 << 10)
