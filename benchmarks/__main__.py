@@ -20,6 +20,7 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from benchmarks import (
+    catalogue,
     download,
     end_to_end,
     engine,
@@ -59,6 +60,7 @@ COMPARISONS: dict[str, Callable[..., Iterator[goals.Result]]] = {
     "link": link.measure,
     "memory": memory.measure,
     "load": load.measure,
+    "catalogue": catalogue.measure,
     "litserve": lit.measure,
     "start": start.measure,
     "replaced": replaced.measure,

@@ -5,6 +5,7 @@ import psutil
 import pytest
 
 from benchmarks import (
+    catalogue,
     file,
     link,
     lit,
@@ -173,6 +174,14 @@ def test_memory():
     measured(results)
     assert [(result.goal, result.unit) for result in results] == [(32.0, "MB")] * 2
     assert ["m4a" in result.name for result in results] == [True, False]
+
+
+def test_catalogue():
+    ratio, each = catalogue.measure(1, seconds=5.0, tracks=2)
+    assert ratio.goal == 1.05
+    assert ratio.of.keys() == {"catalogue s", "classify s"}
+    assert each.unit == "s"
+    assert measured([each])[0] < ratio.of["catalogue s"]
 
 
 def test_load():
