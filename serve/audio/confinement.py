@@ -15,8 +15,7 @@ import numpy as np
 from serve.audio.decode import Complete, attempts
 from serve.audio.features import FeatureStream
 from serve.audio.mel import MelSpectrogram
-from serve.workers import landlock, limits, seccomp
-from serve.workers.refused import Confinement, measure
+from serve.workers import sandbox, seccomp
 
 # The sockets, a track's memory, the standard streams and a few for imports.
 _MAX_FILES = 64
@@ -53,21 +52,18 @@ _RULES = (
 
 def limit(memory_bytes: int) -> None:
     """Bound this process from its start."""
-    limits.limit(address_space=memory_bytes, descriptors=_MAX_FILES, core=0)
+    sandbox.limit(address_space=memory_bytes, descriptors=_MAX_FILES, core=0)
 
 
-def confine(mel: MelSpectrogram) -> Confinement:
+def confine(mel: MelSpectrogram) -> sandbox.Confinement:
     """Use everything once, so that it is loaded, then lock this process; what holds it now.
 
     No thread may run yet.
     """
     _rehearse(mel)
     # A file that can't grow is also memory that can't be taken beside the address space.
-    limits.limit(file_size=0, processes=0)
-    bounds = limits.in_force()
-    calls = seccomp.Filter.allowing(_CALLS, _RULES)
-    version = landlock.restrict()
-    return measure(landlock=version, seccomp=calls.load(), limits=bounds)
+    sandbox.limit(file_size=0, processes=0)
+    return sandbox.enter(seccomp.Filter.allowing(_CALLS, _RULES))
 
 
 def _rehearse(mel: MelSpectrogram) -> None:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import secrets
 import signal
 import socket
+import subprocess
 import sys
 from contextlib import ExitStack, suppress
-from typing import IO, Any
+from typing import Any
 
 from serve.audio import messages
 from serve.audio.frontend import FrontEnd
 from serve.audio.shared import SharedFeatures, SharedMedia
 from serve.errors import Internal, NotReady, TopgenreError, Undecodable
-from serve.paths import ROOT
-from serve.workers.process import child_environment, kill_group
+from serve.workers.process import child_environment, kill_group, reap, start
 from serve.workers.stderr import StandardError
 
 _LOG = logging.getLogger(__name__)
@@ -52,11 +51,10 @@ class Decoder:
 
     def __init__(
         self,
-        process: asyncio.subprocess.Process,
+        process: subprocess.Popen[bytes],
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         handing: socket.socket,
-        stderr: StandardError,
     ) -> None:
         #: what it says it is refused, once it is there
         self.confinement: dict[str, Any] = {}
@@ -69,12 +67,13 @@ class Decoder:
         self._fed = False
         # Of the track at hand: what is said without it is of another, or of none.
         self._lease = ""
-        self._stderr = stderr
+        assert process.stderr is not None
+        self._stderr = StandardError(process.stderr, "a decoder")
 
     @property
     def alive(self) -> bool:
         """Whether the process runs."""
-        return self._process.returncode is None
+        return self._process.poll() is None
 
     @property
     def busy(self) -> bool:
@@ -92,17 +91,19 @@ class Decoder:
         with ExitStack() as undone, ExitStack() as given:
             (ours, theirs), (handing, handed) = (_pair(undone, given) for _ in range(2))
             handing.setblocking(False)
-            stderr, said = _pipe(undone, given)
             reader, writer = await asyncio.open_connection(sock=ours)
             undone.callback(writer.close)
-            process = await _spawned(
-                *(str(theirs.fileno()), str(handed.fileno()), json.dumps(front_end.to_dict())),
-                *(str(max_duration_s), str(cpu_s), str(memory_bytes)),
-                stderr=said,
-                descriptors=(theirs.fileno(), handed.fileno()),
+            descriptors = (theirs.fileno(), handed.fileno())
+            limits = (max_duration_s, cpu_s, memory_bytes)
+            arguments = map(str, (*descriptors, json.dumps(front_end.to_dict()), *limits))
+            process = start(
+                (sys.executable, "-m", "serve.audio.worker", *arguments),
+                # One track a process: more threads would only take cores from other tracks.
+                environment=child_environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"),
+                descriptors=descriptors,
             )
             undone.pop_all()  # from now on `kill` does it
-        decoder = cls(process, reader, writer, handing, StandardError(stderr, "a decoder"))
+        decoder = cls(process, reader, writer, handing)
         try:
             async with asyncio.timeout(_START_S):
                 kind, decoder.confinement = await messages.receive_from(reader)
@@ -166,7 +167,7 @@ class Decoder:
             self._writer.close()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_STOP_S):
-                    await self._process.wait()
+                    await self.ended()
         await self.kill()
 
     async def _end(self) -> TopgenreError:
@@ -179,8 +180,11 @@ class Decoder:
         return Undecodable() if -code in _OWN_FAULTS else Lost()
 
     async def ended(self) -> None:
-        """Wait until the process has ended, in whatever way."""
-        await self._process.wait()
+        """Wait until the process has ended, in whatever way, or is to be ended.
+
+        It holds its standard error as long as it lives, and nobody else does.
+        """
+        await self._stderr.ended.wait()
 
     async def kill(self) -> None:
         """End the process and everything that belongs to it, at once."""
@@ -190,7 +194,7 @@ class Decoder:
             kill_group(self._process.pid)
         self._writer.close()
         self._handing.close()
-        await self._process.wait()
+        await reap(self._process)
         self._stderr.close()
         with suppress(OSError):
             await self._writer.wait_closed()
@@ -202,40 +206,3 @@ def _pair(undone: ExitStack, given: ExitStack) -> tuple[socket.socket, socket.so
     undone.callback(ours.close)
     given.callback(theirs.close)
     return ours, theirs
-
-
-def _pipe(undone: ExitStack, given: ExitStack) -> tuple[IO[bytes], int]:
-    """A pipe's end to read from and the other, each to be closed with one of these."""
-    ours, theirs = os.pipe()
-    given.callback(os.close, theirs)
-    return undone.enter_context(os.fdopen(ours, "rb", 0)), theirs
-
-
-async def _spawned(
-    *arguments: str, stderr: int, descriptors: tuple[int, ...]
-) -> asyncio.subprocess.Process:
-    """A decoder process. Whoever is cancelled meanwhile leaves none behind.
-
-    By asyncio and not by `serve.workers.process`: its keeper waits for its end as long as the
-    server lives, and is not to look for it again and again.
-    """
-    spawning = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "serve.audio.worker", *arguments),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=stderr,
-            pass_fds=descriptors,
-            start_new_session=True,
-            cwd=ROOT,
-            # One track a process: more threads would only take cores from other tracks.
-            env=child_environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"),
-        )
-    )
-    try:
-        return await asyncio.shield(spawning)
-    except asyncio.CancelledError:
-        process = await spawning
-        kill_group(process.pid)
-        await process.wait()
-        raise

@@ -58,7 +58,7 @@ class Pipeline:
     def sandbox(self) -> dict[str, dict[str, Any] | None]:
         """How the child processes that handle untrusted bytes are confined, as measured in them.
 
-        None for a kind that has not run yet. See `serve.workers.refused`.
+        None for a kind that has not run yet. See `serve.workers.sandbox`.
         """
         return {
             "decoders": self.parts.pool.confinement,

@@ -25,6 +25,8 @@ class StandardError:
         self._pipe = pipe
         self._who = who
         self._left = _MAX_LOGGED
+        #: set when nobody holds the other end any more, or it is closed
+        self.ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         os.set_blocking(pipe.fileno(), False)
         self._loop.add_reader(pipe.fileno(), self._take)
@@ -56,3 +58,4 @@ class StandardError:
         if not self._pipe.closed:
             self._loop.remove_reader(self._pipe.fileno())
             self._pipe.close()
+            self.ended.set()

@@ -22,7 +22,7 @@ from pathlib import Path
 from serve.audio import confinement
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import MelSpectrogram
-from serve.workers import landlock, seccomp
+from serve.workers import landlock, sandbox, seccomp
 
 locks, folder, port, attempt = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 canary, answers = folder / "canary", os.dup(1)
@@ -37,7 +37,7 @@ if locks in ("landlock", "none"):
     seccomp.Filter.load = lambda self: False
 if locks == "none":
     landlock.restrict = lambda: 0
-    confinement.limits.limit = lambda **_: None
+    sandbox.limit = lambda **_: None
 confinement.limit(1 << 30)
 held = confinement.confine(MelSpectrogram(FrontEnd()))
 

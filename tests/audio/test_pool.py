@@ -5,6 +5,7 @@ import errno
 import gc
 import os
 import signal
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ from serve.audio.mel import MelSpectrogram
 from serve.audio.pool import DecoderPool
 from serve.audio.track import Stalled
 from serve.errors import Internal, TooBig, TooLong, TooShort, Undecodable
-from serve.workers.refused import ATTEMPTS
+from serve.workers.sandbox import ATTEMPTS
 from tests.eventually import eventually
 from tests.media import Bytes, by_name, encode, music
 
@@ -363,7 +364,7 @@ async def test_a_decoder_that_can_not_be_replaced_is_tried_again(pool, monkeypat
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOSPC])
-@pytest.mark.parametrize("what", ["socket.socketpair", "asyncio.create_subprocess_exec"])
+@pytest.mark.parametrize("what", ["socket.socketpair", "subprocess.Popen"])
 async def test_a_keeper_outlives_whatever_there_is_none_of(pool, monkeypatch, caplog, what, number):
     def none_left(*_, **__):
         raise OSError(number, os.strerror(number))
@@ -419,12 +420,12 @@ async def test_a_decoder_that_speaks_out_of_turn_is_replaced(pool, when):
 
 async def test_what_a_decoder_writes_to_standard_error_is_quoted_and_bounded(monkeypatch, caplog):
     program = "import sys; sys.stderr.write('\\x1b[2Jforged\\n' * 10_000)"
-    real = asyncio.create_subprocess_exec
+    real = subprocess.Popen
 
-    async def writing(executable, *_, **options):
-        return await real(executable, "-c", program, **options)
+    def writing(command, **options):
+        return real((command[0], "-c", program), **options)
 
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", writing)
+    monkeypatch.setattr(subprocess, "Popen", writing)
     pool = DecoderPool(FRONT_END, size=1, max_duration_s=20, memory_bytes=1 << 30)
     with pytest.raises(Internal):
         await pool.start()

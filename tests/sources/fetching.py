@@ -13,8 +13,7 @@ from typing import Any
 from unittest import mock
 
 from serve.sources.youtube import child, runner
-from serve.sources.youtube.job import Job, YouTubeOptions
-from serve.sources.youtube.messages import Kind
+from serve.sources.youtube.messages import Job, Kind, YouTubeOptions
 
 
 @dataclass

@@ -22,7 +22,7 @@ import json, os, socket, subprocess, sys
 from pathlib import Path
 from serve.workers import landlock, seccomp
 from serve.sources.youtube import confinement
-from serve.sources.youtube.job import YouTubeOptions
+from serve.sources.youtube.messages import YouTubeOptions
 
 folder, port, attempt = Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 if sys.argv[1] == "held":
@@ -142,7 +142,7 @@ def test_the_working_folder_is_not_readable():
             "-c",
             "from pathlib import Path\nimport os\nfrom serve.paths import ROOT\n"
             "from serve.sources.youtube import confinement\n"
-            "from serve.sources.youtube.job import YouTubeOptions\n"
+            "from serve.sources.youtube.messages import YouTubeOptions\n"
             "held = confinement.confine(YouTubeOptions())\nlist(Path(ROOT).iterdir())",
         ],
         cwd=ROOT,

@@ -12,8 +12,14 @@ import pytest
 
 from serve.errors import Internal, NotReady, TooLong, TopgenreError
 from serve.sources.youtube import YouTubeSource, downloader, preloaded, runner
-from serve.sources.youtube.job import Job, YouTubeOptions
-from serve.sources.youtube.messages import MAX_PAYLOAD, Kind, write_frame, write_json
+from serve.sources.youtube.messages import (
+    MAX_PAYLOAD,
+    Job,
+    Kind,
+    YouTubeOptions,
+    write_frame,
+    write_json,
+)
 from tests.eventually import eventually
 from tests.sources.processes import open_pipes, zombies
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from serve.sources.youtube import runner
-from serve.sources.youtube.job import Job, YouTubeOptions
-from serve.sources.youtube.messages import Kind
+from serve.sources.youtube.messages import Job, Kind, YouTubeOptions
 from tests.sources.fetching import fetch
 from tests.standin import StandIn, Video
 

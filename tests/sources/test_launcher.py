@@ -325,7 +325,7 @@ def test_one_that_still_loads_ends_with_the_server() -> None:
 LOADED = """
 import io, os, re, sys
 from serve.sources.youtube import child
-from serve.sources.youtube.job import Job, YouTubeOptions
+from serve.sources.youtube.messages import Job, YouTubeOptions
 run = child.load()
 from serve.sources.youtube.rehearsal import rehearse
 if sys.argv[1] == "rehearsed":

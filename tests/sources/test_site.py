@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from serve.sources.youtube import egress
-from serve.sources.youtube.job import YouTubeOptions
+from serve.sources.youtube.messages import YouTubeOptions
 from tests.sources.fetching import fetch
 from tests.standin import Handler, StandIn, Video, faults
 

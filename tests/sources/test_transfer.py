@@ -7,8 +7,7 @@ import random
 import pytest
 
 from serve.sources.youtube import transfer
-from serve.sources.youtube.job import YouTubeOptions
-from serve.sources.youtube.messages import Kind
+from serve.sources.youtube.messages import Kind, YouTubeOptions
 from tests.sources.fetching import fetch
 from tests.standin import StandIn, Video, faults
 from tests.standin.videos import Fault

@@ -19,8 +19,7 @@ from serve.paths import ROOT
 from serve.sources.stream import AudioSource, AudioStream, SourceInfo
 from serve.sources.youtube import Launcher, YouTubeOptions, YouTubeSource
 from serve.sources.youtube.downloader import COMMAND, Start, spawn
-from serve.sources.youtube.job import Job
-from serve.sources.youtube.messages import Kind
+from serve.sources.youtube.messages import Job, Kind
 from tests.eventually import eventually, until
 from tests.sources.fetching import read_frames
 from tests.sources.processes import LOAD_S, PATIENCE_S, downloaders, members, open_pipes, zombies

@@ -1,8 +1,8 @@
 """The downloader's process, one for one video: `python -m serve.sources.youtube.child`.
 
-Standard input: one job as a line of JSON (`job.Job`), then nothing; it stays open as long as the
-server lives (`parent_watch`). Standard output: `messages`. It writes no file. Where yt-dlp is kept
-loaded, `template` forks such processes instead, and they begin with `serve`.
+Standard input: one job as a line of JSON, then nothing; it stays open as long as the server lives
+(`parent_watch`). Standard output: frames (both in `messages`). It writes no file. Where yt-dlp is
+kept loaded, `template` forks such processes instead, and they begin with `serve`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from collections.abc import Callable, MutableMapping
 from typing import BinaryIO
 
 from serve.sources.youtube import confinement
-from serve.sources.youtube.job import Job
-from serve.sources.youtube.messages import Kind, write_json
+from serve.sources.youtube.messages import Job, Kind, write_json
 from serve.workers import parent_watch
 
 Run = Callable[[Job, BinaryIO], int]

@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from serve.paths import ROOT
-from serve.sources.youtube.job import YouTubeOptions
-from serve.workers import landlock, limits, seccomp
-from serve.workers.refused import Confinement, measure
+from serve.sources.youtube.messages import YouTubeOptions
+from serve.workers import sandbox, seccomp
 
 # For yt-dlp and for deno each. V8 reserves address space by the terabyte, but fills little of it.
 _MAX_DATA = 2 << 30
@@ -45,23 +44,20 @@ _CALLS = (
 )
 
 
-def confine(options: YouTubeOptions) -> Confinement:
+def confine(options: YouTubeOptions) -> sandbox.Confinement:
     """Lock this process for a job with these options; what holds it now.
 
     No thread may run yet.
     """
-    limits.limit(data=_MAX_DATA, cpu_s=_MAX_CPU_S, descriptors=_MAX_FILES, file_size=0, core=0)
-    bounds = limits.in_force()
-    calls = seccomp.Filter.refusing(_CALLS)
-    version = landlock.restrict(
+    sandbox.limit(data=_MAX_DATA, cpu_s=_MAX_CPU_S, descriptors=_MAX_FILES, file_size=0, core=0)
+    return sandbox.enter(
+        seccomp.Filter.refusing(_CALLS),
+        ("connect", "read", "write", "signal"),
         readable=_readable(options),
         executable=_executable(),
         writable=[Path(os.devnull)],
         ports=[_HTTPS, _DNS, *(port for _, port in proxies(options.proxy))],
     )
-    loaded = calls.load()
-    tried = ("connect", "read", "write", "signal")
-    return measure(tried, landlock=version, seccomp=loaded, limits=bounds)
 
 
 def proxies(proxy: str) -> set[tuple[str, int]]:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from serve.errors import unexpected
-from serve.sources.youtube.job import Job
-from serve.sources.youtube.messages import MAX_PAYLOAD
+from serve.sources.youtube.messages import MAX_PAYLOAD, Job
 from serve.workers.process import child_environment, kill_group, reap, start
 from serve.workers.stderr import StandardError
 

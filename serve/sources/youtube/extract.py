@@ -29,7 +29,7 @@ from serve.errors import (
     YouTubeError,
 )
 from serve.sources.youtube.egress import allowed
-from serve.sources.youtube.job import Job, YouTubeOptions
+from serve.sources.youtube.messages import Job, YouTubeOptions
 from serve.sources.youtube.url import watch_url
 from serve.text import safe
 

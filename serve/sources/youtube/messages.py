@@ -1,8 +1,8 @@
-"""The frames that the child sends to its parent.
+"""What a downloader is told, one job as a line, and the frames that it answers.
 
 By kind and payload (see `serve.workers.framing`):
 
-    HELD   JSON  what the child is refused (see `serve.workers.refused`); the first, or left out
+    HELD   JSON  what the child is refused (see `serve.workers.sandbox`); the first, or left out
     INFO   JSON  title, duration_s, size_bytes: the video was found and is accepted; sent once
     WAIT   JSON  seconds: YouTube hands the audio over only after this time; may be repeated
     DATA   raw   the next bytes of the audio file
@@ -14,14 +14,60 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import asdict, dataclass, field
 from enum import Enum
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO, Self
 
 from serve.errors import Internal, NotReady
 from serve.workers import framing
 
 #: Largest payload in bytes; a longer one means that the two ends do not understand each other.
 MAX_PAYLOAD = 256 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class YouTubeOptions:
+    """How videos are fetched, the same for each of them."""
+
+    max_duration_s: float = 600.0
+    """longest video in seconds, inclusive"""
+    max_bytes: int = 256 << 20
+    """largest audio file in bytes, inclusive"""
+    clients: tuple[str, ...] = ()
+    """yt-dlp player clients in order; empty is yt-dlp's own choice"""
+    proxy: str = field(default="", repr=False)
+    """proxy URL, which may hold a password; empty follows HTTPS_PROXY"""
+    cookies: Path | None = None
+    """file of cookies in Netscape format; read, never written"""
+    timeout_s: float = 10.0
+    """most seconds YouTube may stay silent on one connection"""
+    retries: int = 3
+    """times a broken transfer of one video's audio is taken up again"""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One video to fetch, on its way to the child as one line of JSON."""
+
+    video_id: str
+    options: YouTubeOptions
+
+    def to_line(self) -> bytes:
+        """The job as one line, its newline included."""
+        said = asdict(self)
+        if self.options.cookies:  # the child's working directory is another
+            said["options"]["cookies"] = str(self.options.cookies.absolute())
+        return json.dumps(said).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Self:
+        """The job that `to_line` wrote; ValueError, KeyError or TypeError for anything else."""
+        said = json.loads(line)
+        options = said["options"]
+        options["clients"] = tuple(options["clients"])
+        options["cookies"] = options["cookies"] and Path(options["cookies"])
+        return cls(said["video_id"], YouTubeOptions(**options))
 
 
 class Kind(Enum):

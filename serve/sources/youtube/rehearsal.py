@@ -19,7 +19,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from serve.sources.youtube import runner
-from serve.sources.youtube.job import Job, YouTubeOptions
+from serve.sources.youtube.messages import Job, YouTubeOptions
 
 _ID = "0" * 11
 _AUDIO = bytes(1 << 10)
@@ -64,7 +64,11 @@ def rehearse() -> int:
 
 @contextmanager
 def _no_network() -> Iterator[None]:
-    """Meanwhile `requests` gets its answers from here, and no host has an address."""
+    """Meanwhile `requests` gets its answers from here, and no host has an address.
+
+    A request handler registered with yt-dlp could not be taken back, and would leave yt-dlp's own,
+    which is what has to be warm, unused.
+    """
 
     def answer(self: HTTPAdapter, request: requests.PreparedRequest, **_: Any) -> requests.Response:
         path = urlsplit(request.url or "").path

@@ -13,8 +13,7 @@ from serve.errors import YouTubeError
 from serve.sources.youtube import egress
 from serve.sources.youtube.extract import Warnings, extract, make_ydl
 from serve.sources.youtube.failures import classify, scrub
-from serve.sources.youtube.job import Job
-from serve.sources.youtube.messages import Kind, write_frame, write_json
+from serve.sources.youtube.messages import Job, Kind, write_frame, write_json
 from serve.sources.youtube.transfer import blocks
 
 #: Longest wait for an advertisement that comes before the audio, in seconds.

@@ -46,15 +46,11 @@ def blocks(open_url: Open, track: Track, *, max_bytes: int, retries: int) -> Ite
                 for block in _body(response, min(end + 1, total) - position):
                     yield block
                     position += len(block)
-        except HTTPError as error:
-            error.close()
+        except (HTTPError, TransportError) as error:
             broken += 1
-            if error.status < 500 or broken > retries:
-                raise
-            time.sleep(BACKOFF_S * broken * random.uniform(0.5, 1.5))  # noqa: S311
-        except TransportError:
-            broken += 1
-            if broken > retries:
+            if isinstance(error, HTTPError):
+                error.close()
+            if broken > retries or getattr(error, "status", 500) < 500:
                 raise
             time.sleep(BACKOFF_S * broken * random.uniform(0.5, 1.5))  # noqa: S311
 

@@ -1,9 +1,13 @@
-"""What a process is really refused: each forbidden thing is tried."""
+"""A process gives up what it does not need, then tries each forbidden thing: what is it refused?
+
+Three locks: resource limits, which hold on every Unix, Landlock and seccomp.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import socket
 import struct
 from collections.abc import Callable, Iterable
@@ -12,6 +16,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from serve.workers import landlock
+from serve.workers.seccomp import Filter
+
+#: Names of the limits, as `/info` tells them, in bytes, seconds and numbers.
+_LIMITS = {
+    "address_space": resource.RLIMIT_AS,
+    "data": resource.RLIMIT_DATA,
+    "cpu_s": resource.RLIMIT_CPU,
+    "file_size": resource.RLIMIT_FSIZE,
+    "descriptors": resource.RLIMIT_NOFILE,
+    "processes": resource.RLIMIT_NPROC,
+    "core": resource.RLIMIT_CORE,
+}
 #: Nothing listens there, and nothing leaves the machine.
 _DISCARD = ("127.0.0.1", 9)
 # It is tried on so many, open or not: ioctl knows owners of sockets alone.
@@ -117,16 +134,31 @@ ATTEMPTS: dict[str, Callable[[], None]] = {
 }
 
 
-def measure(
-    attempts: Iterable[str] = ATTEMPTS,
-    *,
-    landlock: int,
-    seccomp: bool,
-    limits: dict[str, int],
-) -> Confinement:
-    """Try these; to be called when the locks are closed, by a process with one thread."""
+def limit(**limits: int) -> None:
+    """Lower these limits of this process for good; one that is lower already stays.
+
+    Where a system can't (macOS knows no address space), nothing happens: `enter` tells.
+    """
+    for name, most in limits.items():
+        which = _LIMITS[name]
+        _, hard = resource.getrlimit(which)
+        if hard != resource.RLIM_INFINITY:
+            most = min(most, hard)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(which, (most, most))
+
+
+def enter(calls: Filter, attempts: Iterable[str] = ATTEMPTS, **access: Any) -> Confinement:
+    """Lock this process but for this access (see `landlock.restrict`); what holds it now.
+
+    Its limits are set before (`limit`). No thread may run yet.
+    """
+    found = {name: resource.getrlimit(which)[0] for name, which in _LIMITS.items()}
+    bounds = {name: most for name, most in found.items() if most != resource.RLIM_INFINITY}
+    version = landlock.restrict(**access)
+    loaded = calls.load()
     refused = tuple(name for name in attempts if _is_refused(ATTEMPTS[name]))
-    return Confinement(landlock, seccomp, refused, limits)
+    return Confinement(version, loaded, refused, bounds)
 
 
 def _is_refused(attempt: Callable[[], None]) -> bool:
