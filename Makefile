@@ -66,7 +66,7 @@ fuzz: $(VENV)/.dev ## mutated files and requests, each of which has to get a cod
 audit: $(VENV)/.dev ## what the server consists of (build/sbom.json), its licences, and known advisories
 	$(BIN)/python -m deploy.audit $(OPTIONS)
 
-image: ## VARIANT=cpu or cuda: the container image, with ENGINE=docker or podman
+image: ## VARIANT=cpu, cuda or catalogue: the container image, with ENGINE=docker or podman
 	$(or $(ENGINE),docker) build -f deploy/Containerfile --build-arg VARIANT=$(or $(VARIANT),cpu) -t topgenre:$(or $(VARIANT),cpu) .
 
 docs: $(VENV)/.dev ## docs/ as a site in build/docs; what is wrong in it, links too, is an error

@@ -20,6 +20,7 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from benchmarks import (
+    catalogue,
     download,
     end_to_end,
     engine,
@@ -36,6 +37,7 @@ from benchmarks import (
     overhead,
     replaced,
     report,
+    scale,
     sharing,
     stages,
     start,
@@ -58,9 +60,11 @@ COMPARISONS: dict[str, Callable[..., Iterator[goals.Result]]] = {
     "link": link.measure,
     "memory": memory.measure,
     "load": load.measure,
+    "catalogue": catalogue.measure,
     "litserve": lit.measure,
     "start": start.measure,
     "replaced": replaced.measure,
+    "scale": scale.measure,
     "old-way": old_way.measure,
 }
 # What a quick look takes of them: some 2 minutes in all.

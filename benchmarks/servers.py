@@ -15,7 +15,7 @@ from http.client import HTTPConnection, HTTPException
 
 import psutil
 
-from serve.process import ROOT
+from serve.paths import ROOT
 from serve.settings import PREFIX
 
 _START_S, _STOP_S = 60.0, 20.0

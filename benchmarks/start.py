@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from benchmarks.goals import Result
 from benchmarks.servers import topgenre
-from serve.process import ROOT
+from serve.paths import ROOT
 
 
 def measure(runs: int = 5) -> Iterator[Result]:

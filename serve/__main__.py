@@ -61,7 +61,16 @@ def _catalogue(settings: Settings, asked: argparse.Namespace) -> int:
         print("topgenre: This needs pyarrow: pip install 'topgenre[catalogue]'", file=sys.stderr)
         return BadRequest.exit_code
     part, parts = asked.of
-    tracks = Asked(asked.manifest, asked.out, asked.shard_tracks, part, parts, asked.again)
+    tracks = Asked(
+        asked.manifest,
+        asked.out,
+        asked.shard_tracks,
+        part,
+        parts,
+        again=asked.again,
+        on=asked.on,
+        address=asked.address,
+    )
     return catalogue(settings, tracks)
 
 
@@ -130,6 +139,14 @@ def _parser() -> argparse.ArgumentParser:
         "--again",
         action="store_true",
         help="also do shards again where tracks failed for no fault of their own",
+    )
+    catalogue.add_argument(
+        "--on", choices=["ray"], help="have a cluster do the shards; the default is this machine"
+    )
+    catalogue.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="the cluster that is there (default: RAY_ADDRESS, or a new one on this machine)",
     )
     key = commands.add_parser("key", help="make an API key; nothing keeps it but you")
     key.add_argument("name", type=key_name, metavar="NAME", help="whose it is: the log says so")

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from serve.container import cores, memory_limit
 from serve.devices import Calls, Device
 from serve.keys import ENTRY
-from serve.process import ROOT
+from serve.paths import ROOT
 
 _LOG = logging.getLogger(__name__)
 # What the server with yt-dlp, a decoder, and a track of ten minutes take, about.

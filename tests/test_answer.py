@@ -8,7 +8,7 @@ from serve.answer import EXAMPLE, Answer, Stage, answer_type
 from serve.http.middleware.tracing import _STAGES as TRACED
 from serve.library.bars import _STAGES as ON_BARS
 from serve.library.results import CsvLines
-from serve.process import ROOT
+from serve.paths import ROOT
 
 STAGES = set(get_args(Stage))
 # What the page does itself, before the server hears of it.

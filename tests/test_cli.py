@@ -97,6 +97,16 @@ def test_several_tracks_for_machines(run, tmp_path, youtube):
     assert run(*list(codes)[:2]).returncode == 4
 
 
+@pytest.mark.parametrize(("times", "code"), [(1, 0), (2, 6)])
+def test_what_may_pass_is_tried_once_more(run, youtube, monkeypatch, times, code):
+    monkeypatch.setenv("TOPGENRE_YOUTUBE_RETRIES", "0")
+    media = encode(music(3.0), by_name("m4a-index-first"))
+    fault = faults.times(times, faults.status(500))
+    youtube.add(Video(ID, {140: media}, length=3, fault=fault))
+    done = run(f"https://youtu.be/{ID}")
+    assert (done.returncode, len(youtube.audio())) == (code, 2), done.stderr
+
+
 def test_several_tracks_for_people(run):
     done = run(SONG, DATA / "README.md")
     assert sorted(done.stdout.splitlines())[0].endswith(

@@ -9,7 +9,7 @@ import pytest
 
 from serve import container
 from serve.container import cpu_quota, memory_limit
-from serve.process import ROOT
+from serve.paths import ROOT
 
 V2 = "35 24 0:30 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup rw,nsdelegate"
 CPU = "33 32 0:31 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct"

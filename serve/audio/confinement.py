@@ -15,8 +15,8 @@ import numpy as np
 from serve.audio.decode import Complete, attempts
 from serve.audio.features import FeatureStream
 from serve.audio.mel import MelSpectrogram
-from serve.sandbox import landlock, limits, seccomp
-from serve.sandbox.measure import Confinement, measure
+from serve.workers import landlock, limits, seccomp
+from serve.workers.refused import Confinement, measure
 
 # The sockets, a track's memory, the standard streams and a few for imports.
 _MAX_FILES = 64

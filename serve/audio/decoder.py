@@ -17,8 +17,9 @@ from serve.audio import messages
 from serve.audio.frontend import FrontEnd
 from serve.audio.shared import SharedFeatures, SharedMedia
 from serve.errors import Internal, NotReady, TopgenreError, Undecodable
-from serve.process import ROOT, child_environment, kill_group
-from serve.stderr import StandardError
+from serve.paths import ROOT
+from serve.workers.process import child_environment, kill_group
+from serve.workers.stderr import StandardError
 
 _LOG = logging.getLogger(__name__)
 _START_S = 30.0
@@ -213,7 +214,11 @@ def _pipe(undone: ExitStack, given: ExitStack) -> tuple[IO[bytes], int]:
 async def _spawned(
     *arguments: str, stderr: int, descriptors: tuple[int, ...]
 ) -> asyncio.subprocess.Process:
-    """A decoder process. Whoever is cancelled meanwhile leaves none behind."""
+    """A decoder process. Whoever is cancelled meanwhile leaves none behind.
+
+    By asyncio and not by `serve.workers.process`: its keeper waits for its end as long as the
+    server lives, and is not to look for it again and again.
+    """
     spawning = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "serve.audio.worker", *arguments),

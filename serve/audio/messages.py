@@ -1,4 +1,4 @@
-"""The messages between the server and a decoder process: a kind, a length, a body in JSON.
+"""The messages between the server and a decoder process: frames of JSON.
 
 To the decoder: JOB begins a track or a part of one; its media and its features are handed over as
 descriptors on a socket of their own. Then GROWN and END tell of the media, UNTIL of the joint
@@ -14,8 +14,9 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import struct
 from typing import Any
+
+from serve.workers import framing
 
 JOB, GROWN, END, UNTIL, ALONE = b"j", b"g", b"e", b"u", b"a"
 READY, PROGRESS, JOINT, UNSEEKABLE, PARTED, DONE, FAILED = (
@@ -30,7 +31,6 @@ PART_S = 40.0
 #: What a file says of its length may be wrong by so much.
 TOLERATED_S = 0.5
 
-_HEADER = struct.Struct("!cI")
 _MAX_BODY = 1 << 16
 _RECEIVED_BYTES = 1 << 12
 
@@ -38,16 +38,14 @@ _RECEIVED_BYTES = 1 << 12
 def pack(kind: bytes, **values: Any) -> bytes:
     """One message as bytes."""
     body = json.dumps(values).encode()
-    return _HEADER.pack(kind, len(body)) + body
+    return framing.head(kind, len(body)) + body
 
 
 async def receive_from(reader: asyncio.StreamReader) -> Message:
     """Wait for the next message. Raise EOFError at the end of the stream."""
     try:
-        kind, length = _HEADER.unpack(await reader.readexactly(_HEADER.size))
-        if length > _MAX_BODY:
-            raise EOFError(f"a message of {length} bytes")
-        values: dict[str, Any] = json.loads(await reader.readexactly(length))
+        kind, body = await framing.read(reader, _MAX_BODY)
+        values: dict[str, Any] = json.loads(body)
     except (ConnectionError, ValueError, RecursionError) as error:
         raise EOFError from error
     return kind, values
@@ -89,12 +87,7 @@ class Channel:
         self._received += received
 
     def _next(self) -> Message | None:
-        if len(self._received) < _HEADER.size:
+        if (frame := framing.take(self._received)) is None:
             return None
-        kind, length = _HEADER.unpack_from(self._received)
-        end = _HEADER.size + length
-        if len(self._received) < end:
-            return None
-        values: dict[str, Any] = json.loads(self._received[_HEADER.size : end])
-        del self._received[:end]
-        return kind, values
+        kind, body = frame
+        return kind, json.loads(body)

@@ -14,6 +14,7 @@ from serve.audio.frontend import FrontEnd
 from serve.audio.inflow import Inflow
 from serve.audio.shared import SharedFeatures
 from serve.audio.track import Track
+from serve.backoff import pauses_s
 from serve.errors import unexpected
 
 _LOG = logging.getLogger(__name__)
@@ -184,18 +185,19 @@ class DecoderPool:
             decoder = await self._replacement()
 
     async def _replacement(self) -> Decoder:
-        pause_s = _FIRST_PAUSE_S
+        failed = False
+        pauses = pauses_s(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         while True:
             try:
                 decoder = await self._add()
             except Exception as error:  # a keeper that ended would take its decoder with it
                 # The first that fails counts, until one comes up.
-                self._failing += pause_s == _FIRST_PAUSE_S
+                self._failing += not failed
+                failed, pause_s = True, next(pauses)
                 _LOG.error("No decoder: %s Trying again in %g s.", error, pause_s)
                 await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             else:
-                self._failing -= pause_s != _FIRST_PAUSE_S
+                self._failing -= failed
                 return decoder
 
 

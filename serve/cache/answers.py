@@ -14,6 +14,7 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from serve.answer import Answer, Outcome, answer_type
+from serve.cache.in_time import in_time
 from serve.cache.store import Store, StoreError
 from serve.errors import TopgenreError, from_code
 from serve.metrics import Metrics
@@ -150,12 +151,13 @@ class AnswerCache:
 
     async def _attempt(self, work: Any) -> Any:
         try:
-            async with asyncio.timeout(_PATIENCE_S):
-                return await work
+            return await in_time(work, _PATIENCE_S)
         except (StoreError, TimeoutError) as error:
-            self._rests_until = time.monotonic() + _REST_S
-            self._metrics.cache_failures.inc()
-            _LOG.warning("the cache can't be used now: %s", error or "it takes too long")
+            if time.monotonic() >= self._rests_until:  # the first of those that wait for it
+                self._rests_until = time.monotonic() + _REST_S
+                self._metrics.cache_failures.inc()
+                reason = str(error) or "it takes too long"
+                _LOG.warning("the cache can't be used now: %s", reason)
             return None
 
 

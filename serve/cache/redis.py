@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
+from serve.cache.in_time import in_time
 from serve.cache.store import MAX_VALUE_BYTES, StoreError, packed, unpacked
 
 T = TypeVar("T")
@@ -19,8 +20,12 @@ PREFIX = "topgenre:"
 FAULTS = (RedisError, OSError, TimeoutError)
 # An answer is not worth a longer wait: it can be made again.
 _TIMEOUT_S = 0.25
-# More than there are requests at once: who finds none is refused at once, as if Redis were away.
-_CONNECTIONS = 4096
+# Of the timeout, after which redis-py itself gives up.
+_BACKSTOP = 20
+# To make a connection costs more than many commands do: a burst waits for these.
+_CONNECTIONS = 8
+# One for each command that blocks, of which there are as many as tracks under way.
+_BLOCKING_CONNECTIONS = 4096
 
 
 class RedisStore:
@@ -34,7 +39,7 @@ class RedisStore:
 
     def __init__(self, url: str, *, max_age_s: float) -> None:
         self._max_age_ms = max(1, int(1000 * max_age_s))
-        self._redis = client(url, _TIMEOUT_S, _TIMEOUT_S)
+        self._redis = client(url, _TIMEOUT_S)
 
     async def open(self) -> None:
         """Ask whether it is there."""
@@ -62,29 +67,23 @@ class RedisStore:
         await self._redis.aclose()
 
 
-def client(url: str, timeout_s: float, connect_timeout_s: float) -> Redis:
-    """Connections to Redis, made as they are needed."""
-    return Redis.from_url(
+def client(url: str, timeout_s: float, *, blocking: bool = False) -> Redis:
+    """Connections to Redis, made as they are needed, for commands that are awaited `in_time`."""
+    # Where it swallows a cancellation, as it may while it connects, it ends by itself.
+    longest_s = _BACKSTOP * timeout_s
+    pool = BlockingConnectionPool.from_url(
         url,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=connect_timeout_s,
-        max_connections=_CONNECTIONS,
+        timeout=longest_s,
+        socket_timeout=longest_s,
+        socket_connect_timeout=longest_s,
+        max_connections=_BLOCKING_CONNECTIONS if blocking else _CONNECTIONS,
     )
-
-
-async def answered(answer: Awaitable[T]) -> T:
-    """What Redis answers to a command. While it connects, redis-py may swallow a cancellation."""
-    task = asyncio.current_task()
-    before = task.cancelling() if task else 0
-    told = await answer
-    if task and task.cancelling() > before:
-        raise asyncio.CancelledError
-    return told
+    return Redis.from_pool(pool)
 
 
 async def _told(answer: Awaitable[T]) -> T:
     try:
-        return await answered(answer)
+        return await in_time(answer, _TIMEOUT_S)
     except FAULTS as error:
         # Not in its own words: they may repeat the address, and with it the password.
         raise StoreError(f"Redis: {type(error).__name__}") from None

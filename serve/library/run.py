@@ -11,7 +11,7 @@ from pathlib import Path
 
 from serve.answer import Failure, OnProgress
 from serve.container import cores
-from serve.errors import BadRequest, Internal, TopgenreError
+from serve.errors import BadRequest, Internal, Overloaded, Timeout, TopgenreError, Upstream
 from serve.library import files
 from serve.library.aside import aside
 from serve.library.bars import Bars
@@ -22,6 +22,11 @@ from serve.settings import Settings
 from serve.sources.memory import MemorySource
 from serve.sources.stream import AudioSource
 from serve.text import safe
+
+# A failure that may pass is tried once more by itself, after so long, or when it says so, if that
+# is soon.
+_AGAIN_S = 1.0
+_SOON_S = 5.0
 
 
 class Run:
@@ -114,8 +119,20 @@ class Run:
     async def _classified(
         self, record_id: str, source: AudioSource, on_progress: OnProgress
     ) -> Record:
-        answer = await self._pipeline.classify(source, on_progress)
+        try:
+            answer = await self._pipeline.classify(source, on_progress)
+        except TopgenreError as error:
+            if not _passes(error):
+                raise
+            await asyncio.sleep(error.retry_after_s or _AGAIN_S)
+            answer = await self._pipeline.classify(source, on_progress)
         return {"id": record_id} | answer.body()
+
+
+def _passes(error: TopgenreError) -> bool:
+    kinds = (Overloaded, Upstream, Timeout)
+    soon = (error.retry_after_s or 0.0) <= _SOON_S
+    return isinstance(error, kinds) and error.retryable and soon
 
 
 def pipeline_for(settings: Settings) -> Pipeline:

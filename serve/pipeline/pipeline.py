@@ -12,6 +12,7 @@ from inspect import isawaitable
 from typing import Any, Self
 
 from serve.answer import Answer, OnProgress, Outcome, Progress, answer_type
+from serve.backoff import pauses_s
 from serve.durations import spoken
 from serve.errors import Origin, Overloaded, Timeout, TopgenreError
 from serve.inference.session import Model
@@ -57,7 +58,7 @@ class Pipeline:
     def sandbox(self) -> dict[str, dict[str, Any] | None]:
         """What the children that meet strangers' bytes are refused, as measured in them.
 
-        None for those of which there has been none yet. See `serve.sandbox.measure`.
+        None for those of which there has been none yet. See `serve.workers.refused`.
         """
         return {
             "decoders": self.parts.pool.confinement,
@@ -133,13 +134,12 @@ class Pipeline:
 
         The deadline is that of the try which finds one. The source is opened anew by each.
         """
-        pause_s = _FIRST_PAUSE_S
+        pauses = pauses_s(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         while True:
             try:
                 return await self.classify(source)
             except Overloaded:
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                await asyncio.sleep(next(pauses))
 
     async def _classify(self, source: AudioSource, on_progress: OnProgress) -> Answer:
         if source.identity is None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from serve.cache.redis import PREFIX
@@ -35,16 +36,16 @@ class SharedFailures:
 
     async def heed(self, breaker: Breaker) -> None:
         """Open a breaker that another replica has opened."""
-        await self._open(breaker, self._shared.redis.pttl(_key(breaker)))
+        await self._open(breaker, partial(self._shared.redis.pttl, _key(breaker)))
 
     async def count(self, breaker: Breaker) -> None:
         """Count a failure of its kind; open it where it was the one too many."""
         now, window, pause = map(milliseconds, (time.time(), breaker.window_s, breaker.pause_s))
         values = [now, window, breaker.failures, pause, uuid.uuid4().hex]
-        asked = self._failed(keys=[f"{_key(breaker)}:failed", _key(breaker)], args=values)
-        await self._open(breaker, asked)
+        keys = [f"{_key(breaker)}:failed", _key(breaker)]
+        await self._open(breaker, partial(self._failed, keys=keys, args=values))
 
-    async def _open(self, breaker: Breaker, left_ms: Awaitable[Any]) -> None:
+    async def _open(self, breaker: Breaker, left_ms: Callable[[], Awaitable[Any]]) -> None:
         with suppress(AloneError):
             breaker.open_for(await self._shared.ask(left_ms) / 1000)
 

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -78,7 +79,8 @@ class SharedFlights:
     async def _take(self, key: str, token: str) -> bool:
         redis, lease_ms = self._shared.redis, milliseconds(self._lease_s)
         try:
-            return bool(await self._shared.ask(redis.set(_lease(key), token, nx=True, px=lease_ms)))
+            asked = self._shared.ask(lambda: redis.set(_lease(key), token, nx=True, px=lease_ms))
+            return bool(await asked)
         except BaseException:  # it may have been given to us, and nobody would work for it
             self._in_background(self._give_up(key, token))
             raise
@@ -136,12 +138,13 @@ class SharedFlights:
 
     async def _give_up(self, key: str, token: str) -> None:
         with suppress(AloneError):
-            asked = self._release(keys=[_lease(key)], args=[token])
-            await self._shared.ask(asked, anyway=True)
+            release = partial(self._release, keys=[_lease(key)], args=[token])
+            await self._shared.ask(release, anyway=True)
 
     async def _lease_for(self, key: str, token: str, seconds: float) -> None:
-        asked = self._renew(keys=[_lease(key)], args=[token, milliseconds(seconds)])
-        await self._shared.ask(asked, anyway=True)
+        arguments = [token, milliseconds(seconds)]
+        renew = partial(self._renew, keys=[_lease(key)], args=arguments)
+        await self._shared.ask(renew, anyway=True)
 
     async def _write(self, stream: str, news: list[Progress | Outcome | None]) -> None:
         if not news:
@@ -151,11 +154,11 @@ class SharedFlights:
             for entry in entries:
                 writing.xadd(stream, entry)
             writing.pexpire(stream, milliseconds(_STREAM_S))
-            await self._shared.ask(writing.execute(), anyway=True)
+            await self._shared.ask(writing.execute, anyway=True)
 
     async def _read_along(self, key: str, on_progress: OnProgress) -> Outcome | None:
         """The outcome at the replica that holds the lease; None if there is none any more."""
-        holder: Any = await self._shared.ask(self._shared.redis.get(_lease(key)))
+        holder = await self._holder(key)
         if holder is None:
             return None
         token = holder.decode()
@@ -164,10 +167,10 @@ class SharedFlights:
         stream, last, held = _told(key, token), "0", True
         while True:
             # Once the lease is another's, what was written before that is all.
-            block = milliseconds(self._shared.block_s) if held else None
-            found: Any = await self._shared.ask(
-                self._shared.blocking.xread({stream: last}, block=block)
-            )
+            block_s = self._shared.block_s if held else 0.0
+            block = milliseconds(block_s) if held else None
+            read = partial(self._shared.blocking.xread, {stream: last}, block=block)
+            found: Any = await self._shared.ask(read, block_s=block_s)
             entries = found[0][1] if found else []
             for identity, entry in entries:
                 last = identity
@@ -178,8 +181,10 @@ class SharedFlights:
             if not entries:
                 if not held:
                     return None
-                lease = await self._shared.ask(self._shared.redis.get(_lease(key)))
-                held = lease == holder
+                held = await self._holder(key) == holder
+
+    async def _holder(self, key: str) -> Any:
+        return await self._shared.ask(partial(self._shared.redis.get, _lease(key)))
 
 
 def _lease(key: str) -> str:

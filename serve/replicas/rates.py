@@ -32,7 +32,7 @@ class SharedLimiter:
     async def limit(self, who: str, tracks: int) -> RateLimitResult | None:
         """Count so many tracks, if that is not too many; None where Redis can't be had."""
         try:
-            return await self._shared.ask(self._limited(who, tracks))
+            return await self._shared.ask(lambda: self._limited(who, tracks))
         except AloneError:
             return None
 

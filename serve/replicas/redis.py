@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from serve.cache.redis import FAULTS, answered, client
+from serve.cache.in_time import in_time
+from serve.cache.redis import FAULTS, client
 from serve.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
@@ -33,30 +34,34 @@ class SharedRedis:
     block_s = 1.0
 
     def __init__(self, url: str, metrics: Metrics) -> None:
-        self.redis = client(url, _TIMEOUT_S, _TIMEOUT_S)
-        self.blocking = client(url, self.block_s + _TIMEOUT_S, _TIMEOUT_S)
+        self._timeout_s = _TIMEOUT_S
+        self.redis = client(url, self._timeout_s)
+        self.blocking = client(url, self.block_s + self._timeout_s, blocking=True)
         self._metrics = metrics
         self._rests_until = 0.0
 
-    async def ask(self, answer: Awaitable[T], *, anyway: bool = False) -> T:
-        """What Redis answers to a command; AloneError where it does not.
+    async def ask(
+        self, command: Callable[[], Awaitable[T]], *, anyway: bool = False, block_s: float = 0.0
+    ) -> T:
+        """What Redis answers to a command that blocks for so long; AloneError where it does not.
 
         `anyway` asks even if it has just failed: for what others wait for.
         """
-        resting = time.monotonic() < self._rests_until
-        if resting and not anyway:
-            if hasattr(answer, "close"):
-                answer.close()  # never awaited
+        if self._rests and not anyway:
             raise AloneError
         try:
-            return await answered(answer)
+            return await in_time(command(), block_s + self._timeout_s)
         except FAULTS as error:
-            if not resting:
+            if not self._rests:  # which another command's failure may have begun meanwhile
                 self._rests_until = time.monotonic() + _REST_S
                 self._metrics.alone.inc()
                 # Not in its own words: they may repeat the address, and with it the password.
                 _LOG.warning("working without other replicas: Redis: %s", type(error).__name__)
             raise AloneError from None
+
+    @property
+    def _rests(self) -> bool:
+        return time.monotonic() < self._rests_until
 
     def script(self, text: str) -> Any:
         """A Lua script, to be called with `keys` and `args`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
@@ -10,7 +11,8 @@ import sys
 
 import pytest
 
-from serve.process import ROOT, child_environment
+from serve.paths import ROOT
+from serve.workers.process import child_environment
 
 # A decoder that is locked in as always, or by one of the locks alone, then tries something.
 CHILD = """
@@ -20,12 +22,15 @@ from pathlib import Path
 from serve.audio import confinement
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import MelSpectrogram
-from serve.sandbox import landlock, seccomp
+from serve.workers import landlock, seccomp
 
 locks, folder, port, attempt = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 canary, answers = folder / "canary", os.dup(1)
 memory = os.memfd_create("memory")
 left, right = socket.socketpair()
+if locks.startswith("open "):
+    _, call, command = locks.split()
+    confinement._RULES += ((seccomp.Rule(call, 1, int(command)),),)
 if locks == "seccomp":
     landlock.restrict = lambda: 0
 if locks in ("landlock", "none"):
@@ -159,6 +164,15 @@ def test_nothing_forbidden_can_be_done(attempt, listener, tmp_path, name):
 @pytest.mark.parametrize("name", sorted(BY_LANDLOCK | BY_LIMITS))
 def test_each_lock_holds_alone(attempt, name):
     assert attempt("landlock", ALL[name])[0] != "done"
+
+
+@pytest.mark.parametrize(
+    "way",
+    [f"fcntl {fcntl.F_SETOWN}", "fcntl 10", f"fcntl {fcntl.F_SETFL}", "ioctl 35073", "ioctl 35074"],
+)
+def test_one_way_left_to_have_signals_sent_is_told(attempt, way):
+    _, held = attempt(f"open {way}", "pass")
+    assert "own" not in held["refused"]
 
 
 def test_without_its_locks_all_of_it_can_be_done(attempt, listener):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from serve.process import ROOT
+from serve.paths import ROOT
 
 NEEDS_AVX512 = {"SkylakeX"}
 

@@ -23,7 +23,7 @@ from serve.audio.mel import MelSpectrogram
 from serve.audio.pool import DecoderPool
 from serve.audio.track import Stalled
 from serve.errors import Internal, TooBig, TooLong, TooShort, Undecodable
-from serve.sandbox.measure import ATTEMPTS
+from serve.workers.refused import ATTEMPTS
 from tests.eventually import eventually
 from tests.media import Bytes, by_name, encode, music
 

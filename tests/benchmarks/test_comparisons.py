@@ -5,6 +5,7 @@ import psutil
 import pytest
 
 from benchmarks import (
+    catalogue,
     file,
     link,
     lit,
@@ -13,6 +14,7 @@ from benchmarks import (
     old_way,
     overhead,
     replaced,
+    scale,
     sharing,
     start,
 )
@@ -61,6 +63,24 @@ def test_sharing():
         assert min(own) > 0
         assert result.measured == pytest.approx(sum(own) / cores() / ffmpeg, rel=0.01)
         assert [*result.of] == ["decoding ms", "features ms", "model ms", "ffmpeg ms"]
+
+
+def test_scale():
+    replicas, *above = scale.measure(1, seconds=5.0, each=1, asks=3)
+    assert [result.failed for result in (replicas, *above)] == [False] * 3
+    if cores() > 1:
+        are_ratios([replicas])
+    for result in above:
+        over, under = result.of.values()
+        assert result.measured == pytest.approx(over - under, abs=0.002)
+
+
+def test_scale_without_its_peers(monkeypatch):
+    monkeypatch.setattr(scale, "cores", lambda: 1)
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    results = [*scale.measure()]
+    assert [(result.measured, result.failed) for result in results] == [(None, False)] * 3
+    assert all(result.note.startswith("needs ") for result in results)
 
 
 @pytest.mark.filterwarnings("ignore:'(aifc|audioop|sunau)' is deprecated:DeprecationWarning")
@@ -154,6 +174,14 @@ def test_memory():
     measured(results)
     assert [(result.goal, result.unit) for result in results] == [(32.0, "MB")] * 2
     assert ["m4a" in result.name for result in results] == [True, False]
+
+
+def test_catalogue():
+    ratio, each = catalogue.measure(1, seconds=5.0, tracks=2)
+    assert ratio.goal == 1.05
+    assert ratio.of.keys() == {"catalogue s", "classify s"}
+    assert each.unit == "s"
+    assert measured([each])[0] < ratio.of["catalogue s"]
 
 
 def test_load():

@@ -18,7 +18,11 @@ from deploy.needs import EXTRAS, needed
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-VARIANTS = {"cpu": EXTRAS, "cuda": (*EXTRAS, "cuda")}
+VARIANTS = {
+    "cpu": EXTRAS,
+    "cuda": (*EXTRAS, "cuda"),
+    "catalogue": (*EXTRAS, "catalogue"),
+}
 RELEASE = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
 STEPS = [step for job in RELEASE["jobs"].values() for step in job["steps"]]
 
@@ -65,6 +69,12 @@ def test_a_gpu_adds_to_what_all_need():
     cpu, cuda = map(locked, ("cpu", "cuda"))
     assert cpu.items() < cuda.items()
     assert {name.partition("-")[0] for name in cuda.keys() - cpu.keys()} == {"nvidia"}
+
+
+def test_a_catalogue_adds_parquet_to_what_all_need():
+    cpu, catalogue = map(locked, ("cpu", "catalogue"))
+    assert cpu.items() < catalogue.items()
+    assert catalogue.keys() - cpu.keys() == {"pyarrow"}
 
 
 def test_forms_have_limited_headers_whatever_is_installed():

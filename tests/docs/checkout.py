@@ -16,8 +16,8 @@ from typing import Self
 
 import httpx
 
-from serve.process import kill_group
 from serve.settings import PREFIX
+from serve.workers.process import kill_group
 from tests.docs.pages import ROOT
 
 # What a fresh checkout does not have, at its top.

@@ -24,6 +24,7 @@ NOT_RUN = {
     "it installs system packages": 2,
     "it needs a GPU": 1,
     "it needs a cluster; they check every object and run a server with these settings": 1,
+    "it needs a cluster; they check every object and run its parts": 1,
     "it needs a container engine; they run the image's steps without one": 1,
     "it takes a minute of a machine that does nothing else": 1,
     "it takes minutes, and they run its parts": 1,

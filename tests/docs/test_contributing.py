@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from serve.errors import ERRORS
-from serve.process import ROOT
+from serve.paths import ROOT
 from serve.settings import PREFIX, Settings
 
 # A file that knows nearly all of a kind has to be told of the next.

@@ -7,7 +7,8 @@ import sys
 
 import httpx
 
-from serve.process import ROOT, child_environment
+from serve.paths import ROOT
+from serve.workers.process import child_environment
 from tests.eventually import until
 from tests.media import by_name, encode, music
 

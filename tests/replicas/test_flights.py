@@ -1,12 +1,10 @@
 """Replicas that share a Redis do once what all are asked for; without it each works alone."""
 
 import asyncio
-import json
 import os
 import signal
-import threading
 import time
-from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -16,11 +14,8 @@ from serve.metrics import Metrics
 from serve.replicas.flights import SharedFlights
 from serve.replicas.redis import SharedRedis
 from tests.answers import answer
-from tests.eventually import eventually, until
-from tests.http.test_youtube import M4A
-from tests.process import server_process
+from tests.eventually import eventually
 from tests.redis import redis_server
-from tests.standin import Video
 
 LEASE_S = 0.8
 ANSWER = answer("T")
@@ -199,12 +194,21 @@ async def test_an_old_job_is_left_to_those_who_wait_for_it(replicas):
     assert await waiting == ANSWER
 
 
-async def test_a_burst_is_no_failure(redis, monkeypatch):
-    # Each takes a connection of its own, on however slow a machine.
-    monkeypatch.setattr("serve.replicas.redis._TIMEOUT_S", 30.0)
+async def test_a_stall_of_this_process_is_none_of_redis(replicas):
+    first, *_ = replicas
+    asked = asyncio.ensure_future(
+        first.shared.ask(partial(first.shared.redis.blpop, "nothing", 0.3))
+    )
+    await asyncio.sleep(0.1)
+    time.sleep(1.2)
+    assert await asked is None
+    assert b"topgenre_alone_total 0.0" in first.metrics.render()
+
+
+async def test_a_burst_is_no_failure(redis):
     shared = SharedRedis(redis.url, Metrics())
     try:
-        asked = (shared.ask(shared.redis.ping()) for _ in range(300))
+        asked = (shared.ask(shared.redis.ping) for _ in range(300))
         assert all(await asyncio.gather(*asked))
     finally:
         await shared.close()
@@ -255,80 +259,3 @@ async def test_redis_may_fail_in_the_middle(tmp_path, how):
         finally:
             if how == "slow":
                 os.kill(server.process.pid, signal.SIGCONT)
-
-
-# Real servers.
-
-VIDEOS = [f"AAAAAAAAAA{n}" for n in range(4)]
-
-
-class Ask(threading.Thread):
-    """One request for a video."""
-
-    def __init__(self, server, video):
-        super().__init__()
-        self.server, self.video, self.answer = server, video, None
-        self.start()
-
-    def run(self):
-        try:
-            with self.server.client() as client:
-                link = {"url": f"https://youtu.be/{self.video}"}
-                self.answer = client.post("/predict", json=link, timeout=60)
-        except OSError:
-            pass
-        except Exception as error:  # what the client makes of a killed server
-            self.answer = error
-
-
-@pytest.fixture
-def servers(tiny_model, youtube, tmp_path):
-    """Two servers with one Redis, and videos that go on when `gate` is set."""
-    gate = threading.Event()
-
-    def held(handler, media, start, end):
-        handler.audio_head(start, end, len(media))
-        handler.send(media[start : len(media) // 2])
-        gate.wait(30)
-        handler.send(media[len(media) // 2 : end + 1])
-        return True
-
-    for video in VIDEOS:
-        youtube.add(Video(video, {140: M4A}, title="T", length=60, fault=held))
-    with ExitStack() as stack:
-        redis = stack.enter_context(redis_server(tmp_path))
-        stack.callback(gate.set)
-        made = [
-            stack.enter_context(server_process(model=tiny_model, cache=redis.url)) for _ in range(2)
-        ]
-        yield made, gate
-
-
-def downloads(youtube):
-    return len(youtube.audio())
-
-
-def test_servers_fetch_each_video_once(servers, youtube):
-    (one, two), gate = servers
-    asks = [Ask(server, video) for video in VIDEOS for server in (one, two, one, two)]
-    until(lambda: downloads(youtube) == len(VIDEOS), 30)
-    gate.set()
-    for ask in asks:
-        ask.join()
-    assert [ask.answer.status_code for ask in asks] == [200] * len(asks)
-    assert len({json.dumps(ask.answer.json()["results"]) for ask in asks}) == 1
-    assert downloads(youtube) == len(VIDEOS)
-
-
-def test_when_a_server_is_killed_the_others_askers_are_answered(servers, youtube):
-    (one, two), gate = servers
-    lost = [Ask(one, video) for video in VIDEOS]
-    until(lambda: downloads(youtube) == len(VIDEOS), 30)
-    kept = [Ask(two, video) for video in VIDEOS]
-    one.process.kill()
-    gate.set()
-    for ask in (*lost, *kept):
-        ask.join()
-    assert [ask.answer.status_code for ask in kept] == [200] * len(kept)
-    assert downloads(youtube) == 2 * len(VIDEOS)
-    assert not any(hasattr(ask.answer, "status_code") for ask in lost)

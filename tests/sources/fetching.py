@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
-from serve.sources.youtube import child, work
-from serve.sources.youtube.frames import Kind
+from serve.sources.youtube import child, runner
 from serve.sources.youtube.job import Job, YouTubeOptions
+from serve.sources.youtube.messages import Kind
 
 
 @dataclass
@@ -60,6 +60,6 @@ def fetch(video_id: str, options: YouTubeOptions | None = None) -> Outcome:
         # yt-dlp leaves the sockets of failed answers open, to be closed when its process ends.
         warnings.simplefilter("ignore", ResourceWarning)
         child.tame(os.environ)
-        exit_code = work.run(job, pipe)
+        exit_code = runner.run(job, pipe)
         gc.collect()
     return read_frames(exit_code, pipe.getvalue())

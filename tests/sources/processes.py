@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from serve.sources.youtube import downloader as started
 from serve.sources.youtube import preloaded
-from serve.sources.youtube import process as started
 
 #: Longest wait for something that ought to happen at once, in seconds.
 PATIENCE_S = 20.0

@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from serve.process import ROOT, child_environment
+from serve.paths import ROOT
 from serve.sources.youtube import YouTubeSource
 from serve.sources.youtube.confinement import proxies
-from serve.sources.youtube.process import PASSED
+from serve.sources.youtube.downloader import PASSED
+from serve.workers.process import child_environment
 from tests.standin import StandIn, Video
 
 CHILD = """
 import json, os, socket, subprocess, sys
 from pathlib import Path
-from serve.sandbox import landlock, seccomp
+from serve.workers import landlock, seccomp
 from serve.sources.youtube import confinement
 from serve.sources.youtube.job import YouTubeOptions
 
@@ -139,7 +140,7 @@ def test_the_working_folder_is_not_readable():
         [
             sys.executable,
             "-c",
-            "from pathlib import Path\nimport os\nfrom serve.process import ROOT\n"
+            "from pathlib import Path\nimport os\nfrom serve.paths import ROOT\n"
             "from serve.sources.youtube import confinement\n"
             "from serve.sources.youtube.job import YouTubeOptions\n"
             "held = confinement.confine(YouTubeOptions())\nlist(Path(ROOT).iterdir())",

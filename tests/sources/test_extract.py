@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from serve.sources.youtube import work
-from serve.sources.youtube.frames import Kind
+from serve.sources.youtube import runner
 from serve.sources.youtube.job import Job, YouTubeOptions
+from serve.sources.youtube.messages import Kind
 from tests.sources.fetching import fetch
 from tests.standin import StandIn, Video
 
@@ -296,7 +296,7 @@ def with_advertisement(seconds: int) -> Video:
 
 
 def test_waits_for_an_advertisement(youtube: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "time", Clock(time.time()))
+    monkeypatch.setattr(runner, "time", Clock(time.time()))
     youtube.add(with_advertisement(5))
     outcome = fetch(ID)
     assert outcome.audio == AUDIO[140]

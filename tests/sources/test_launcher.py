@@ -17,9 +17,9 @@ import pytest
 import uvloop
 
 from serve.errors import Overloaded
-from serve.process import ROOT
+from serve.paths import ROOT
 from serve.sources.youtube import Launcher, YouTubeSource, preloaded
-from serve.sources.youtube.process import Child, spawn
+from serve.sources.youtube.downloader import Child, spawn
 from serve.sources.youtube.rehearsal import rehearse
 from tests.eventually import eventually, until
 from tests.sources.processes import (
@@ -206,7 +206,7 @@ async def test_it_is_replaced_when_it_dies(youtube: StandIn, launcher: Launcher)
         (child,) = downloaders()
         os.kill(old, signal.SIGKILL)
         assert await anext(aiter(stream))  # the child does not mind
-    await eventually(lambda: not members(child))  # but ends with its lifeline
+    await eventually(lambda: not members(child))  # but ends, as its parent has
     await eventually(lambda: launcher.preloaded and old not in templates(), LOAD_S)
     youtube.videos[ID].fault = None
     assert await audio(launcher) == AUDIO

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from serve.sources.youtube import fence
+from serve.sources.youtube import egress
 from serve.sources.youtube.job import YouTubeOptions
 from tests.sources.fetching import fetch
 from tests.standin import Handler, StandIn, Video, faults
@@ -101,8 +101,8 @@ def test_redirect_inside_youtube_is_followed(youtube: StandIn) -> None:
         ("", False),
     ],
 )
-def test_fence(url: str, allowed: bool) -> None:
-    assert fence.allowed(url) is allowed
+def test_what_is_allowed(url: str, allowed: bool) -> None:
+    assert egress.allowed(url) is allowed
 
 
 def test_certificate_of_somebody_else(

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from serve.sources.youtube import transfer
-from serve.sources.youtube.frames import Kind
 from serve.sources.youtube.job import YouTubeOptions
+from serve.sources.youtube.messages import Kind
 from tests.sources.fetching import fetch
 from tests.standin import StandIn, Video, faults
 from tests.standin.videos import Fault

@@ -15,12 +15,12 @@ import pytest
 import uvloop
 
 from serve.errors import Live, NotReady, Private, Timeout, TooLong, Upcoming, YouTubeError
-from serve.process import ROOT
+from serve.paths import ROOT
 from serve.sources.stream import AudioSource, AudioStream, SourceInfo
 from serve.sources.youtube import Launcher, YouTubeOptions, YouTubeSource
-from serve.sources.youtube.frames import Kind
+from serve.sources.youtube.downloader import COMMAND, Start, spawn
 from serve.sources.youtube.job import Job
-from serve.sources.youtube.process import COMMAND, Start, spawn
+from serve.sources.youtube.messages import Kind
 from tests.eventually import eventually, until
 from tests.sources.fetching import read_frames
 from tests.sources.processes import LOAD_S, PATIENCE_S, downloaders, members, open_pipes, zombies
@@ -349,7 +349,7 @@ def test_child_can_start_before_its_job_is_known(youtube: StandIn) -> None:
     assert outcome.kinds[-1] is Kind.END
 
 
-def test_child_ends_with_its_lifeline() -> None:
+def test_child_ends_with_its_parent() -> None:
     with subprocess.Popen(
         COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, start_new_session=True
     ) as child:

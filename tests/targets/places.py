@@ -15,8 +15,8 @@ from pathlib import Path
 
 import httpx
 
-from serve.process import kill_group
 from serve.settings import PREFIX
+from serve.workers.process import kill_group
 from tests.models import write_model
 from tests.targets.forms import ROOT, SHORTEST, VARIABLES, Target
 from tests.train import synthetic

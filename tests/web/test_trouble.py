@@ -135,6 +135,50 @@ def test_the_page_recovers_when_the_server_restarts(page, context, tiny_model):
         page.goto("about:blank")
 
 
+def broken(page, times, status=None):
+    """The next requests for a track get this far; the list grows by each."""
+    asked = []
+
+    def answer(route):
+        asked.append(route.request.url)
+        if len(asked) > times:
+            route.continue_()
+        elif status is None:
+            route.abort("connectionreset")
+        else:
+            route.fulfill(status=status, body="<html>")  # as a balancer has it
+
+    page.route("**/predict?*", answer)
+    return asked
+
+
+@pytest.mark.parametrize("status", [None, 502])
+def test_what_is_lost_with_a_server_is_asked_for_once_more(page, status):
+    asked = broken(page, 1, status)
+    page.set_input_files("#file", SONG)
+    expect(page.locator("#stages")).to_contain_text("Trying again in 1 s.")
+    answered(page, "song.mp3")
+    assert len(asked) == 2
+
+
+def test_it_is_asked_for_no_more_than_once_more(page):
+    asked = broken(page, 2)
+    page.set_input_files("#file", SONG)
+    expect(page.get_by_role("alert")).to_have_attribute("data-code", "unreachable")
+    assert len(asked) == 2
+    page.get_by_role("button", name="Try again").click()
+    answered(page, "song.mp3")
+
+
+def test_another_try_can_be_stopped(page):
+    broken(page, 1)
+    page.set_input_files("#file", SONG)
+    expect(page.locator("#stages")).to_contain_text("Trying again")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#banner")).to_contain_text("Stopped.")
+    expect(page.locator("#work")).to_be_hidden()
+
+
 def test_a_server_that_wants_a_key(page, tiny_model):
     key, entry = new_key("me")
     with running_server(model=tiny_model, decoders=1, api_keys=[entry]) as guarded:

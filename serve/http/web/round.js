@@ -12,6 +12,11 @@ const MIB = 2 ** 20;
 // After these nothing that comes next can fare better.
 const ENDING = ["unreachable", "not_ready", "shutting_down", "unauthorized"];
 const TRIES = 10;
+// After these a single track is tried once more by itself: asking twice does no harm, and another
+// server, or this one when it is back, may answer.
+const PASSING = ["unreachable", "not_ready", "shutting_down", "overloaded", "youtube_error"];
+const AGAIN_S = 1;
+const SOON_S = 5;
 
 export class Round {
   jobs = [];
@@ -69,7 +74,7 @@ export class Round {
     try {
       for (let job; (job = this.jobs.find(({ state }) => state === "waiting")); ) {
         await this.#answer(job);
-        if (this.stopped || ENDING.includes(job.problem?.code)) break;
+        if (this.stopped || (job.state === "failed" && ENDING.includes(job.problem.code))) break;
       }
     } finally {
       this.running = false;
@@ -104,13 +109,21 @@ export class Round {
       if (error.name === "AbortError") return job.stop();
       if (!(error instanceof Problem)) throw error;
       job.fail(error);
-      if (!this.alone && error.wait && job.tries < TRIES) {
-        const tell = (left) => work.hold(`${error.message} ${say("queue.wait", { time: lasting(left) })}`);
-        if (await countdown(error.wait, tell, signal)) job.wait();
+      const wait = this.#pause(job);
+      if (wait) {
+        const words = error.message || say("problem.unreachable");
+        const tell = (left) => work.hold(`${words} ${say("queue.wait", { time: lasting(left) })}`);
+        if (await countdown(wait, tell, signal)) job.wait();
         else job.stop();
       }
     }
     return this.#show();
+  }
+
+  // Seconds until a failed track is tried again by itself; 0 if it isn't.
+  #pause({ tries, problem: { code, wait } }) {
+    if (!this.alone && wait) return tries < TRIES ? wait : 0;
+    return tries === 1 && PASSING.includes(code) && !(wait > SOON_S) ? wait || AGAIN_S : 0;
   }
 
   // What can be known without sending anything.

@@ -46,7 +46,11 @@ class Bar:
 
     def track(self, *, failed: bool) -> None:
         """Count a track."""
-        self._done += 1
+        self.tracks(1, failed=failed)
+
+    def tracks(self, number: int, *, failed: int) -> None:
+        """Count tracks, some of which failed."""
+        self._done += number
         self._failed += failed
         self._bar.update(self._task, completed=self._done, description=self._words())
 

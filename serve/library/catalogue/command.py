@@ -6,17 +6,17 @@ import asyncio
 import signal
 import sys
 from dataclasses import dataclass
+from functools import partial
 
 from rich.console import Console
 from rich.text import Text
 
 from serve.errors import Internal, TopgenreError
 from serve.library.catalogue.bar import Bar
+from serve.library.catalogue.engine import engine_for
 from serve.library.catalogue.manifest import read_manifest
 from serve.library.catalogue.places import Place
-from serve.library.catalogue.run import CatalogueRun
 from serve.library.catalogue.shards import Shards
-from serve.library.run import pipeline_for
 from serve.settings import Settings
 from serve.signals import signalled, until_signalled
 from serve.text import one_line
@@ -27,7 +27,7 @@ class Asked:
     """What `catalogue` was asked for.
 
     `part` is the number, from 0, of the `parts` that the shards are dealt out to; `again` asks for
-    shards that an outage left failures in.
+    shards that an outage left failures in. `on` and `address` say which engine does the work.
     """
 
     manifest: str
@@ -36,6 +36,8 @@ class Asked:
     part: int = 0
     parts: int = 1
     again: bool = False
+    on: str | None = None
+    address: str | None = None
 
     def shards_of(self, shards: Shards) -> list[int]:
         """The shards that are to be done: of this part, and not there yet."""
@@ -55,13 +57,13 @@ def catalogue(settings: Settings, asked: Asked) -> int:
     err = Console(highlight=False, stderr=True, soft_wrap=True)
     try:
         manifest = read_manifest(asked.manifest)
-        pipeline = pipeline_for(settings)
-        shards = Shards.of(Place.of(asked.out), pipeline.model.sha256, manifest, asked.shard_tracks)
+        engine = engine_for(settings, asked.on, asked.address)
+        shards = Shards.of(Place.of(asked.out), engine.model, manifest, asked.shard_tracks)
         todo = asked.shards_of(shards)
         tracks = sum(len(shards.plan.tracks_of(shard)) for shard in todo)
         with Bar(err, tracks) as bar:
-            work = CatalogueRun(pipeline, manifest, shards, bar)
-            code = asyncio.run(until_signalled(lambda: work.run(todo))) if todo else 0
+            work = partial(engine.run, manifest, shards, todo, bar)
+            code = asyncio.run(until_signalled(work)) if todo else 0
         missing = len(shards.missing(range(shards.plan.shards)))
         there = f"{shards.plan.shards - missing} of {shards.plan.shards} shards are there"
         err.print(Text(one_line(f"{bar.summary}; {there}: {asked.out}")))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import PurePosixPath
+from typing import Protocol
 
 import pyarrow as pa
 
 from serve.answer import Failure
 from serve.library.aside import aside
-from serve.library.catalogue.bar import Bar
-from serve.library.catalogue.manifest import Entry, Manifest
+from serve.library.catalogue.manifest import Entry
 from serve.library.catalogue.places import Place, failure_of
 from serve.library.catalogue.rows import row, schema
 from serve.library.catalogue.shards import Shards
@@ -28,6 +28,16 @@ from serve.text import safe
 _READ_AHEAD = 4
 
 
+class Told(Protocol):
+    """What is told how far the work is."""
+
+    def track(self, *, failed: bool) -> None:
+        """Count a track."""
+
+    def shard(self, number: int, *, rows: int) -> None:
+        """Hear of a shard that was written."""
+
+
 class CatalogueRun:
     """Works through the given shards in order; each is written when its last track is done.
 
@@ -36,19 +46,21 @@ class CatalogueRun:
     few files.
     """
 
-    def __init__(self, pipeline: Pipeline, manifest: Manifest, shards: Shards, bar: Bar) -> None:
+    def __init__(
+        self, pipeline: Pipeline, entry_of: Callable[[int], Entry], shards: Shards, told: Told
+    ) -> None:
         self._pipeline = pipeline
-        self._manifest = manifest
+        self._entry_of = entry_of
         self._shards = shards
-        self._bar = bar
+        self._told = told
         self._schema = schema(pipeline.model.card.genres)
         self._turn = asyncio.Semaphore(workers_for(pipeline.decoders))
 
     async def run(self, shards: Sequence[int]) -> None:
-        """Do it all; raise OSError where a shard can't be written."""
+        """Do it all, in the pipeline's context; raise OSError where a shard can't be written."""
         tracks = self._tracks(shards)
         try:
-            async with self._pipeline, asyncio.TaskGroup() as workers:
+            async with asyncio.TaskGroup() as workers:
                 for _ in range(_READ_AHEAD * self._pipeline.decoders):
                     workers.create_task(self._work(tracks))
         except ExceptionGroup as failures:
@@ -63,13 +75,13 @@ class CatalogueRun:
     async def _work(self, tracks: Iterator[tuple[_Unfinished, int]]) -> None:
         # One iterator for all workers: each track is taken once.
         for shard, number in tracks:
-            entry = self._manifest[number]
+            entry = self._entry_of(number)
             try:
                 record = await self._record(entry)
             except Exception as failure:
                 record = Failure.of(typed(failure)).body()
             shard.rows[number] = row(self._schema, entry, record, self._pipeline.model.sha256)
-            self._bar.track(failed="code" in record)
+            self._told.track(failed="code" in record)
             if len(shard.rows) == len(shard.tracks):
                 await asyncio.to_thread(self._write, shard)
 
@@ -77,7 +89,7 @@ class CatalogueRun:
         rows = [shard.rows[number] for number in shard.tracks]
         table = pa.Table.from_batches(rows, self._schema).combine_chunks()
         self._shards.write(shard.number, table)
-        self._bar.shard(shard.number, rows=len(rows))
+        self._told.shard(shard.number, rows=len(rows))
 
     async def _record(self, entry: Entry) -> Record:
         if _is_link(entry.path):

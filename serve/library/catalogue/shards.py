@@ -46,7 +46,7 @@ class Shards:
     """The Parquet files of a catalogue in a folder, each of which is whole or not there."""
 
     def __init__(self, out: Place, plan: Plan) -> None:
-        self._out = out
+        self.out = out
         self.plan = plan
 
     @classmethod
@@ -71,13 +71,13 @@ class Shards:
 
     def missing(self, shards: Sequence[int]) -> list[int]:
         """Those of the given shards that there are no files of."""
-        there = set(self._out.names())
+        there = set(self.out.names())
         return [shard for shard in shards if self._name(shard) not in there]
 
     def interrupted(self, shards: Sequence[int]) -> Iterator[int]:
         """Those that hold a track which failed for no fault of its own, as in an outage."""
         for shard in shards:
-            place = self._out / self._name(shard)
+            place = self.out / self._name(shard)
             with place.system.open_input_file(place.path) as file:
                 codes = pq.ParquetFile(file).read(["code"]).column("code")
             if pc.any(pc.is_in(codes, pa.array(_NOT_THE_TRACKS))).as_py():
@@ -88,7 +88,7 @@ class Shards:
         plan = json.dumps(asdict(self.plan)).encode()
         sink = pa.BufferOutputStream()
         pq.write_table(table.replace_schema_metadata({b"topgenre": plan}), sink, compression="zstd")
-        (self._out / self._name(shard)).write(sink.getvalue().to_pybytes())
+        (self.out / self._name(shard)).write(sink.getvalue().to_pybytes())
 
     def _name(self, shard: int) -> str:
         return f"part-{shard:06}-of-{self.plan.shards:06}.parquet"

@@ -1,8 +1,8 @@
 """YouTube as a source: from a pasted link to the bytes of a video's audio.
 
-`url` and `job` are for both sides. The server's is `download`, `launcher`, `process`, `preloaded`
-and `frames`. The downloader's (`child`, `lifeline`, `confinement`, `work`, `extract`, `transfer`,
-`failures`, `fence`; and `template`, `rehearsal`) runs in processes of its own and is the only one
+`url`, `job` and `messages` are for both sides. The server's is `download`, `launcher`, `downloader`
+and `preloaded`. The downloader's (`child`, `confinement`, `runner`, `extract`, `transfer`,
+`failures`, `egress`; and `template`, `rehearsal`) runs in processes of its own and is the only one
 that imports yt-dlp.
 """
 

@@ -1,8 +1,8 @@
 """The downloader's process, one for one video: `python -m serve.sources.youtube.child`.
 
 Standard input: one job as a line of JSON (`job.Job`), then nothing; it stays open as long as the
-server lives (`lifeline`). Standard output: frames (`frames`). It writes no file. Where yt-dlp is
-kept loaded, `template` forks such processes instead, and they begin with `serve`.
+server lives (`parent_watch`). Standard output: `messages`. It writes no file. Where yt-dlp is kept
+loaded, `template` forks such processes instead, and they begin with `serve`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import sys
 from collections.abc import Callable, MutableMapping
 from typing import BinaryIO
 
-from serve.sources.youtube import confinement, lifeline
-from serve.sources.youtube.frames import Kind, write_json
+from serve.sources.youtube import confinement
 from serve.sources.youtube.job import Job
+from serve.sources.youtube.messages import Kind, write_json
+from serve.workers import parent_watch
 
 Run = Callable[[Job, BinaryIO], int]
 
@@ -29,13 +30,13 @@ def main() -> int:
 def serve(load: Callable[[], Run]) -> int:
     """Do the one job; 0 if all was sent, 1 if an error was, or nobody listens any more."""
     pipe = _take_stdout()
-    line = lifeline.first_line(sys.stdin.fileno())
+    line = parent_watch.first_line(sys.stdin.fileno())
     if line is None:
-        lifeline.kill_group()
+        parent_watch.kill_own_group()
     job = Job.from_line(line)
     # Before there is a second thread, and before anything comes from outside.
     held = confinement.confine(job.options)
-    lifeline.watch(sys.stdin.fileno())
+    parent_watch.watch(sys.stdin.fileno())
     write_json(pipe, Kind.HELD, **held.to_dict())
     run = load()
     return run(job, pipe)
@@ -44,9 +45,9 @@ def serve(load: Callable[[], Run]) -> int:
 def load() -> Run:
     """The slow part of a start: yt-dlp, which looks at the environment; what does a job then."""
     tame(os.environ)
-    from serve.sources.youtube import work
+    from serve.sources.youtube import runner
 
-    return work.run
+    return runner.run
 
 
 def _take_stdout() -> BinaryIO:

@@ -11,10 +11,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from serve.process import ROOT
-from serve.sandbox import landlock, limits, seccomp
-from serve.sandbox.measure import Confinement, measure
+from serve.paths import ROOT
 from serve.sources.youtube.job import YouTubeOptions
+from serve.workers import landlock, limits, seccomp
+from serve.workers.refused import Confinement, measure
 
 # For yt-dlp and for deno each. V8 reserves address space by the terabyte, but fills little of it.
 _MAX_DATA = 2 << 30

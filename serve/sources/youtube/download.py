@@ -20,9 +20,9 @@ from serve.errors import (
     from_child,
 )
 from serve.sources.stream import SourceInfo
-from serve.sources.youtube.frames import Kind, parse_json, parse_object, read_frame
+from serve.sources.youtube.downloader import Running, Start, running, spawn
 from serve.sources.youtube.job import Job, YouTubeOptions
-from serve.sources.youtube.process import Running, Start, running, spawn
+from serve.sources.youtube.messages import Kind, parse_json, parse_object, read_frame
 from serve.text import safe
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class YouTubeSource:
     """The audio of one video, by its 11-character id (see `url.video_id`).
 
     `start` starts its downloader; a `Launcher` has a faster way than the default. `told` hears what
-    that is refused (see `serve.sandbox.measure`). It sets no
+    that is refused (see `serve.workers.refused`). It sets no
     deadline of its own: put `asyncio.timeout` around its use.
     """
 

@@ -28,7 +28,7 @@ from serve.errors import (
     Upcoming,
     YouTubeError,
 )
-from serve.sources.youtube.fence import allowed
+from serve.sources.youtube.egress import allowed
 from serve.sources.youtube.job import Job, YouTubeOptions
 from serve.sources.youtube.url import watch_url
 from serve.text import safe

@@ -8,8 +8,9 @@ import sys
 from contextlib import suppress
 from typing import Any, Self
 
+from serve.backoff import pauses_s
+from serve.sources.youtube.downloader import Child, spawn
 from serve.sources.youtube.preloaded import Recipe, Template
-from serve.sources.youtube.process import Child, spawn
 
 _LOG = logging.getLogger(__name__)
 # A process that does not live long is tried again, slower and slower.
@@ -68,17 +69,16 @@ class Launcher:
     async def _keep(self) -> None:
         """Have a loaded process at all times, one at a time."""
         loop = asyncio.get_running_loop()
-        pause_s = _FIRST_PAUSE_S
+        pauses = pauses_s(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         while True:
             began = loop.time()
             try:
                 await self._have_one()
             except Exception as error:  # whatever it was, the next one may come up
                 _LOG.error("yt-dlp can't be loaded ahead: %s", error)
-            lived_s = loop.time() - began
-            pause_s = _FIRST_PAUSE_S if lived_s > _LONGEST_PAUSE_S else pause_s
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            if loop.time() - began > _LONGEST_PAUSE_S:
+                pauses = pauses_s(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+            await asyncio.sleep(next(pauses))
 
     async def _have_one(self) -> None:
         template = Template.start()

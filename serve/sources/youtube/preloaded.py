@@ -16,9 +16,9 @@ from functools import partial
 from importlib.util import find_spec
 from typing import IO, Self
 
-from serve.process import ROOT, child_environment, kill_group
-from serve.sources.youtube.process import PASSED, Child, reap
-from serve.stderr import StandardError
+from serve.sources.youtube.downloader import PASSED, Child
+from serve.workers.process import child_environment, kill_group, reap, start
+from serve.workers.stderr import StandardError
 
 #: A message between the two; see `template`.
 NUMBER = struct.Struct("=i")
@@ -93,17 +93,11 @@ class Template:
         ours.setblocking(False)
         with theirs:
             try:
-                process = subprocess.Popen(
+                process = start(
                     (*COMMAND, str(theirs.fileno())),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    bufsize=0,
-                    pass_fds=(theirs.fileno(),),
-                    cwd=ROOT,
-                    env=recipe.environment,
-                    # Not a session of its own, beyond whose bounds Linux may ignore priorities.
-                    process_group=0,
+                    environment=recipe.environment,
+                    descriptors=(theirs.fileno(),),
+                    session=False,  # beyond whose bounds Linux may ignore priorities
                 )
             except OSError:
                 ours.close()
@@ -138,7 +132,7 @@ class Template:
             self.kill()
 
     def kill(self) -> None:
-        """End the process at once; its children end as their lifelines do."""
+        """End the process at once; its children end as their parent watch does."""
         self.over.set()
         if not self._dead:  # otherwise its number may be somebody else's by now
             kill_group(self._process.pid)

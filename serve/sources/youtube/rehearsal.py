@@ -18,7 +18,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from serve.sources.youtube import work
+from serve.sources.youtube import runner
 from serve.sources.youtube.job import Job, YouTubeOptions
 
 _ID = "0" * 11
@@ -59,7 +59,7 @@ _ANSWERS = {
 def rehearse() -> int:
     """Do it, and leave nothing but what is loaded; 0 if it went well to its end."""
     with _no_network():
-        return work.run(Job(_ID, YouTubeOptions()), io.BytesIO())
+        return runner.run(Job(_ID, YouTubeOptions()), io.BytesIO())
 
 
 @contextmanager

@@ -12,6 +12,10 @@ was started for it would, only without its slow start. It never sees a job, or a
     to the server    0: done
 
 It ends with the socket, which the kernel closes however the server dies.
+
+The standard library's forkserver is not enough: its children lead no group of their own, are
+reaped by itself whenever they end, so that their number may be another's when it is killed, and it
+loads before it takes any request, at the server's own priority.
 """
 
 from __future__ import annotations
@@ -25,9 +29,10 @@ import threading
 import traceback
 from contextlib import suppress
 
-from serve.process import kill_group
-from serve.sources.youtube import child, lifeline
+from serve.sources.youtube import child
 from serve.sources.youtube.preloaded import NUMBER
+from serve.workers import parent_watch
+from serve.workers.process import kill_group
 
 _LOWEST_PRIORITY = 19
 # Standard input, output and error.
@@ -59,7 +64,7 @@ def _load_while(channel: socket.socket) -> None:
     with loaded:
         readable, _, _ = select.select((channel, loaded), (), ())
     if channel in readable:  # nothing is said to us yet, so this is the end
-        lifeline.kill_group()
+        parent_watch.kill_own_group()
     thread.join()
 
 
@@ -102,9 +107,9 @@ def _become_child(channel: socket.socket, standard: tuple[int, ...]) -> None:
         for number, descriptor in enumerate(standard):
             os.dup2(descriptor, number)
             os.close(descriptor)
-        from serve.sources.youtube import work
+        from serve.sources.youtube import runner
 
-        code = child.serve(lambda: work.run)
+        code = child.serve(lambda: runner.run)
     except BaseException:
         traceback.print_exc()
     finally:

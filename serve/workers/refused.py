@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -13,6 +14,11 @@ from typing import Any
 
 #: Nothing listens there, and nothing leaves the machine.
 _DISCARD = ("127.0.0.1", 9)
+# It is tried on so many, open or not: ioctl knows owners of sockets alone.
+_DESCRIPTORS = 64
+# As Linux has them on x86 and ARM: F_SETSIG, FIOSETOWN and SIOCSPGRP.
+_F_SETSIG = 10
+_OWNER_CALLS = (0x8901, 0x8902)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +73,36 @@ def _look_up() -> None:
 
 
 def _own() -> None:
-    # Signals about a descriptor would go to whoever is named as its owner.
-    fcntl.fcntl(0, fcntl.F_SETOWN, os.getppid())
+    # Signals about a descriptor would go to whoever is named as its owner. The first way that is
+    # open is the answer, and is undone: of two that are, the server would get a signal.
+    for descriptor in range(_DESCRIPTORS):
+        for try_ in (_name_owner, _choose_signal, _turn_signals_on, *map(_by_ioctl, _OWNER_CALLS)):
+            with suppress(OSError):
+                return try_(descriptor)
+    raise PermissionError
+
+
+def _name_owner(descriptor: int) -> None:
+    fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getppid())
+    fcntl.fcntl(descriptor, fcntl.F_SETOWN, 0)
+
+
+def _choose_signal(descriptor: int) -> None:
+    fcntl.fcntl(descriptor, _F_SETSIG, 0)
+
+
+def _turn_signals_on(descriptor: int) -> None:
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | fcntl.FASYNC)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)
+
+
+def _by_ioctl(call: int) -> Callable[[int], None]:
+    def name_owner(descriptor: int) -> None:
+        for owner in (os.getppid(), 0):
+            fcntl.ioctl(descriptor, call, struct.pack("i", owner))
+
+    return name_owner
 
 
 #: What is tried, by name.

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from yt_dlp.socks import sockssocket  # type: ignore[import-untyped]
 
 from serve.errors import BadRequest
-from serve.sources.youtube import fence, url
+from serve.sources.youtube import egress, url
 from tests.sources.fetching import fetch
 from tests.standin import StandIn, Video
 
@@ -67,7 +67,7 @@ def get(address):
 def test_youtube_is_connected_to_where_it_is(names):
     meaning, tried = names
     meaning["www.youtube.com"] = ["142.250.1.1", "2a00:1450::1"]
-    with fence.enforced(), pytest.raises(requests.ConnectionError):
+    with egress.enforced(), pytest.raises(requests.ConnectionError):
         get("https://www.youtube.com/")
     assert tried == [("142.250.1.1", 443), ("2a00:1450::1", 443)]
 
@@ -76,7 +76,7 @@ def test_youtube_is_connected_to_where_it_is(names):
 def test_a_name_of_youtube_s_that_means_a_private_address(names, address):
     meaning, tried = names
     meaning["www.youtube.com"] = [address]
-    with fence.enforced(), pytest.raises(requests.ConnectionError):
+    with egress.enforced(), pytest.raises(requests.ConnectionError):
         get("https://www.youtube.com/")
     assert tried == []
 
@@ -84,7 +84,7 @@ def test_a_name_of_youtube_s_that_means_a_private_address(names, address):
 def test_of_several_addresses_the_private_ones_are_left_out(names):
     meaning, tried = names
     meaning["rr1.googlevideo.com"] = ["127.0.0.1", "142.250.1.1"]
-    with fence.enforced(), pytest.raises(requests.ConnectionError):
+    with egress.enforced(), pytest.raises(requests.ConnectionError):
         get("https://rr1.googlevideo.com/")
     assert tried == [("142.250.1.1", 443)]
 
@@ -108,18 +108,22 @@ ELSEWHERE = (
 )
 def test_nobody_is_connected_to_elsewhere(names, address, way):
     _, tried = names
-    with fence.enforced(), pytest.raises((OSError, urllib3.exceptions.HTTPError)):
+    with egress.enforced(), pytest.raises((OSError, urllib3.exceptions.HTTPError)):
         way(address)
     assert tried == []
 
 
 def test_an_address_that_nobody_has_looked_up_is_not_connected_to(names):
     _, tried = names
-    with fence.enforced(), socket.socket() as connection:
+    with egress.enforced(), socket.socket() as connection:
         for connect in (connection.connect, connection.connect_ex):
-            with pytest.raises(fence.Fenced):
+            with pytest.raises(egress.EgressError):
                 connect(("142.250.1.1", 443))
-    with fence.enforced(), socket.socket(socket.AF_UNIX) as unix, pytest.raises(fence.Fenced):
+    with (
+        egress.enforced(),
+        socket.socket(socket.AF_UNIX) as unix,
+        pytest.raises(egress.EgressError),
+    ):
         unix.connect("/run/docker.sock")
     assert tried == []
 
@@ -133,7 +137,7 @@ def test_a_proxy_is_not_asked_for_elsewhere(address):
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         proxy.settimeout(0.05)
         at = f"http://127.0.0.1:{proxy.getsockname()[1]}"
-        with fence.enforced(at), pytest.raises((OSError, urllib3.exceptions.HTTPError)):
+        with egress.enforced(at), pytest.raises((OSError, urllib3.exceptions.HTTPError)):
             requests.get(address, proxies={"http": at, "https": at}, timeout=5)
         while True:
             try:
@@ -148,9 +152,9 @@ def test_a_proxy_is_not_asked_for_elsewhere(address):
 
 def test_a_socks_proxy_is_not_asked_for_elsewhere(names):
     _, tried = names
-    with fence.enforced("socks5h://127.0.0.1:1080"), sockssocket() as connection:
+    with egress.enforced("socks5h://127.0.0.1:1080"), sockssocket() as connection:
         connection.setproxy(2, "127.0.0.1", 1080)
-        with pytest.raises(fence.Fenced):
+        with pytest.raises(egress.EgressError):
             connection.connect(("evil.test", 443))
     assert tried == []
 
@@ -158,7 +162,7 @@ def test_a_socks_proxy_is_not_asked_for_elsewhere(names):
 def test_the_proxy_is_connected_to_wherever_it_is(names):
     meaning, tried = names
     meaning["proxy.internal"] = ["10.0.0.1"]
-    with fence.enforced("http://proxy.internal:3128"), pytest.raises(requests.ConnectionError):
+    with egress.enforced("http://proxy.internal:3128"), pytest.raises(requests.ConnectionError):
         requests.get(
             "https://www.youtube.com/", proxies={"https": "http://proxy.internal:3128"}, timeout=5
         )
@@ -166,10 +170,10 @@ def test_the_proxy_is_connected_to_wherever_it_is(names):
 
 
 def test_outside_it_all_is_as_before():
-    before = [getattr(owner, name) for owner, name, _ in fence._Guard(set()).guarded()]
-    with fence.enforced():
+    before = [getattr(owner, name) for owner, name, _ in egress._Guard(set()).guarded()]
+    with egress.enforced():
         pass
-    assert before == [getattr(owner, name) for owner, name, _ in fence._Guard(set()).guarded()]
+    assert before == [getattr(owner, name) for owner, name, _ in egress._Guard(set()).guarded()]
     assert http.client.HTTPConnection.set_tunnel in before
 
 
@@ -246,19 +250,19 @@ def test_no_text_leads_elsewhere(text):
     assert url.ID.fullmatch(found)
     assert found in text
     asked = f"https://www.youtube.com/watch?v={found}"
-    assert fence.allowed(asked)
+    assert egress.allowed(asked)
     prepared = requests.Request("GET", asked).prepare()
     assert prepared.url == asked
 
 
 @settings(max_examples=CASES, deadline=None)
 @given(LINKS)
-def test_no_address_slips_through_the_fence(text):
-    """What the fence takes for YouTube's, those who connect take for YouTube's too."""
-    if fence.allowed(text):
+def test_no_address_slips_through(text):
+    """What the guard takes for YouTube's, those who connect take for YouTube's too."""
+    if egress.allowed(text):
         try:
             host = urllib3.util.parse_url(text).host or ""
         except urllib3.exceptions.LocationParseError:
             return  # nobody can connect to that
-        assert host.lower().endswith(fence.DOMAINS)
-        assert fence._destination(host, 443)
+        assert host.lower().endswith(egress.DOMAINS)
+        assert egress._destination(host, 443)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import IO
 
 from serve.errors import unexpected
-from serve.process import ROOT, child_environment, kill_group
-from serve.sources.youtube.frames import MAX_PAYLOAD
 from serve.sources.youtube.job import Job
-from serve.stderr import StandardError
+from serve.sources.youtube.messages import MAX_PAYLOAD
+from serve.workers.process import child_environment, kill_group, reap, start
+from serve.workers.stderr import StandardError
 
 COMMAND = (sys.executable, "-m", "serve.sources.youtube.child")
 
@@ -23,10 +23,6 @@ PASSED = (
     *("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
     *("NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
-
-
-# Between looks whether a child has ended, in seconds.
-_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.001, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +44,7 @@ Start = Callable[[], Awaitable[Child]]
 async def spawn() -> Child:
     """Start a child as the leader of its own group; a TopgenreError where none can be started."""
     try:
-        process = _popen()
+        process = start(COMMAND, environment=child_environment(*PASSED), pipe=subprocess.PIPE)
     except OSError as error:
         raise unexpected(error) from error
     assert process.stdin is not None
@@ -61,31 +57,6 @@ async def spawn() -> Child:
         return reap(process)
 
     return Child(process.stdin, process.stdout, process.stderr, end)
-
-
-async def reap(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the end of a child that was killed.
-
-    By looking: a thread that waited for it, or a descriptor, might be one too many.
-    """
-    pause_s = _FIRST_LOOK_S
-    while process.poll() is None:
-        await asyncio.sleep(pause_s)
-        pause_s = min(2 * pause_s, _LONGEST_LOOK_S)
-
-
-def _popen() -> subprocess.Popen[bytes]:
-    """Not asyncio's own way, which reaps at will."""
-    return subprocess.Popen(
-        COMMAND,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        cwd=ROOT,
-        env=child_environment(*PASSED),
-        start_new_session=True,
-    )
 
 
 class Running:

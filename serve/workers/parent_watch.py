@@ -16,7 +16,7 @@ from typing import NoReturn
 MAX_LINE = 64 << 10
 
 
-def kill_group() -> NoReturn:
+def kill_own_group() -> NoReturn:
     """End this process and everything it started, at once."""
     if os.getpgrp() == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
@@ -34,7 +34,7 @@ def first_line(fd: int) -> bytes | None:
     return None
 
 
-def watch(fd: int, on_end: Callable[[], None] = kill_group) -> None:
+def watch(fd: int, on_end: Callable[[], None] = kill_own_group) -> None:
     """Read `fd` in a thread, and at its end call `on_end`."""
 
     def read() -> None:
@@ -42,4 +42,4 @@ def watch(fd: int, on_end: Callable[[], None] = kill_group) -> None:
             pass
         on_end()
 
-    threading.Thread(target=read, name="lifeline", daemon=True).start()
+    threading.Thread(target=read, name="parent watch", daemon=True).start()

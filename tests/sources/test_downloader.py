@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
-import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from queue import SimpleQueue
 
 import pytest
 
 from serve.errors import Internal, NotReady, TooLong, TopgenreError
-from serve.sources.youtube import YouTubeSource, lifeline, preloaded, process, work
-from serve.sources.youtube.frames import MAX_PAYLOAD, Kind, write_frame, write_json
+from serve.sources.youtube import YouTubeSource, downloader, preloaded, runner
 from serve.sources.youtube.job import Job, YouTubeOptions
+from serve.sources.youtube.messages import MAX_PAYLOAD, Kind, write_frame, write_json
 from tests.eventually import eventually
 from tests.sources.processes import open_pipes, zombies
 
@@ -74,7 +71,7 @@ SENT: dict[str, tuple[bytes, type[TopgenreError]]] = {
 def instead(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     """Have a child that says this, and then ends."""
     code = f"import os; os.write(1, {sent!r})"
-    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", code))
+    monkeypatch.setattr(downloader, "COMMAND", (sys.executable, "-c", code))
 
 
 async def download() -> bytes:
@@ -100,7 +97,7 @@ async def test_good_child(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_child_that_can_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "COMMAND", ("/does/not/exist",))
+    monkeypatch.setattr(downloader, "COMMAND", ("/does/not/exist",))
     with pytest.raises(Internal):
         await download()
 
@@ -109,7 +106,7 @@ async def test_no_pipe_to_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: object) -> None:
         raise OSError("no pipe")
 
-    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", ""))
+    monkeypatch.setattr(downloader, "COMMAND", (sys.executable, "-c", ""))
     monkeypatch.setattr(asyncio.get_running_loop(), "connect_read_pipe", fail)
     with pytest.raises(OSError, match="no pipe"):
         await download()
@@ -132,7 +129,7 @@ SHOUT = "import os; os.write(2, b'\\x1b[2Jforged\\n' * 5000)"
 
 
 async def shouting_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", SHOUT))
+    monkeypatch.setattr(downloader, "COMMAND", (sys.executable, "-c", SHOUT))
     with pytest.raises(NotReady):
         await download()
 
@@ -162,57 +159,5 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> object:
         raise BrokenPipeError
 
-    monkeypatch.setattr(work, "_download", broken)
-    assert work.run(Job(ID, YouTubeOptions()), io.BytesIO()) == 1
-
-
-@pytest.mark.parametrize(
-    ("writes", "line"),
-    [
-        ([b"job\n"], b"job"),
-        ([b"jo", b"b\n"], b"job"),
-        ([b"job\nmore\n", b"and more\n"], b"job"),
-        ([b"jo"], None),
-        ([], None),
-        ([b"x" * (lifeline.MAX_LINE + 1)], None),
-    ],
-)
-def test_lifeline(writes: list[bytes], line: bytes | None) -> None:
-    read, write = os.pipe()
-    ended: SimpleQueue[bool] = SimpleQueue()
-
-    def say() -> None:
-        for data in writes:
-            os.write(write, data)
-        if line is None:
-            os.close(write)
-
-    speaking = threading.Thread(target=say)
-    speaking.start()
-    assert lifeline.first_line(read) == line
-    speaking.join(10)
-    lifeline.watch(read, lambda: ended.put(True))
-    if line is not None:
-        assert ended.empty()
-        os.close(write)
-    assert ended.get(timeout=10)
-    os.close(read)
-
-
-@pytest.mark.parametrize(("leads", "expected"), [(True, ["group", "exit"]), (False, ["exit"])])
-def test_kill_group(monkeypatch: pytest.MonkeyPatch, leads: bool, expected: list[str]) -> None:
-    done: list[str] = []
-
-    def kill(group: int, number: int) -> None:
-        assert (group, number) == (os.getpid(), signal.SIGKILL)
-        done.append("group")
-
-    def leave(_: int) -> None:
-        done.append("exit")
-
-    group: Callable[[], int] = os.getpid if leads else lambda: os.getpid() + 1
-    monkeypatch.setattr(os, "getpgrp", group)
-    monkeypatch.setattr(os, "killpg", kill)
-    monkeypatch.setattr(os, "_exit", leave)
-    lifeline.kill_group()
-    assert done == expected
+    monkeypatch.setattr(runner, "_download", broken)
+    assert runner.run(Job(ID, YouTubeOptions()), io.BytesIO()) == 1

@@ -1,8 +1,8 @@
 """The frames that the child sends to its parent.
 
-A frame is a kind (1 byte), the length of its payload (4 bytes, big-endian), and the payload:
+By kind and payload (see `serve.workers.framing`):
 
-    HELD   JSON  what the child is refused (see `serve.sandbox.measure`); the first, or left out
+    HELD   JSON  what the child is refused (see `serve.workers.refused`); the first, or left out
     INFO   JSON  title, duration_s, size_bytes: the video was found and is accepted; sent once
     WAIT   JSON  seconds: YouTube hands the audio over only after this time; may be repeated
     DATA   raw   the next bytes of the audio file
@@ -14,13 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import struct
 from enum import Enum
 from typing import Any, BinaryIO
 
 from serve.errors import Internal, NotReady
-
-_HEADER = struct.Struct(">cI")
+from serve.workers import framing
 
 #: Largest payload in bytes; a longer one means that the two ends do not understand each other.
 MAX_PAYLOAD = 256 << 10
@@ -39,7 +37,7 @@ class Kind(Enum):
 
 def write_frame(pipe: BinaryIO, kind: Kind, payload: bytes) -> None:
     """Send one frame at once; blocks while the parent does not read."""
-    pipe.write(_HEADER.pack(kind.value, len(payload)))
+    pipe.write(framing.head(kind.value, len(payload)))
     pipe.write(payload)
     pipe.flush()
 
@@ -52,11 +50,9 @@ def write_json(pipe: BinaryIO, kind: Kind, **payload: Any) -> None:
 async def read_frame(reader: asyncio.StreamReader) -> tuple[Kind, bytes]:
     """The next frame; NotReady where the child is gone, Internal where it sends something else."""
     try:
-        kind, length = _HEADER.unpack(await reader.readexactly(_HEADER.size))
-        if length > MAX_PAYLOAD:
-            raise ValueError(f"payload of {length} bytes")
-        return Kind(kind), await reader.readexactly(length)
-    except asyncio.IncompleteReadError:
+        kind, payload = await framing.read(reader, MAX_PAYLOAD)
+        return Kind(kind), payload
+    except EOFError:
         raise NotReady("The downloader stopped; try again in a moment.") from None
     except ValueError as error:
         raise Internal("The downloader could not be understood.") from error

@@ -2,7 +2,9 @@
 
 yt-dlp follows redirects to anywhere. Only YouTube itself could send it somewhere (TLS is
 verified), but a server inside a network should not depend on that. So names are checked where they
-are looked up, addresses where they are connected to, and what a proxy is asked for.
+are looked up, addresses where they are connected to, and what a proxy is asked for. A request
+handler of yt-dlp's own (`register_rh`) would see none of these: it is given a request, and the
+libraries below it follow redirects and look up names by themselves.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ DOMAINS = ("youtube.com", "googlevideo.com", "youtube-nocookie.com", "youtu.be",
 _HTTPS = 443
 
 
-class Fenced(OSError):
+class EgressError(OSError):
     """A connection that leads elsewhere than to YouTube."""
 
 
@@ -91,7 +93,7 @@ class _Guard:
 
         def checked_request(self_: Any, method: str, url: str, *args: Any, **more: Any) -> None:
             if not url.startswith("/"):  # what a proxy is asked for without TLS
-                raise Fenced(f"not over TLS: {url}")
+                raise EgressError(f"not over TLS: {url}")
             put(self_, method, url, *args, **more)
 
         def checked_socks(self_: Any, function: Any, address: Any) -> Any:
@@ -129,7 +131,7 @@ class _Guard:
 
     def _found(self, address: Any) -> Any:
         if tuple(address[:2]) not in self._addresses:
-            raise Fenced(f"not an address of YouTube's: {address}")
+            raise EgressError(f"not an address of YouTube's: {address}")
         return address
 
 
@@ -140,7 +142,7 @@ def _text(host: Any) -> str:
 def _destination(host: Any, port: int) -> tuple[Any, int]:
     """Host and port, if they are YouTube's."""
     if port != _HTTPS or not _is_youtube(_text(host)):
-        raise Fenced(f"not YouTube's: {host}, port {port}")
+        raise EgressError(f"not YouTube's: {host}, port {port}")
     return host, port
 
 

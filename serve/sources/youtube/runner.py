@@ -10,11 +10,11 @@ import traceback
 from typing import BinaryIO
 
 from serve.errors import YouTubeError
-from serve.sources.youtube import fence
+from serve.sources.youtube import egress
 from serve.sources.youtube.extract import Warnings, extract, make_ydl
 from serve.sources.youtube.failures import classify, scrub
-from serve.sources.youtube.frames import Kind, write_frame, write_json
 from serve.sources.youtube.job import Job
+from serve.sources.youtube.messages import Kind, write_frame, write_json
 from serve.sources.youtube.transfer import blocks
 
 #: Longest wait for an advertisement that comes before the audio, in seconds.
@@ -43,7 +43,7 @@ def run(job: Job, pipe: BinaryIO) -> int:
 
 def _download(job: Job, warnings: Warnings, pipe: BinaryIO) -> None:
     options = job.options
-    with fence.enforced(options.proxy), make_ydl(options, warnings) as ydl:
+    with egress.enforced(options.proxy), make_ydl(options, warnings) as ydl:
         track = extract(ydl, job)
         write_json(
             pipe,

@@ -3,8 +3,8 @@ import signal
 import subprocess
 import sys
 
-from serve.process import child_environment, kill_group
-from serve.sources.youtube.process import PASSED
+from serve.sources.youtube.downloader import PASSED
+from serve.workers.process import child_environment, kill_group
 
 
 def test_a_child_is_given_little(monkeypatch):

@@ -1,0 +1,1 @@
+"""What the server runs in and on: images, clusters, and what checks them."""

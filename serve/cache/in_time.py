@@ -1,0 +1,30 @@
+"""A limit on how long something may take, which a stalled process does not use up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_PARTS = 40
+
+
+async def in_time(work: Awaitable[T], within_s: float) -> T:
+    """What `work` comes to; raises TimeoutError, and whatever `work` raises.
+
+    The limit is a sum of short waits. Where this process gets no processor for a while, what has
+    arrived meanwhile is read before the next of them is over: it is not taken for a peer that is
+    silent. On leaving, `work` has ended.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        for _ in range(_PARTS):
+            await asyncio.wait((task,), timeout=within_s / _PARTS)
+            if task.done():
+                return task.result()
+        raise TimeoutError
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,43 @@
+"""The frames of a pipe or socket between the server and a child process.
+
+A frame is a kind (1 byte), the length of its payload (4 bytes, big-endian), and the payload. What
+the kinds are, and what is in them, is the two ends' own: see `serve.audio.messages` and
+`serve.sources.youtube.messages`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+
+_HEAD = struct.Struct("!cI")
+
+
+def head(kind: bytes, size: int) -> bytes:
+    """What comes before a payload of so many bytes."""
+    return _HEAD.pack(kind, size)
+
+
+async def read(reader: asyncio.StreamReader, most: int) -> tuple[bytes, bytes]:
+    """The kind and the payload of the next frame.
+
+    Raises EOFError where the stream ends before, ValueError where the payload has more than `most`
+    bytes: the two ends do not understand each other.
+    """
+    kind, size = _HEAD.unpack(await reader.readexactly(_HEAD.size))
+    if size > most:
+        raise ValueError(f"a frame of {size} bytes")
+    return kind, await reader.readexactly(size)
+
+
+def take(received: bytearray) -> tuple[bytes, bytes] | None:
+    """The same of what has been received, which it is taken from; None if it is not all there."""
+    if len(received) < _HEAD.size:
+        return None
+    kind, size = _HEAD.unpack_from(received)
+    end = _HEAD.size + size
+    if len(received) < end:
+        return None
+    payload = bytes(received[_HEAD.size : end])
+    del received[:end]
+    return kind, payload
