@@ -105,6 +105,12 @@ def _training(card: ModelCard) -> str:
             f"them artists by the root of their tracks (penalty {recipe['head_penalty']}, label "
             f"smoothing {recipe['label_smoothing']}). "
         )
+        penalty = recipe.get("head_shift_penalty")
+        if penalty and "renditions" in training["data"]:
+            data += (
+                f"A penalty of {penalty} keeps the head from following what these do to the mean "
+                "of a genre. "
+            )
         if share := recipe["head_low_pass"]:
             data += f"{share:.0%} of the clips stand there a second time without their treble. "
     if not recipe["epochs"]:

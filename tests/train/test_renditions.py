@@ -121,6 +121,21 @@ def test_offset_gain_and_clipping() -> None:
     assert (np.abs(louder) == 1.0).mean() > 0.3
 
 
+def test_codecs_at_low_rates_leave_each_track_another_treble() -> None:
+    noise = np.random.default_rng(1).normal(0.0, 0.1, 3 * RATE).astype(np.float32)
+    (low,) = (kind for kind in RENDITIONS if kind.name == "AAC 44k to 56k, -6 dB")
+    edges = [edge(low.of(noise, FRONT_END, number)) for number in range(4)]
+    assert edges[3] == edges[0], "each has its turn"
+    assert 5000 < edges[0] < 6000 < edges[1] < 7900 < edges[2] < 9000
+
+
+def edge(samples: Float32) -> float:
+    """Where the treble ends, in Hz."""
+    power = np.square(np.abs(np.fft.rfft(samples)))
+    hz = np.fft.rfftfreq(len(samples), 1.0 / RATE)
+    return float(hz[np.searchsorted(np.cumsum(power) / power.sum(), 0.999)])
+
+
 def test_the_same_input_is_the_same_dataset(
     data: Dataset, audio: Path, cache: Path, tmp_path: Path
 ) -> None:

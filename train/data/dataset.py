@@ -92,11 +92,12 @@ class Dataset:
         """The column of a track's genre."""
         return self.genres.index(track.genre)
 
-    def clips(self, track: Track) -> Float32:
-        """The track's consecutive clips (clips, frames, mel bands) in dB."""
+    def clips(self, track: Track, first: int = 0) -> Float32:
+        """Consecutive clips (clips, frames, mel bands) of a track in dB, from frame `first` on."""
         step = self.front_end.frames
-        whole = track.frames // step
-        rows = self.mel_db[track.start : track.start + whole * step]
+        whole = max(0, track.frames - first) // step
+        start = track.start + first
+        rows = self.mel_db[start : start + whole * step]
         return rows.astype(np.float32).reshape(whole, *self.front_end.clip_shape)
 
     def windows(self) -> Float16:

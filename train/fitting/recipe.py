@@ -38,8 +38,10 @@ class Recipe:
     """share of clips that are a sound that is no music, each genre as likely; 0 for none"""
     balanced: bool = True
     """whether each genre has as many clips in an epoch, however many tracks it has"""
-    head_penalty: float = 0.01
+    head_penalty: float = 0.005
     """for the squares of the first head's weights on a base, beside a clip's mean loss"""
+    head_shift_penalty: float = 0.3
+    """for the mean square of what a rendition does to the logits of a genre's mean, beside these"""
     head_low_pass: float = 0.33
     """share of each track's clips that the first head on a base is fitted to with their treble cut
     off, too; these together weigh as much as all its clips do as they are"""
@@ -76,6 +78,7 @@ class Recipe:
                 "balanced": False,
                 "head_penalty": 0.0,
                 "head_low_pass": 0.0,
+                "head_shift_penalty": 0.0,
             }
             return cls(**{**earlier, **values, **parts})
         except (KeyError, TypeError) as error:

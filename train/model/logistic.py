@@ -12,27 +12,35 @@ from train.data.dataset import Float32
 
 
 def regression(
-    features: Float32, targets: Float32, weights: Float64, penalty: float
+    features: Float32,
+    targets: Float32,
+    weights: Float64,
+    penalty: float,
+    shifts: Float64 | None = None,
 ) -> tuple[Float64, Float64]:
     """Kernel (features, classes) and bias (classes,) of the likeliest softmax of a linear map.
 
     For clips (n, features) whose classes are `targets` (n, classes), each row of which sums to 1,
     and that count as much as `weights` (n,). `penalty` is for the squares of the kernel of features
-    that have mean 0 and deviation 1, beside the mean loss of a clip.
+    that have mean 0 and deviation 1, beside the mean loss of a clip. `shifts` (shifts, features)
+    should leave the logits as they are: the squares of what each does to them are added, too.
     """
     mean, deviation = mean_and_deviation(features, weights)
     standardised = ((features - mean) / deviation).astype(np.float64)
     share = (weights / weights.sum())[:, None]
     shape = features.shape[1] + 1, targets.shape[1]
+    moves = np.zeros((0, features.shape[1])) if shifts is None else shifts / deviation
 
     def loss(flat: Float64) -> tuple[float, Float64]:
         parameters = flat.reshape(shape)
         kernel, bias = parameters[:-1], parameters[-1]
         logs = log_softmax(standardised @ kernel + bias, axis=1)
         error = share * (np.exp(logs) - targets)
-        slope = np.vstack([standardised.T @ error + 2.0 * penalty * kernel, error.sum(axis=0)])
-        total = -(share * targets * logs).sum() + penalty * np.square(kernel).sum()
-        return float(total), slope.ravel()
+        moved = moves @ kernel
+        of_squares = 2.0 * (penalty * kernel + moves.T @ moved)
+        slope = np.vstack([standardised.T @ error + of_squares, error.sum(axis=0)])
+        squares = penalty * np.square(kernel).sum() + np.square(moved).sum()
+        return float(squares - (share * targets * logs).sum()), slope.ravel()
 
     found = scipy.optimize.minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B")
     parameters = found.x.reshape(shape)
