@@ -4,9 +4,9 @@ To the decoder: JOB begins a track or a part of one; its media and its features 
 descriptors on a socket of their own. Then GROWN and END tell of the media, UNTIL of the joint
 where the part may end, ALONE that nobody else writes features any more.
 
-From it: READY once, with what it is refused (`sandbox.measure`), then for each JOB PROGRESS, a
-JOINT or UNSEEKABLE for a part that begins in the middle, PARTED where a joint does not fit, and
-one DONE or FAILED. Each carries the `lease` of the JOB that it is about.
+From it: READY once, with what it is refused (`serve.workers.sandbox`), then for each JOB
+PROGRESS, a JOINT or UNSEEKABLE for a part that begins in the middle, PARTED where a joint does not
+fit, and one DONE or FAILED. Each carries the `lease` of the JOB that it is about.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -20,7 +21,9 @@ PREFIX = "topgenre:"
 FAULTS = (RedisError, OSError, TimeoutError)
 # An answer is not worth a longer wait: it can be made again.
 _TIMEOUT_S = 0.25
-# Of the timeout, after which redis-py itself gives up.
+# Over TLS the other side has to take its leave, too.
+_CLOSE_S = 0.5
+# redis-py's own timeouts are this many times ours.
 _BACKSTOP = 20
 # To make a connection costs more than many commands do: a burst waits for these.
 _CONNECTIONS = 8
@@ -64,12 +67,12 @@ class RedisStore:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._redis.aclose()
+        await close(self._redis)
 
 
 def client(url: str, timeout_s: float, *, blocking: bool = False) -> Redis:
     """Connections to Redis, made as they are needed, for commands that are awaited `in_time`."""
-    # Where it swallows a cancellation, as it may while it connects, it ends by itself.
+    # Where redis-py swallows a cancellation, as it may while it connects, it ends by itself.
     longest_s = _BACKSTOP * timeout_s
     pool = BlockingConnectionPool.from_url(
         url,
@@ -79,6 +82,12 @@ def client(url: str, timeout_s: float, *, blocking: bool = False) -> Redis:
         max_connections=_BLOCKING_CONNECTIONS if blocking else _CONNECTIONS,
     )
     return Redis.from_pool(pool)
+
+
+async def close(redis: Redis) -> None:
+    """Close its connections; one to a server that no longer answers is given up."""
+    with suppress(*FAULTS):
+        await in_time(redis.aclose(), _CLOSE_S)
 
 
 async def _told(answer: Awaitable[T]) -> T:

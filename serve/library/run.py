@@ -10,9 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from serve.answer import Failure, OnProgress
+from serve.answer import Answer, Failure, OnProgress
 from serve.container import cores
-from serve.errors import BadRequest, Internal, Overloaded, Timeout, TopgenreError, Upstream
+from serve.errors import (
+    BadRequest,
+    Internal,
+    NotReady,
+    Overloaded,
+    Timeout,
+    TopgenreError,
+    Upstream,
+)
 from serve.library import files
 from serve.library.aside import aside
 from serve.library.bars import Bars
@@ -24,8 +32,8 @@ from serve.sources.memory import MemorySource
 from serve.sources.stream import AudioSource
 from serve.text import one_line, safe
 
-# A failure that may pass is tried once more by itself, after so long, or when it says so, if that
-# is soon.
+# Seconds after which a track is tried once more, where its failure does not say when; one that says
+# so is not tried later than that.
 _AGAIN_S = 1.0
 _SOON_S = 5.0
 
@@ -120,20 +128,23 @@ class LibraryRun:
     async def _classified(
         self, record_id: str, source: AudioSource, on_progress: OnProgress
     ) -> Record:
-        try:
-            answer = await self._pipeline.classify(source, on_progress)
-        except TopgenreError as error:
-            if not _passes(error):
-                raise
-            await asyncio.sleep(error.retry_after_s or _AGAIN_S)
-            answer = await self._pipeline.classify(source, on_progress)
+        answer = await persistently(self._pipeline, source, on_progress)
         return {"id": record_id} | answer.body()
 
 
-def _passes(error: TopgenreError) -> bool:
-    kinds = (Overloaded, Upstream, Timeout)
-    soon = (error.retry_after_s or 0.0) <= _SOON_S
-    return isinstance(error, kinds) and error.retryable and soon
+async def persistently(
+    pipeline: Pipeline, source: AudioSource, on_progress: OnProgress = lambda _: None
+) -> Answer:
+    """The answer, of a second try where the first one's failure may pass soon."""
+    try:
+        return await pipeline.classify(source, on_progress)
+    except (NotReady, Overloaded, Timeout, Upstream) as error:
+        pause_s = error.retry_after_s or _AGAIN_S
+        if not error.retryable or pause_s > _SOON_S:
+            raise
+    # The first try is over here, with all that its failure held.
+    await asyncio.sleep(pause_s)
+    return await pipeline.classify(source, on_progress)
 
 
 def pipeline_for(settings: Settings) -> Pipeline:

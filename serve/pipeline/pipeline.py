@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from inspect import isawaitable
@@ -87,10 +87,11 @@ class Pipeline:
 
     async def __aexit__(self, *_: object) -> None:
         """Stop everything."""
-        await self.parts.flights.stop()
-        await self.parts.replicas.close()
-        await asyncio.to_thread(self.parts.engine.stop)
-        await self.parts.pool.stop()
+        async with AsyncExitStack() as stopping:  # each, whatever becomes of those before it
+            stopping.push_async_callback(self.parts.pool.stop)
+            stopping.push_async_callback(asyncio.to_thread, self.parts.engine.stop)
+            stopping.push_async_callback(self.parts.replicas.close)
+            stopping.push_async_callback(self.parts.flights.stop)
 
     def video(self, url: str) -> YouTubeSource:
         """The source for a link as people paste it; raises BadUrl, NotYouTube or Playlist."""

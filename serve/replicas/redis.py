@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from serve.cache.in_time import in_time
-from serve.cache.redis import FAULTS, client
+from serve.cache.redis import FAULTS, client, close
 from serve.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
@@ -69,8 +69,8 @@ class SharedRedis:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.redis.aclose()
-        await self.blocking.aclose()
+        await close(self.redis)
+        await close(self.blocking)
 
 
 def milliseconds(seconds: float) -> int:

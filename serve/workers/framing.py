@@ -31,7 +31,7 @@ async def read(reader: asyncio.StreamReader, most: int) -> tuple[bytes, bytes]:
 
 
 def take(received: bytearray) -> tuple[bytes, bytes] | None:
-    """The same of what has been received, which it is taken from; None if it is not all there."""
+    """Remove the first whole frame from `received` and return it; None if there is none yet."""
     if len(received) < _HEAD.size:
         return None
     kind, size = _HEAD.unpack_from(received)

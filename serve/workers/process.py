@@ -31,8 +31,8 @@ def start(
     """Start a child as the leader of its own group; OSError where that can't be done.
 
     Its standard error is a pipe, its standard input and output are as `pipe` says, and it inherits
-    these descriptors. It is to be reaped by `reap`: asyncio's own children are reaped at will, and
-    then a number that is killed may be somebody else's.
+    these descriptors. It is to be reaped by `reap`: asyncio may reap its own children at any time,
+    so that the number of one that is to be killed could be another process's by then.
     """
     return subprocess.Popen(
         command,

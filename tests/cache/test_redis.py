@@ -1,5 +1,6 @@
 """Against a real Redis server, which Debian's package `redis-server` has."""
 
+import asyncio
 import threading
 import time
 import zlib
@@ -7,7 +8,7 @@ import zlib
 import pytest
 from redis.exceptions import RedisError
 
-from serve.cache.redis import RedisStore
+from serve.cache.redis import RedisStore, close
 from serve.cache.store import MAX_VALUE_BYTES, StoreError
 from serve.settings import Settings, SettingsError
 from tests.redis import redis_server
@@ -103,3 +104,18 @@ def test_without_the_extra_the_start_stops(monkeypatch):
     with pytest.raises(SettingsError, match="extra `redis`") as failed:
         Settings.from_environment()
     assert "secret" not in str(failed.value)
+
+
+async def test_what_does_not_take_its_leave_is_given_up(monkeypatch):
+    class Silent:
+        async def aclose(self):
+            await asyncio.Event().wait()
+
+    class Broken:
+        async def aclose(self):
+            raise RedisError
+
+    monkeypatch.setattr("serve.cache.redis._CLOSE_S", 0.01)
+    async with asyncio.timeout(10):
+        await close(Silent())
+        await close(Broken())

@@ -39,6 +39,11 @@ export class Job {
   wait() {
     this.#be("waiting");
   }
+  /** As `wait`, with all its tries. */
+  renew() {
+    this.tries = 0;
+    this.wait();
+  }
   start() {
     this.tries += 1;
     this.problem = null;

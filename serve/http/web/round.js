@@ -12,8 +12,8 @@ const MIB = 2 ** 20;
 // After these nothing that comes next can fare better.
 const ENDING = ["unreachable", "not_ready", "shutting_down", "unauthorized"];
 const TRIES = 10;
-// After these a single track is tried once more by itself: asking twice does no harm, and another
-// server, or this one when it is back, may answer.
+// After these a track is tried once more by itself: asking twice does no harm, and another server,
+// or this one when it is back, may answer.
 const PASSING = ["unreachable", "not_ready", "shutting_down", "overloaded", "youtube_error"];
 const AGAIN_S = 1;
 const SOON_S = 5;
@@ -59,7 +59,7 @@ export class Round {
   /** Have another try at everything without an answer that another try may give one. */
   again() {
     this.#aborter = new AbortController();
-    for (const job of this.jobs) if (job.unfinished) job.wait();
+    for (const job of this.jobs) if (job.unfinished) job.renew();
     this.#show();
   }
 

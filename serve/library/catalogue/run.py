@@ -17,7 +17,7 @@ from serve.library.catalogue.places import Place, failure_of
 from serve.library.catalogue.rows import row, schema
 from serve.library.catalogue.shards import Shards
 from serve.library.results import Record
-from serve.library.run import digest, typed, workers_for
+from serve.library.run import digest, persistently, typed, workers_for
 from serve.library.tracks import is_link
 from serve.pipeline import Pipeline
 from serve.sources.memory import MemorySource
@@ -103,7 +103,7 @@ class CatalogueRun:
 
     async def _classified(self, key: str, source: AudioSource) -> Record:
         async with self._turn:
-            answer = await self._pipeline.classify(source)
+            answer = await persistently(self._pipeline, source)
         return {"id": key} | answer.body()
 
 
