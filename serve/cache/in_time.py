@@ -26,5 +26,6 @@ async def in_time(work: Awaitable[T], within_s: float) -> T:
                 return task.result()
         raise TimeoutError
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
