@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 import zlib
+from typing import Any
 
 import pytest
 from redis.exceptions import RedisError
@@ -115,7 +116,9 @@ async def test_what_does_not_take_its_leave_is_given_up(monkeypatch):
         async def aclose(self):
             raise RedisError
 
+    silent: Any = Silent()
+    broken: Any = Broken()
     monkeypatch.setattr("serve.cache.redis._CLOSE_S", 0.01)
     async with asyncio.timeout(10):
-        await close(Silent())
-        await close(Broken())
+        for redis in silent, broken:
+            await close(redis)

@@ -1,5 +1,7 @@
 """What is tried once more on the command line, and what is not."""
 
+from typing import Any
+
 import pytest
 
 from serve.errors import (
@@ -32,6 +34,10 @@ class Failing:
         return ANSWER
 
 
+def failing(*errors) -> Any:
+    return Failing(*errors)
+
+
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     monkeypatch.setattr(run, "_AGAIN_S", 0.0)
@@ -43,9 +49,9 @@ def at_once(monkeypatch):
     ids=["decoder lost", "busy", "busy for long enough", "late", "broken off"],
 )
 async def test_what_may_pass_soon_is_tried_once_more(error):
-    assert await run.persistently(Failing(error), MemorySource("T", b"", 1)) is ANSWER
+    assert await run.persistently(failing(error), MemorySource("T", b"", 1)) is ANSWER
     with pytest.raises(type(error)):
-        await run.persistently(Failing(error, error), MemorySource("T", b"", 1))
+        await run.persistently(failing(error, error), MemorySource("T", b"", 1))
 
 
 @pytest.mark.parametrize(
@@ -57,6 +63,6 @@ async def test_what_may_pass_soon_is_tried_once_more(error):
     ids=lambda error: error.code,
 )
 async def test_what_does_not_pass_soon_is_told_at_once(error):
-    pipeline = Failing(error)
+    pipeline = failing(error)
     with pytest.raises(type(error)):
         await run.persistently(pipeline, MemorySource("T", b"", 1))

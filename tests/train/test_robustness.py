@@ -82,7 +82,11 @@ def test_without_a_track_there_is_nothing_to_say() -> None:
 
 
 def test_the_report_of_a_run_on_audio_shows_it(
-    gtzan_folder: Path, lists: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    gtzan_folder: Path,
+    lists: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     places = ["--runs", str(tmp_path / "runs"), "--cache", str(tmp_path / "data")]
     short = ["--epochs", "1", "--clips-per-track", "2", "--splits", str(lists)]
@@ -96,6 +100,10 @@ def test_the_report_of_a_run_on_audio_shows_it(
     assert main(["report", *places]) == 0
     assert (run / "report.html").read_text() == text
     assert (run / "changes.json").stat().st_mtime_ns == kept, "it is measured once"
+    with monkeypatch.context() as fewer:
+        fewer.delitem(CHANGES, "MP3 128k")
+        assert main(["report", *places]) == 0
+    assert "MP3 128k" not in (run / "changes.json").read_text(), "other changes are measured"
     empty = tmp_path / "other" / "noise"
     empty.mkdir(parents=True)
     (empty / "unheard.wav").write_bytes(b"")

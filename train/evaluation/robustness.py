@@ -82,14 +82,15 @@ def of_run(
 ) -> list[Changed]:
     """What changes do to the run's valid tracks, from a folder of `genre/track` audio files.
 
-    Measured once for a folder and kept in the run's. `advance` is told tracks done and all of them.
-    Raises DataError where the folder has none of these tracks.
+    Measured once for a folder and these changes, and kept in the run's. `advance` is told tracks
+    done and all of them. Raises DataError where the folder has none of these tracks.
     """
     kept = run.folder / _FILE
     if kept.is_file():
         found = json.loads(kept.read_text(encoding="utf-8"))
-        if found["audio"] == str(audio.absolute()):
-            return [Changed(**row) for row in found["changes"]]
+        known = [Changed(**row) for row in found["changes"]]
+        if found["audio"] == str(audio.absolute()) and [of.change for of in known] == [*CHANGES]:
+            return known
     heard = [f for f in files(audio, read(run.tracks)) if f.split == "valid"]
     if not heard:
         raise DataError(f"{audio} has no audio file of the run's valid tracks")
