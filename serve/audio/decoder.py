@@ -72,8 +72,8 @@ class Decoder:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
-        return self._process.poll() is None
+        """Whether the process runs; any thread may ask."""
+        return not self._stderr.ended.is_set()
 
     @property
     def busy(self) -> bool:
@@ -190,7 +190,7 @@ class Decoder:
         """End the process and everything that belongs to it, at once."""
         self.idle = False
         # First of all: whatever goes wrong after that, the process is gone.
-        if self.alive:  # otherwise its number may be somebody else's by now
+        if self._process.returncode is None:  # reaped, its number may be somebody else's by now
             kill_group(self._process.pid)
         self._writer.close()
         self._handing.close()

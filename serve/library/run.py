@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -101,11 +101,11 @@ class LibraryRun:
     async def _record(self, job: ListedTrack) -> Record:
         if job.error:
             raise job.error
-        with self._bars.track(job.tracks[0]) as report:
+        with self._bars.track(job.tracks[0]) as tell:
             if job.path is None:
                 video = f"youtube:{job.video}"
                 return self._known(video) or await self._classified(
-                    video, self._pipeline.video(job.tracks[0]), report
+                    video, self._pipeline.video(job.tracks[0]), tell
                 )
             limit = self._pipeline.settings.max_body_bytes
             content = await aside(partial(_read, job.path, limit))
@@ -114,11 +114,11 @@ class LibraryRun:
                 return record
             source = MemorySource(safe(job.path.name), content, limit)
             if not job.has_peers:
-                return await self._classified(record_id, source, report)
+                return await self._classified(record_id, source, tell)
             if record_id in self._copies:
                 del content, source  # the first one has them
                 return await asyncio.shield(self._copies[record_id])
-            first = asyncio.ensure_future(self._classified(record_id, source, report))
+            first = asyncio.ensure_future(self._classified(record_id, source, tell))
             self._copies[record_id] = first
             return await first
 
@@ -128,23 +128,21 @@ class LibraryRun:
     async def _classified(
         self, record_id: str, source: AudioSource, on_progress: OnProgress
     ) -> Record:
-        answer = await persistently(self._pipeline, source, on_progress)
+        answer = await persistently(partial(self._pipeline.classify, source, on_progress))
         return {"id": record_id} | answer.body()
 
 
-async def persistently(
-    pipeline: Pipeline, source: AudioSource, on_progress: OnProgress = lambda _: None
-) -> Answer:
+async def persistently(classify: Callable[[], Awaitable[Answer]]) -> Answer:
     """The answer, of a second try where the first one's failure may pass soon."""
     try:
-        return await pipeline.classify(source, on_progress)
+        return await classify()
     except (NotReady, Overloaded, Timeout, Upstream) as error:
         pause_s = error.retry_after_s or _AGAIN_S
         if not error.retryable or pause_s > _SOON_S:
             raise
     # The first try is over here, with all that its failure held.
     await asyncio.sleep(pause_s)
-    return await pipeline.classify(source, on_progress)
+    return await classify()
 
 
 def pipeline_for(settings: Settings) -> Pipeline:

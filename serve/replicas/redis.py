@@ -34,9 +34,8 @@ class SharedRedis:
     block_s = 1.0
 
     def __init__(self, url: str, metrics: Metrics) -> None:
-        self._timeout_s = _TIMEOUT_S
-        self.redis = client(url, self._timeout_s)
-        self.blocking = client(url, self.block_s + self._timeout_s, blocking=True)
+        self.redis = client(url, _TIMEOUT_S)
+        self.blocking = client(url, self.block_s + _TIMEOUT_S, blocking=True)
         self._metrics = metrics
         self._rests_until = 0.0
 
@@ -50,7 +49,7 @@ class SharedRedis:
         if self._rests and not anyway:
             raise AloneError
         try:
-            return await in_time(command(), block_s + self._timeout_s)
+            return await in_time(command(), block_s + _TIMEOUT_S)
         except FAULTS as error:
             if not self._rests:  # which another command's failure may have begun meanwhile
                 self._rests_until = time.monotonic() + _REST_S

@@ -1,7 +1,5 @@
 """What is tried once more on the command line, and what is not."""
 
-from typing import Any
-
 import pytest
 
 from serve.errors import (
@@ -16,26 +14,21 @@ from serve.errors import (
     YouTubeError,
 )
 from serve.library import run
-from serve.sources.memory import MemorySource
 from tests.answers import answer
 
 ANSWER = answer("T")
 
 
-class Failing:
-    """A pipeline that fails with these, one after the other, and then answers."""
+def failing(*errors):
+    """What fails with these, one after the other, and then answers."""
+    left = list(errors)
 
-    def __init__(self, *errors):
-        self.errors = list(errors)
-
-    async def classify(self, source, on_progress):
-        if self.errors:
-            raise self.errors.pop(0)
+    async def classify():
+        if left:
+            raise left.pop(0)
         return ANSWER
 
-
-def failing(*errors) -> Any:
-    return Failing(*errors)
+    return classify
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +42,9 @@ def at_once(monkeypatch):
     ids=["decoder lost", "busy", "busy for long enough", "late", "broken off"],
 )
 async def test_what_may_pass_soon_is_tried_once_more(error):
-    assert await run.persistently(failing(error), MemorySource("T", b"", 1)) is ANSWER
+    assert await run.persistently(failing(error)) is ANSWER
     with pytest.raises(type(error)):
-        await run.persistently(failing(error, error), MemorySource("T", b"", 1))
+        await run.persistently(failing(error, error))
 
 
 @pytest.mark.parametrize(
@@ -63,6 +56,5 @@ async def test_what_may_pass_soon_is_tried_once_more(error):
     ids=lambda error: error.code,
 )
 async def test_what_does_not_pass_soon_is_told_at_once(error):
-    pipeline = failing(error)
     with pytest.raises(type(error)):
-        await run.persistently(pipeline, MemorySource("T", b"", 1))
+        await run.persistently(failing(error))

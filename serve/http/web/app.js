@@ -8,9 +8,8 @@ import { at, place, watchPlace } from "./place.js";
 import { hideProblem, showProblem } from "./problem.js";
 import { Round } from "./round.js";
 import { fill, language, say } from "./text.js";
-import { waitForServer } from "./waiting.js";
+import { AWAY, waitForServer } from "./waiting.js";
 
-const AWAY = ["unreachable", "not_ready", "shutting_down"];
 // What a browser calls the reasons why there is no microphone.
 const MICROPHONE = { NotFoundError: "missing", NotReadableError: "busy", AbortError: "busy", SecurityError: "insecure" };
 

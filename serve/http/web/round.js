@@ -4,17 +4,17 @@ import { $ } from "./dom.js";
 import { Job, showQueue } from "./queue.js";
 import { remember } from "./history.js";
 import { lasting, say } from "./text.js";
-import { countdown } from "./waiting.js";
+import { AWAY, countdown } from "./waiting.js";
 import { Work } from "./work.js";
 
 const MOST = 200;
 const MIB = 2 ** 20;
 // After these nothing that comes next can fare better.
-const ENDING = ["unreachable", "not_ready", "shutting_down", "unauthorized"];
+const ENDING = [...AWAY, "unauthorized"];
 const TRIES = 10;
 // After these a track is tried once more by itself: asking twice does no harm, and another server,
 // or this one when it is back, may answer.
-const PASSING = ["unreachable", "not_ready", "shutting_down", "overloaded", "youtube_error"];
+const PASSING = [...AWAY, "overloaded", "youtube_error"];
 const AGAIN_S = 1;
 const SOON_S = 5;
 

@@ -3,6 +3,8 @@ import { ready } from "./api.js";
 import { $ } from "./dom.js";
 import { say } from "./text.js";
 
+/** What is said, or not, by a server that has gone away. */
+export const AWAY = ["unreachable", "not_ready", "shutting_down"];
 const PAUSES_MS = [500, 1000, 2000, 5000];
 const SHOWN_MS = 4000;
 let waiting = false;

@@ -103,7 +103,7 @@ class CatalogueRun:
 
     async def _classified(self, key: str, source: AudioSource) -> Record:
         async with self._turn:
-            answer = await persistently(self._pipeline, source)
+            answer = await persistently(partial(self._pipeline.classify, source))
         return {"id": key} | answer.body()
 
 
