@@ -6,13 +6,11 @@ import asyncio
 import json
 import os
 import shutil
-import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.clients import Client, Request, closed_loop
@@ -32,7 +30,6 @@ _LEASE = "a job with a lease in Redis, above one without: p50"
 # Of each replica: one track arrives while another is worked on.
 _CLIENTS = 2
 _SHORT_S = 10.0
-_START_S = 10.0
 _APART_S = 0.01
 
 
@@ -45,7 +42,7 @@ def measure(
     else:
         yield _replicas(runs, seconds, each)
     yield _of(_BALANCED, 0.4, "haproxy", lambda program: _balanced(program, asks))
-    yield _of(_LEASE, 1.0, "redis-server", lambda program: asyncio.run(_lease(program, asks)))
+    yield _of(_LEASE, 1.0, "redis-server", lambda _: asyncio.run(_lease(asks)))
 
 
 def _replicas(runs: int, seconds: float, each: int) -> Result:
@@ -122,9 +119,10 @@ def _alternately(clients: dict[str, Client], link: Request, asks: int) -> dict[s
     return taken_s
 
 
-async def _lease(program: str, asks: int) -> dict[str, float]:
+async def _lease(asks: int) -> dict[str, float]:
     from serve.replicas.together import Together  # needs the extra `redis`
     from tests.answers import answer
+    from tests.redis_process import redis_process
 
     known, metrics = answer(), Metrics()
 
@@ -134,8 +132,8 @@ async def _lease(program: str, asks: int) -> dict[str, float]:
 
     def ignore(_: Progress) -> None: ...
 
-    with _redis(program) as url:
-        ways: dict[str, Replicas] = {"shared ms": Together(url, metrics), "alone ms": Alone()}
+    with tempfile.TemporaryDirectory() as folder, redis_process(Path(folder)) as redis:
+        ways: dict[str, Replicas] = {"shared ms": Together(redis.url, metrics), "alone ms": Alone()}
         taken_s: dict[str, list[float]] = {name: [] for name in ways}
         for n in range(asks):
             for name, way in ways.items():
@@ -148,30 +146,6 @@ async def _lease(program: str, asks: int) -> dict[str, float]:
     if b"topgenre_alone_total 0.0" not in metrics.render():
         raise ConnectionError("Redis did not answer each time")
     return {name: quantile_ms(of, 0.5) for name, of in taken_s.items()}
-
-
-@contextmanager
-def _redis(program: str) -> Iterator[str]:
-    """The URL of a Redis that keeps nothing."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder, "socket"))
-        options = ("--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no")
-        with subprocess.Popen((program, *options), cwd=folder, stdout=subprocess.DEVNULL) as popen:
-            try:
-                _wait_for(path)
-                yield f"unix://{path}"
-            finally:
-                popen.terminate()
-
-
-def _wait_for(path: str) -> None:
-    end = time.perf_counter() + _START_S
-    while time.perf_counter() < end:
-        with socket.socket(socket.AF_UNIX) as connection, suppress(OSError):
-            connection.connect(path)
-            return
-        time.sleep(0.01)
-    raise TimeoutError("redis-server does not come up")
 
 
 def _of(
