@@ -68,7 +68,7 @@ def _export(options: argparse.Namespace, console: Console) -> None:
     console.print(f"exporting {run.folder}", highlight=False)
     # A refit was trained on the validation tracks: the run it is a refit of speaks for it there.
     known = run.measured
-    data = known.dataset(options.cache)
+    data = known.find_dataset(options.cache)
     keras_model = known.model()
     calibration = _calibrate(keras_model, data)
     measurable = model = convert.convert(keras_model, run.front_end)

@@ -24,7 +24,15 @@ from train.data.plan import Prepared
 from train.errors import DataError
 from train.fitting.recipe import Recipe
 from train.model.pinned import Pinned
-from train.options import default_recipe, front_end_of, given_of, hardware_of, recipe_of, source_of
+from train.options import (
+    base_fields,
+    default_recipe,
+    front_end_of,
+    given_of,
+    hardware_of,
+    recipe_of,
+    source_of,
+)
 from train.progress import bar
 
 # TensorFlow takes seconds to load: only when there is something to do.
@@ -65,7 +73,7 @@ def fit(options: argparse.Namespace, console: Console) -> None:
         run = Run.open(options.resume)
         if run.finished:
             raise DataError(f"{run.folder} is finished: there is nothing to resume")
-        dataset = _data_of(run, options.cache)
+        dataset = run.dataset(options.cache)
     elif options.refit is not None:
         dataset, run = _refit(options)
     else:
@@ -108,7 +116,6 @@ def folds(options: argparse.Namespace, console: Console) -> None:
 
 def search(options: argparse.Namespace, console: Console) -> None:
     """Train runs over a space of recipes; an existing search is resumed."""
-    from train.search import results as search_results
     from train.search import search as searches
 
     if options.resume is not None:
@@ -118,8 +125,7 @@ def search(options: argparse.Namespace, console: Console) -> None:
         folder = searches.begin(options.runs, _search_request(options, console))
     again = f"make search RESUME={folder}"
     console.print(f"search {folder}; if stopped: {again}", highlight=False, soft_wrap=True)
-    results = searches.search(folder, console)
-    console.print(search_results.table(searches.read(folder).space, results))
+    console.print(searches.search(folder, console))
     console.print(f"[green]done[/green]: {folder}/search.md", highlight=False, soft_wrap=True)
 
 
@@ -181,7 +187,7 @@ def evaluate(options: argparse.Namespace, console: Console) -> None:
     if options.data is None:
         if options.splits is not None:
             raise DataError("--splits belongs to --data: a run's own data have their splits")
-        dataset = _data_of(run, options.cache)
+        dataset = run.dataset(options.cache)
     else:
         dataset = _other_data(run, options, console)
     result = evaluation.evaluate_run(run, dataset, options.part, console)
@@ -202,7 +208,7 @@ def report(options: argparse.Namespace, console: Console) -> None:
     from train.fitting.fit import predictor
 
     run = _run(options)
-    result = evaluation.evaluate_run(run, _data_of(run, options.cache), "valid", console)
+    result = evaluation.evaluate_run(run, run.dataset(options.cache), "valid", console)
     changed: list[robustness.Changed] = []
     if audio := options.audio or run.audio:
         with _working("changing audio", console) as advance:
@@ -232,7 +238,7 @@ def _refit(options: argparse.Namespace) -> tuple[Dataset, Run]:
     from train.fitting import refit, runs
 
     known = runs.Run.load(options.refit)
-    dataset = refit.joined(_data_of(known, options.cache))
+    dataset = refit.joined(known.dataset(options.cache))
     recipe = refit.recipe_of(known, dataset, options.teachers)
     folder, about = runs.new_folder(options.runs), known.config["data"]["about"]
     hardware, of = hardware_of(options), Pinned.of(known.checkpoint)
@@ -269,7 +275,7 @@ def _search_request(options: argparse.Namespace, console: Console) -> Request:
     _need_data(options)
     if options.space is None:
         raise DataError("there is nothing to search in: give --space FILE.toml")
-    space = Space.read(options.space).with_base(given_of(options))
+    space = Space.read(options.space).with_base(given_of(options), base_fields(options))
     if space.search.folds is not None:
         options.split, options.folds, options.fold = "artists", space.search.folds, 1
     # The search may go on from another folder.
@@ -350,15 +356,6 @@ def _run(options: argparse.Namespace) -> Run:
     from train.fitting import runs
 
     return runs.Run.load(options.run) if options.run else runs.newest(options.runs)
-
-
-def _data_of(run: Run, cache: Path) -> Dataset:
-    dataset = run.dataset(cache)
-    if dataset is None:
-        raise DataError(
-            f"the data of {run.folder} are neither where they were nor in {cache}: make them again"
-        )
-    return dataset
 
 
 def _other_data(run: Run, options: argparse.Namespace, console: Console) -> Dataset:

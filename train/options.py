@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,11 @@ def default_recipe(options: argparse.Namespace) -> Recipe:
     if (base := base_of(options)) is None:
         return Recipe()
     return Recipe(architecture=Architecture(base=Pinned.of(base)), **ON_BASE)
+
+
+def base_fields(options: argparse.Namespace) -> Mapping[str, Any]:
+    """The fields that are set otherwise because the network is built on a base."""
+    return {} if base_of(options) is None else ON_BASE
 
 
 def given_of(options: argparse.Namespace) -> dict[str, Any]:

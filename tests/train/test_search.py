@@ -60,9 +60,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         from train.fitting.training import train_telling
 
         run = Run.open(folder)
-        data = run.dataset(cache)
-        assert data is not None
-        train_telling(run, data, lambda now: None)
+        train_telling(run, run.dataset(cache), lambda now: None)
 
     monkeypatch.setattr(searches, "train_apart", train_here)
     tf.config.run_functions_eagerly(True)
@@ -258,6 +256,6 @@ def test_what_is_wrong_is_said(
     capsys.readouterr()
     with (folder / "request.json").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert "another process is at" in fails("--resume", str(folder))
+        assert "another process is running" in fails("--resume", str(folder))
     synthetic.write_dataset(dataset_folder, frames=64)
     assert "not what they were when the search began" in fails("--resume", str(folder))

@@ -9,9 +9,9 @@ import pytest
 import train
 from serve.audio.frontend import FrontEnd
 from train.errors import DataError
-from train.fitting.recipe import Recipe
-from train.search.points import points_of
-from train.search.space import Coordinates, Space, change
+from train.fitting.recipe import ON_BASE, Recipe
+from train.search.points import next_point, points_of, study_of
+from train.search.space import Coordinates, Space, configure
 
 GRID = '[search]\nmethod = "grid"\n'
 TPE = '[search]\nmethod = "tpe"\ntrials = 3\n'
@@ -36,23 +36,31 @@ def test_a_space_changes_recipe_and_front_end(tmp_path: Path) -> None:
     space = read(tmp_path, text)
     assert space.name == "sizes"
     at: Coordinates = {"architecture.stages": 0, "frames": 1}
-    made = change(space.settings(at))
-    assert made.recipe.architecture.stages == (16, 32)
-    assert made.recipe.augmentation.mask_frames == 11
-    assert made.recipe.epochs == 3
-    assert made.front_end == FrontEnd(hop_length=512)
-    untouched = change({})
-    assert untouched.recipe == Recipe()
-    assert untouched.front_end == FrontEnd()
+    recipe, front_end = configure(space.settings(at))
+    assert recipe.architecture.stages == (16, 32)
+    assert recipe.augmentation.mask_frames == 11
+    assert recipe.epochs == 3
+    assert front_end == FrontEnd(hop_length=512)
+    assert configure({}) == (Recipe(), FrontEnd())
 
 
 def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
     space = read(tmp_path, GRID + "[base]\nepochs = 3\nbatch = 8\n[space]\naverage = [0.0]")
-    assert space.with_base({"epochs": 2}).settings({"average": 0}) == {
+    assert space.with_base({"epochs": 2}, {"epochs": 0}).settings({"average": 0}) == {
         "epochs": 2,
         "batch": 8,
         "average": 0.0,
     }
+
+
+def test_on_a_base_its_own_defaults_are_the_first_point(tmp_path: Path) -> None:
+    space = read(tmp_path, GRID + f"[space]\nepochs = [0, {Recipe().epochs}]")
+    on_base = space.with_base({}, ON_BASE)
+    assert on_base.settings({}) == {"epochs": 0}
+    assert points_of(on_base) == 2
+    study = study_of(on_base)
+    walked = [next_point(on_base, 1, study) for _ in range(3)]
+    assert [trial and trial.params for trial in walked] == [{}, {"epochs": 1}, None]
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,6 @@ def train(folder: Path, cache: Path, console: Console) -> Summary:
         run = Run.open(place)
         if not run.finished:
             data = run.dataset(cache)
-            if data is None:
-                raise DataError(f"the data of {place} are gone: make them again")
             console.print(f"{place.name} of {len(folders)}", highlight=False)
             run = train_run(run, data, console)
         finished.append(run)

@@ -89,8 +89,21 @@ class Run:
         """The checkpoint."""
         return keras.models.load_model(self.checkpoint)
 
-    def dataset(self, cache: Path) -> Dataset | None:
-        """Its data in its split, from their original place or a folder of `cache`; None if gone."""
+    def dataset(self, cache: Path) -> Dataset:
+        """Its data in its split, from their original place or a folder of `cache`.
+
+        Raises DataError if they are gone.
+        """
+        data = self.find_dataset(cache)
+        if data is None:
+            raise DataError(
+                f"the data of {self.folder} are neither where they were nor in {cache}: "
+                "make them again"
+            )
+        return data
+
+    def find_dataset(self, cache: Path) -> Dataset | None:
+        """As `dataset`, but None if they are gone."""
         about = self.config["data"]
         places = [Path(about["folder"])] if about.get("folder") else []
         data = find(about.get("files_sha256", about["sha256"]), [*places, cache])

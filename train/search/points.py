@@ -1,21 +1,18 @@
-"""The points of a search as trials of an Optuna study; the same results lead to the same points."""
+"""The points of a search as trials of an Optuna study: the same results give the same points."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import optuna
-from optuna.distributions import CategoricalDistribution
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from train.errors import DataError
-from train.search.space import Coordinates, Making, Space, change
+from train.search.space import Coordinates, Space
 
-# After so many draws of points that were tried before, a space counts as exhausted.
+# After this many draws of points that were tried before, a space counts as exhausted.
 _DRAWS = 100
 
 
@@ -25,18 +22,19 @@ def study_of(space: Space, storage: optuna.storages.BaseStorage | None = None) -
     return optuna.create_study(
         storage=storage,
         study_name="search",
-        direction="minimize" if space.search.by == "track_loss" else "maximize",
+        direction=_direction(space),
         load_if_exists=True,
     )
 
 
 def next_point(space: Space, seed: int, study: optuna.Study) -> FrozenTrial | None:
-    """Begin a trial at the next point, unlike those before; None where there is none left."""
+    """Begin a trial at the next point that was not tried before; None where there is none left."""
     tried = study.get_trials(deepcopy=False)
     if space.search.trials is not None and len(tried) >= space.search.trials:
         return None
-    candidates = _sampled(space, seed, study) if space.sampled else _listed(space)
-    at = next(_unlike(space, candidates, [trial.params for trial in tried]), None)
+    candidates = _sampled(space, seed, tried) if space.sampled else _listed(space)
+    seen = [space.fields(trial.params) for trial in tried]
+    at = next((at for at in candidates if space.fields(at) not in seen), None)
     if at is None:
         return None
     axes = space.distributions()
@@ -50,49 +48,34 @@ def points_of(space: Space) -> int | None:
     most = space.search.trials
     if space.sampled:
         return most
-    points = sum(1 for _ in _unlike(space, _listed(space), []))
+    fields = [space.fields(at) for at in _listed(space)]
+    points = sum(1 for n, of in enumerate(fields) if of not in fields[:n])
     return points if most is None else min(most, points)
-
-
-def _unlike(
-    space: Space, candidates: Iterable[Coordinates], tried: list[Coordinates]
-) -> Iterator[Coordinates]:
-    seen = [_making(space, at) for at in tried]
-    for at in candidates:
-        if (made := _making(space, at)) not in seen:
-            seen.append(made)
-            yield at
-
-
-def _making(space: Space, at: Coordinates) -> Making | dict[str, Any]:
-    try:
-        return change(space.settings(at))
-    except DataError:  # each value is good, but not together: training the point will fail
-        return space.settings(at)
 
 
 def _listed(space: Space) -> Iterator[Coordinates]:
     yield {}
-    of = space.distributions()
-    lists = {
-        axis: lot.choices for axis, lot in of.items() if isinstance(lot, CategoricalDistribution)
-    }
+    places = {axis: range(len(of)) for axis, of in space.space.items() if isinstance(of, list)}
     if space.search.method == "grid":
-        yield from (dict(zip(lists, at, strict=True)) for at in itertools.product(*lists.values()))
+        for at in itertools.product(*places.values()):
+            yield dict(zip(places, at, strict=True))
     else:
-        yield from ({axis: place} for axis, places in lists.items() for place in places)
+        yield from ({axis: place} for axis, of in places.items() for place in of)
 
 
-def _sampled(space: Space, seed: int, study: optuna.Study) -> Iterator[Coordinates]:
-    tried = study.get_trials(deepcopy=False)
+def _sampled(space: Space, seed: int, tried: list[FrozenTrial]) -> Iterator[Coordinates]:
     if not tried:
         yield {}
-    # Seeded anew for every point, so that a search that was stopped draws what it would have drawn.
+    # Seeded anew for every point: a search that was stopped draws what it would have drawn.
     entropy = int(np.random.SeedSequence([seed, len(tried)]).generate_state(1)[0])
     sampler = (TPESampler if space.search.method == "tpe" else RandomSampler)(seed=entropy)
-    # Drawn in memory: a point that was tried before must leave no trial behind.
-    drawing = optuna.create_study(sampler=sampler, direction=study.direction)
+    # Drawn in a study of their own: a point that was tried before must not become a trial.
+    drawing = optuna.create_study(sampler=sampler, direction=_direction(space))
     # The base lies outside the axes: it tells the sampler nothing.
     drawing.add_trials(trial for trial in tried if trial.params)
     for _ in range(_DRAWS):
         yield drawing.ask(space.distributions()).params
+
+
+def _direction(space: Space) -> str:
+    return "minimize" if space.search.by == "track_loss" else "maximize"

@@ -15,9 +15,11 @@ import fcntl
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from optuna import Study
 from optuna.storages import JournalStorage
@@ -27,6 +29,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
+from rich.table import Table
 
 from train.data.dataset import Dataset
 from train.data.making import Source, prepare
@@ -35,8 +38,8 @@ from train.fitting.recipe import Hardware, Recipe
 from train.fitting.runs import Run, start_whole, write_json, write_text
 from train.progress import bar
 from train.search.points import next_point, points_of, study_of
-from train.search.results import Result, score, write
-from train.search.space import FRONT_END, Space, change, first_fault
+from train.search.results import Result, ranked, score, table, write
+from train.search.space import FRONT_END, Space, configure, first_fault
 from train.search.worker import Failed, train_apart
 
 _REQUEST, _JOURNAL, _FAILED = "request.json", "journal.log", "failed.json"
@@ -81,18 +84,18 @@ def read(folder: Path) -> Request:
         raise DataError(f"{folder} is of another version: {first_fault(error)}") from error
 
 
-def search(folder: Path, console: Console) -> list[Result]:
-    """Train what is left of a search; its results in the order of their points.
+def search(folder: Path, console: Console) -> Table:
+    """Train what is left of a search; its results, best first.
 
-    Raises DataError where it can't go on, or another process is at it.
+    Raises DataError where it can't go on, or another process is running it.
     """
     request = read(folder)
     with (folder / _REQUEST).open("rb") as file, bar(console) as progress:
         try:  # the system unlocks it when this process ends
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DataError(f"another process is at {folder} already") from None
-        return _Search(folder, request, progress).run()
+            raise DataError(f"another process is running {folder} already") from None
+        return table(request.space, _Search(folder, request, progress).run())
 
 
 class _Search:
@@ -105,13 +108,13 @@ class _Search:
         self._all = progress.add_task("search", total=points and points * len(self._parts))
         self._one = progress.add_task("", total=None, visible=False)
 
-    def run(self) -> list[Result]:
-        """Go through the points, those that are finished too."""
+    def run(self) -> list[dict[str, Any]]:
+        """Go through the points; what is finished already is only read. Its rows, best first."""
         if self._data(self._request.source).digest != self._request.data_sha256:
             raise DataError("the data are not what they were when the search began")
         study = study_of(self._space, _storage(self._folder))
         results: list[Result] = []
-        while (trial := self._trial(study, len(results))) is not None:
+        for trial in self._trials(study):
             results.append(self._result(trial))
             for seed, fold in self._parts:
                 if not results[-1].failed:
@@ -120,21 +123,17 @@ class _Search:
                     self._write(results)
                 self._progress.advance(self._all)
             if not trial.state.is_finished():
-                found = None if results[-1].failed else results[-1].spread(self._space.search.by)
-                if found is None:
-                    study.tell(trial.number, state=TrialState.FAIL)
-                else:
-                    study.tell(trial.number, found.mean)
-        self._write(results)
-        return results
+                value = results[-1].value(self._space.search.by)
+                study.tell(trial.number, value, TrialState.FAIL if value is None else None)
+        return self._write(results)
 
-    def _trial(self, study: Study, number: int) -> FrozenTrial | None:
-        if number < len(trials := study.get_trials(deepcopy=False)):
-            return trials[number]
-        minutes = self._space.search.minutes
-        if minutes is not None and self._seconds_spent() >= 60.0 * minutes:
-            return None
-        return next_point(self._space, self._request.source.plan.seed, study)
+    def _trials(self, study: Study) -> Iterator[FrozenTrial]:
+        yield from study.get_trials(deepcopy=False)
+        seed, minutes = self._request.source.plan.seed, self._space.search.minutes
+        while minutes is None or self._seconds_spent() < 60.0 * minutes:
+            if (trial := next_point(self._space, seed, study)) is None:
+                return
+            yield trial
 
     def _train(self, trial: FrozenTrial, seed: int, fold: int | None) -> None:
         """Train one run of a point to its end, or note why it can't be trained."""
@@ -157,16 +156,14 @@ class _Search:
         asked, source = self._request, self._request.source
         try:
             values = self._space.settings(trial.params)
-            made = change(values, asked.recipe, source.front_end)
-            # Else the data's own front end stays, which may be another one than the default.
-            if not values.keys().isdisjoint(FRONT_END):
-                source = replace(source, front_end=made.front_end)
-            if fold is not None:
-                source = replace(source, plan=replace(source.plan, fold=fold))
+            recipe, front_end = configure(values, asked.recipe, source.front_end)
+            if values.keys() & set(FRONT_END):  # else a finished dataset keeps its own
+                source = replace(source, front_end=front_end)
+            source = replace(source, plan=replace(source.plan, fold=fold or source.plan.fold))
             data = self._data(source)
         except DataError as error:
             raise Failed(str(error)) from error
-        recipe = replace(made.recipe, seed=seed)
+        recipe = replace(recipe, seed=seed)
         start_whole(folder, recipe, data, asked.about, asked.hardware, source.audio)
 
     def _data(self, source: Source) -> Dataset:
@@ -183,8 +180,7 @@ class _Search:
 
     def _result(self, trial: FrozenTrial) -> Result:
         folder = self._point(trial)
-        places = (folder / _name(*part) for part in self._parts)
-        runs = [Run.open(place) for place in places if place.is_dir()]
+        runs = [Run.open(run) for part in self._parts if (run := folder / _name(*part)).is_dir()]
         failed = folder / _FAILED
         return Result(
             point=folder.name,
@@ -195,14 +191,16 @@ class _Search:
         )
 
     def _seconds_spent(self) -> float:
-        """On training, by all runs, the epochs of those that failed too."""
+        """On training, by all runs, including the epochs of those that failed."""
         runs = map(Run.open, self._folder.glob("[0-9]*/seed-*"))
         histories = (run.metrics["history"] for run in runs)
         return sum(float(history[-1]["seconds"]) for history in histories if history)
 
-    def _write(self, results: list[Result]) -> None:
+    def _write(self, results: list[Result]) -> list[dict[str, Any]]:
+        rows = ranked(self._space, results)
         about = self._request.about or str(self._request.source.folder)
-        write(self._folder, self._space, about, results)
+        write(self._folder, self._space, about, rows)
+        return rows
 
 
 def _name(seed: int, fold: int | None) -> str:

@@ -76,9 +76,10 @@ def _outcome(folder: Path, cache: Path, show: Show) -> Exception | None:
     from train.fitting.training import steps, summary, train_telling
 
     run = Run.open(folder)
-    data = run.dataset(cache)
-    if data is None:
-        return DataError(f"the data of {folder} are gone: make them again")
+    try:
+        data = run.dataset(cache)
+    except DataError as error:
+        return error
     try:
         train_telling(run, data, lambda now: show(*steps(now), summary(now)))
     except OSError as error:
