@@ -15,7 +15,7 @@ from export.errors import ExportError
 from train.data.dataset import Dataset
 from train.errors import DataError
 from train.progress import bar
-from train.scoring.evaluate import Scores, evaluate
+from train.scoring.scores import Scores, evaluate
 
 if TYPE_CHECKING:
     import keras
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from export.variants import Variant
     from train.evaluation.robustness import Changed
     from train.fitting.runs import Run
-    from train.scoring.evaluate import Predict
+    from train.scoring.scores import Predict
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -48,25 +48,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("export", description=__doc__)
     add = parser.add_argument
-    add("run", type=Path, nargs="?", help="folder of a run; the newest one where none is given")
+    add("run", type=Path, nargs="?", help="folder of a run (the newest one)")
     add("--runs", type=Path, default=Path("runs"), help="folder of runs (%(default)s)")
     add("--cache", type=Path, default=Path("data"), help="folder of datasets (%(default)s)")
     add("--audio", type=Path, help="folder of genre/track files to measure the model on")
-    add("--splits", type=Path, help="their splits, where the folder has no tracks.csv")
-    add("--out", type=Path, default=MODEL, help="the file to write; its card lies beside it")
+    add("--splits", type=Path, help="splits of --audio, if it has no tracks.csv")
+    add("--out", type=Path, default=MODEL, help="the file to write, with its card beside it")
     return parser
 
 
 def _export(options: argparse.Namespace, console: Console) -> None:
-    # TensorFlow takes seconds to load: only when there is something to do.
-    from export import card, convert, graph, loop, page, parity, robust, session
+    # TensorFlow takes seconds to load, so it is imported only when needed.
+    from export import card, card_page, convert, graph, loop, non_music, parity, session
     from train.fitting import runs
     from train.fitting.fit import predictor
     from train.model.network import names_of
 
     run = runs.Run.load(options.run) if options.run else runs.newest(options.runs)
     console.print(f"exporting {run.folder}", highlight=False)
-    # A refit was trained on the validation tracks: the run it is a refit of speaks for it there.
+    # A refit was trained on the validation tracks, so the run that it refits is scored instead.
     known = run.measured
     data = known.find_dataset(options.cache)
     keras_model = known.model()
@@ -88,17 +88,17 @@ def _export(options: argparse.Namespace, console: Console) -> None:
     in_steps = session.onnx_predictor(loop.carry(model))
     parity.compare(predict, in_steps, run.front_end)
     seconds = session.seconds_for(in_steps, parity.probe(run.front_end, table[-1].clips))
-    measured = page.Measured(
+    measured = card_page.Measured(
         valid=valid,
         calibration=calibration,
         heard=heard,
         changed=changed,
-        sounds=robust.sounds(predict, run.front_end, run.genres),
+        sounds=non_music.sounds(predict, run.front_end, run.genres),
         parity=table,
         seconds=seconds,
         variants=_variants(run, model, measurable, data, valid, seconds),
     )
-    _write(options.out, model.SerializeToString(), page.markdown(about, model, measured))
+    _write(options.out, model.SerializeToString(), card_page.markdown(about, model, measured))
     console.print(
         f"[green]wrote[/green] {options.out}: valid tracks {valid.track_accuracy:.1%}, clips "
         f"{valid.clip_accuracy:.1%}; {table[-1].clips} clips in {seconds * 1e3:.0f} ms",
@@ -107,7 +107,7 @@ def _export(options: argparse.Namespace, console: Console) -> None:
 
 
 def _calibrate(model: keras.Model, data: Dataset | None) -> Calibration | None:
-    """How sharp the tracks' probabilities are to be; None without the data to tell."""
+    """The sharpness that calibrates tracks' probabilities; None without the data."""
     from export import calibrate
     from train.fitting.fit import predictor
 
@@ -124,10 +124,10 @@ def _variants(
     valid: Scores,
     seconds: float,
 ) -> list[Variant]:
-    """Write the model in smaller arithmetic beside the run; measure it on the valid tracks.
+    """Write the model at lower precision into the run's folder; measure it on the valid tracks.
 
-    What is measured is `measurable` in the same arithmetic: the model itself, or the one whose
-    scores speak for it. `valid` and `seconds` are those of it as it is, the first of the list.
+    `measurable` is measured at the same precision: the model itself, or the one whose scores stand
+    for it. `valid` and `seconds` are its own at full precision, the first of the list.
     """
     from export import variants
 
@@ -149,7 +149,7 @@ def _variants(
 
 
 def _valid_scores(run: Run, predict: Predict, data: Dataset | None) -> Scores:
-    """The exported model's scores, or without the data those that training noted."""
+    """The exported model's scores, or without the data those recorded in training."""
     if data is None:
         return Scores(**run.metrics["valid"])
     return evaluate(predict, data, data.of("valid"))
@@ -158,15 +158,15 @@ def _valid_scores(run: Run, predict: Predict, data: Dataset | None) -> Scores:
 def _listen(
     run: Run, predict: Predict, options: argparse.Namespace, console: Console
 ) -> tuple[list[Heard], list[Changed]]:
-    """Scores on audio files, and what changes of the audio do to the validation tracks."""
+    """Scores on audio files, and the effect of audio changes on the validation tracks."""
     if options.audio is None:
         return [], []
     from export import listen
     from train.data import splits
-    from train.evaluation import hearing, robustness
+    from train.evaluation import held_out, robustness
 
     of_track = splits.read(options.splits or options.audio / "tracks.csv")
-    files = hearing.files(options.audio, of_track)
+    files = held_out.files(options.audio, of_track)
     valid = [file for file in files if file.split == "valid"]
     with bar(console) as progress:
         task = progress.add_task("listening", total=len(files) + len(valid))
@@ -177,7 +177,7 @@ def _listen(
         answers = listen.listen(predict, run.front_end, files, advance)
         tracks = (
             (run.genres.index(of.file.genre), of.samples)
-            for of in hearing.usable(valid, run.front_end)
+            for of in held_out.usable(valid, run.front_end)
         )
         changed = robustness.robustness(predict, run.front_end, tracks, advance=advance)
     return listen.group(answers, run.genres), changed

@@ -1,4 +1,4 @@
-"""The sharpness of tracks' probabilities at which they mean what they say."""
+"""The sharpness that calibrates tracks' probabilities."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from train.data.dataset import Dataset
 from train.data.tracks import Track
 from train.scoring.calibration import best_temperature, of_tracks
-from train.scoring.evaluate import Predict, TrackOutputs, answers
 from train.scoring.measures import reliability
+from train.scoring.scores import Predict, TrackOutputs, answers
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How sharp tracks' probabilities are, and their expected calibration errors.
+    """The sharpness of tracks' probabilities, and their expected calibration errors.
 
-    Those at sharpness 1, at the best one for all tracks, and for each half of the tracks at what is
-    best for the other half.
+    The errors are at sharpness 1, at the best one for all tracks, and crossed: for each half of the
+    tracks at the best one for the other half.
     """
 
     sharpness: float

@@ -15,7 +15,7 @@ from export.lineage import Teacher, base_of, portable, teachers
 from export.listen import Heard
 from serve.inference.card import ModelCard
 from train.fitting.runs import Run
-from train.scoring.evaluate import Scores
+from train.scoring.scores import Scores
 
 NAME = "topgenre"
 LICENCE = (
@@ -35,7 +35,7 @@ def make_card(
 ) -> ModelCard:
     """The metadata of a run's model.
 
-    `names` are those of its tags and sounds, `valid` the exported file's own scores.
+    `names` are those of its tags and sounds, `valid` the exported file's scores.
     """
     config, taught_by = run.config, teachers(run)
     training = {

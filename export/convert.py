@@ -13,12 +13,12 @@ from export.optimise import optimise
 from serve.audio.frontend import FrontEnd
 from serve.inference.card import INPUT, ModelCard
 
-# Supported by every ONNX Runtime that the project allows, and by tf2onnx.
+# Supported by tf2onnx, and by every ONNX Runtime that the project allows.
 OPSET = 18
 
 
 def convert(model: keras.Model, front_end: FrontEnd) -> onnx.ModelProto:
-    """The model as ONNX: `mel` (clips, frames, mel bands) to what `Outputs` holds, by name.
+    """The model as ONNX: `mel` (clips, frames, mel bands) to the fields of `Outputs`, by name.
 
     The clip axis is dynamic. tf2onnx folds batch normalisation into the convolutions.
     """

@@ -1,4 +1,4 @@
-"""What an export can fail with."""
+"""The errors of exporting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an exported graph has to be, and what it is made of."""
+"""Checks and statistics of an exported graph."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FLOAT = onnx.TensorProto.FLOAT
 
 
 def check(model: onnx.ModelProto, card: ModelCard) -> None:
-    """Raise ExportError where names, types or shapes are not those of the card."""
+    """Raise ExportError if names, types or shapes are not those of the card."""
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -28,12 +28,12 @@ def check(model: onnx.ModelProto, card: ModelCard) -> None:
 
 
 def node_counts(model: onnx.ModelProto) -> dict[str, int]:
-    """How many nodes of each kind the graph has, most first."""
+    """The number of nodes of each operator, most frequent first."""
     return dict(Counter(node.op_type for node in model.graph.node).most_common())
 
 
 def parameters(model: onnx.ModelProto) -> int:
-    """Numbers in the graph's floating-point initialisers."""
+    """The number of parameters: values in the graph's floating-point initialisers."""
     total = 0
     for tensor in model.graph.initializer:
         if tensor.data_type == _FLOAT:

@@ -1,4 +1,4 @@
-"""What a model was made from beside its data: the runs that taught it, and what those built on."""
+"""What a model was made from besides its data: its teachers, and the networks they build on."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ class Teacher:
     name: str
     parameters: int
     track_accuracy: float
-    """share of the valid tracks it gets right, or for a refit: its first fit does"""
+    """share of valid tracks that it, or for a refit its first run, gets right"""
     base: str
-    """the adapted network it was built on; empty where it has none"""
+    """the adapted network it is built on; empty if there is none"""
 
 
 def teachers(run: Run) -> list[Teacher]:
-    """Of a run; raise DataError where one is gone."""
+    """The teachers of a run; raise DataError if one is gone."""
     return [_teacher(Run.load(of.path().parent)) for of in run.recipe.teachers]
 
 
 def portable(recipe: Any) -> Any:
-    """A run's recipe without its machine's paths: files keep their folder, name and sha256."""
+    """A run's recipe without its machine's paths: files keep folder name, name and sha256."""
     if isinstance(recipe, dict):
         if recipe.keys() == {"file", "sha256"}:
             return {**recipe, "file": "/".join(Path(recipe["file"]).parts[-2:])}
@@ -38,7 +38,7 @@ def portable(recipe: Any) -> Any:
 
 
 def base_of(run: Run) -> str:
-    """The file name of the adapted network a run was built on; empty where it has none."""
+    """The file name of the adapted network a run is built on; empty if there is none."""
     base = run.recipe.architecture.base
     return Path(base.file).name if base else ""
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from serve.audio.frontend import FrontEnd
 from serve.inference.outputs import Outputs
-from train.evaluation.hearing import HeardFile, usable
-from train.scoring.evaluate import Predict, Scores, score
+from train.evaluation.held_out import HeldOutFile, usable
+from train.scoring.scores import Predict, Scores, score
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class HeardTrack:
-    """What the model says of one track's clips."""
+    """The model's outputs for one track's clips."""
 
     track: str
     genre: str
@@ -34,10 +34,10 @@ class HeardTrack:
 def listen(
     predict: Predict,
     front_end: FrontEnd,
-    heard: Iterable[HeardFile],
+    heard: Iterable[HeldOutFile],
     advance: Callable[[], None],
 ) -> list[HeardTrack]:
-    """Answers for these files, but for unusable ones. `advance` is called for each."""
+    """Answers for the usable ones of these files. `advance` is called for each file."""
     return [
         HeardTrack(of.file.track, of.file.genre, of.file.split, of.source_hz, predict(of.mel))
         for of in usable(heard, front_end, advance)

@@ -1,9 +1,9 @@
 """The exported network as a loop over a few clips at a time, for CPUs.
 
-A call with all clips of a track takes each layer over all of them, so that activations leave every
-cache before the next layer reads them. In steps of sixteen 428 clips take 0.7 to 0.8 of the time,
-in one call as before, and a twentieth of the memory. GPUs want the whole batch at once, so the file
-carries the loop in its metadata, beside the plain graph.
+With all clips of a track in one batch, each layer runs over all of them, and activations leave
+every cache before the next layer reads them. In steps of sixteen, still in one call, 428 clips take
+0.7 to 0.8 of the time and a twentieth of the memory. GPUs need the whole batch at once, so the file
+carries the loop in its metadata, and the plain graph as its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def carry(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def plain(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of a model without the loop it may carry."""
+    """A copy of a model without the loop that it may carry."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     for entry in [of for of in copy.metadata_props if of.key == ON_CPU]:
@@ -38,7 +38,7 @@ def plain(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def in_steps(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same model over as many clips at a time as its other input, `CLIPS_AT_ONCE`, says."""
+    """The same model as a loop; a second input, `CLIPS_AT_ONCE`, is the clips per step."""
     graph = model.graph
     outputs = list(graph.output)
     constants = {"one": np.array(1), "first_axis": np.array([0])}
@@ -73,7 +73,7 @@ def in_steps(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _step(graph: onnx.GraphProto, outputs: Iterable[onnx.ValueInfoProto]) -> onnx.GraphProto:
-    """The body of the loop: the network over the next clips, after what was said of the last."""
+    """The body of the loop: runs the network on the next clips, and appends its outputs."""
     nodes = [
         helper.make_node("Mul", ["step", CLIPS_AT_ONCE], ["from"]),
         helper.make_node("Add", ["from", CLIPS_AT_ONCE], ["to"]),
@@ -97,7 +97,7 @@ def _step(graph: onnx.GraphProto, outputs: Iterable[onnx.ValueInfoProto]) -> onn
         nodes.append(helper.make_node("Concat", [so_far, output.name], [and_now], axis=0))
         takes.append(helper.make_tensor_value_info(so_far, TensorProto.FLOAT, None))
         gives.append(helper.make_tensor_value_info(and_now, TensorProto.FLOAT, None))
-    # Weights outside the body would be constants to it no longer, and its layers not be fused.
+    # Outside the body, weights would no longer be constants, and layers would not be fused.
     return helper.make_graph(nodes, "some", takes, gives, list(graph.initializer))
 
 

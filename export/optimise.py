@@ -1,8 +1,8 @@
 """Rewrites of the exported graph: the same numbers in fewer passes over memory.
 
-tf2onnx keeps what Keras does: hard swish in four passes, and squeeze-and-excitation with its
-channels last. In ONNX Runtime's own layout for convolutions both would have to be left and entered
-again for every block; so rewritten, a network of MobileNetV3's kind takes 0.6 of the time.
+tf2onnx keeps Keras' forms: hard swish in four passes, and squeeze-and-excitation with channels
+last. Both make ONNX Runtime leave and re-enter its own layout for convolutions in every block.
+Rewritten, a network like MobileNetV3 takes 0.6 of the time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TO_CHANNELS_LAST, _TO_CHANNELS_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
 
 
 def optimise(model: onnx.ModelProto) -> None:
-    """Rewrite a model's graph in place; what does not have these forms stays as it is."""
+    """Rewrite a model's graph in place; anything of another form stays as it is."""
     _hard_swish(_Graph(model.graph))
     _squeeze_and_excite(_Graph(model.graph))
     used = {name for node in model.graph.node for name in node.input}
@@ -30,7 +30,7 @@ def optimise(model: onnx.ModelProto) -> None:
 
 
 class _Graph:
-    """A graph by who makes and who takes each value; changes are made when all are known."""
+    """A graph with each value's producer and consumers; changes are collected, then applied."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self._graph = graph
@@ -47,12 +47,12 @@ class _Graph:
         return [node for node in self._graph.node if node.op_type == kind]
 
     def only_taker(self, node: onnx.NodeProto, kind: str) -> onnx.NodeProto | None:
-        """The one node that takes a node's output, if it is of that operator."""
+        """The only consumer of a node's output, if it has that operator."""
         takers = self.takers[node.output[0]]
         return takers[0] if len(takers) == 1 and takers[0].op_type == kind else None
 
     def plus_or_times(self, node: onnx.NodeProto | None, value: float) -> str | None:
-        """The other input of a node one of whose two inputs is that constant."""
+        """The other input of a node if one of its two inputs is that constant."""
         if node is None or len(node.input) != 2:
             return None
         for name, other in zip(node.input, reversed(node.input), strict=True):
@@ -62,23 +62,23 @@ class _Graph:
         return None
 
     def constant(self, name: str, values: NDArray[np.int64]) -> str:
-        """The name of a new constant."""
+        """Add a constant; returns its name."""
         self._graph.initializer.append(numpy_helper.from_array(values, name))
         return name
 
     def put(self, node: onnx.NodeProto, *instead: onnx.NodeProto) -> None:
-        """Have other nodes, or none, in a node's place."""
+        """Replace a node by others, or by none."""
         self._instead[node.name] = list(instead)
 
     def apply(self) -> None:
-        """Make the changes."""
+        """Apply the changes."""
         nodes = [new for old in self._graph.node for new in self._instead.get(old.name, [old])]
         del self._graph.node[:]
         self._graph.node.extend(nodes)
 
 
 def _hard_swish(graph: _Graph) -> None:
-    """`x * clip(x + 3, 0, 6) / 6` as the hard sigmoid that it is, times x."""
+    """Replace `x * clip(x + 3, 0, 6) / 6` by x times a hard sigmoid."""
     for clip in graph.of_kind("Clip"):
         add = graph.maker.get(clip.input[0])
         x = graph.plus_or_times(add, 3.0) if add is not None and add.op_type == "Add" else None
@@ -103,7 +103,7 @@ def _hard_swish(graph: _Graph) -> None:
 
 
 def _squeeze_and_excite(graph: _Graph) -> None:
-    """Pooling, and multiplication by what becomes of it, with the channels first."""
+    """Move pooling, and the scaling that is computed from it, to channels first."""
     for transpose in graph.of_kind("Transpose"):
         takers = graph.takers[transpose.output[0]]
         pools = [node for node in takers if node.op_type == "ReduceMean"]
@@ -134,7 +134,7 @@ def _squeeze_and_excite(graph: _Graph) -> None:
 
 
 def _pool(graph: _Graph, pool: onnx.NodeProto, x: str) -> None:
-    """A mean over all places, which ONNX Runtime has in its own layout."""
+    """Replace a mean over all positions by a pooling that ONNX Runtime has in its own layout."""
     pooled = f"{pool.output[0]}_pooled"
     flat = graph.constant(f"{pool.name}_flat", np.array([0, -1], np.int64))
     graph.put(
@@ -157,7 +157,7 @@ def _pools_all(graph: _Graph, node: onnx.NodeProto) -> bool:
 def _scaling(
     graph: _Graph, transpose: onnx.NodeProto, product: onnx.NodeProto
 ) -> tuple[onnx.NodeProto, onnx.NodeProto, int] | None:
-    """What gives the product's scale its shape, what puts its channels first, their number."""
+    """The reshape of the scale, the transpose to channels first, and the number of channels."""
     scale = next((name for name in product.input if name != transpose.output[0]), "")
     reshape, back = graph.maker.get(scale), graph.only_taker(product, "Transpose")
     if reshape is None or reshape.op_type != "Reshape" or len(graph.takers[scale]) != 1:

@@ -1,4 +1,4 @@
-"""Proof that the exported model answers as the checkpoint does."""
+"""Checks that the exported model gives the same outputs as the checkpoint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from export.errors import ExportError
 from serve.audio.frontend import FrontEnd
 from serve.inference.outputs import Outputs
 from train.data.dataset import Float32
-from train.scoring.evaluate import Predict
+from train.scoring.scores import Predict
 
 # One clip, a few, a bucket, and a track of ten minutes.
 BATCHES = (1, 7, 64, 428)
@@ -19,17 +19,17 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far two models are apart over a batch."""
+    """How far the outputs of two models for a batch are apart."""
 
     clips: int
     largest: float
-    """of all differences of probabilities, also of music and of tags"""
+    """largest difference of any probability, including music and tags"""
     same_genre: float
     """share of clips with the same answer"""
 
 
 def probe(front_end: FrontEnd, clips: int, seed: int = 0) -> Float32:
-    """Mel power (clips, frames, mel bands) like music's, of any level, and the odd clips.
+    """Mel power (clips, frames, mel bands) like music's, at various levels, with edge cases.
 
     Every fifth clip has empty upper bands; the last of three or more is digital silence.
     """
@@ -49,7 +49,7 @@ def probe(front_end: FrontEnd, clips: int, seed: int = 0) -> Float32:
 def compare(
     one: Predict, other: Predict, front_end: FrontEnd, tolerance: float = TOLERANCE
 ) -> list[Difference]:
-    """Differences of two models over `BATCHES`; raise ExportError past the tolerance."""
+    """Differences of two models over `BATCHES`; raise ExportError if they exceed the tolerance."""
     table = []
     for clips in BATCHES:
         mel = probe(front_end, clips, seed=clips)
@@ -66,7 +66,7 @@ def compare(
 
 
 def difference(one: Outputs, other: Outputs) -> float:
-    """The largest of all differences of what is said of the same clips; NaN where some are."""
+    """The largest difference between outputs for the same clips; NaN if any output is."""
     pairs = zip(_arrays(one), _arrays(other), strict=True)
     return float(np.max([np.abs(first - second).max(initial=0.0) for first, second in pairs]))
 

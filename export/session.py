@@ -10,14 +10,14 @@ import onnxruntime
 from serve.inference.feed import feed
 from serve.inference.outputs import Outputs
 from train.data.dataset import Float32
-from train.scoring.evaluate import Predict
+from train.scoring.scores import Predict
 
-# A fixed number, so that a machine's cores don't change what is measured.
+# Fixed, so that measurements don't depend on a machine's cores.
 THREADS = 2
 
 
 def onnx_predictor(model: onnx.ModelProto) -> Predict:
-    """The model in ONNX Runtime on the CPU, one call for all clips."""
+    """The model in ONNX Runtime on the CPU, with one call for all clips."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
     session = onnxruntime.InferenceSession(
@@ -33,7 +33,7 @@ def onnx_predictor(model: onnx.ModelProto) -> Predict:
 
 
 def seconds_for(predict: Predict, mel: Float32, repeats: int = 5) -> float:
-    """Median seconds of a call."""
+    """Median duration of a call in seconds."""
     predict(mel)
     times = []
     for _ in range(repeats):

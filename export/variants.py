@@ -1,7 +1,7 @@
-"""Smaller arithmetic: the model in fp16 and in int8.
+"""Variants at lower precision: the model in fp16 and in int8.
 
-What makes the features (logarithm and level) and what makes probabilities (softmax and sigmoids)
-stay in float32: there a rounding error is one of decibels, not of a weight.
+The features (logarithm and level) and the probabilities (softmax and sigmoids) are computed in
+float32, where rounding would cost decibels, not just the last digits of a weight.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from export.parity import BATCHES, probe
 from export.session import onnx_predictor, seconds_for
 from serve.inference.card import INPUT
 from train.data.dataset import Dataset, Float32, power
-from train.scoring.evaluate import Scores, evaluate
+from train.scoring.scores import Scores, evaluate
 
-# Clips in one step of calibration, and of all its train tracks together.
+# Clips per step of calibration, and in all.
 _CALIBRATION_BATCH = 64
 _CALIBRATION_CLIPS = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """How a variant does on the valid tracks, and what it costs on two CPU threads."""
+    """A variant's accuracy on the valid tracks, and its cost on two CPU threads."""
 
     name: str
     kilobytes: int
     track_accuracy: float
     clip_accuracy: float
     seconds: float
-    """of a call with 428 clips"""
+    """of one call with 428 clips"""
 
 
 def measure(name: str, model: onnx.ModelProto, data: Dataset) -> Variant:
-    """Run a variant on the CPU."""
+    """Measure a variant on the CPU."""
     predict = onnx_predictor(model)
     scores = evaluate(predict, data, data.of("valid"))
     seconds = seconds_for(predict, probe(data.front_end, BATCHES[-1]))
@@ -52,13 +52,13 @@ def measure(name: str, model: onnx.ModelProto, data: Dataset) -> Variant:
 
 
 def describe(name: str, model: onnx.ModelProto, scores: Scores, seconds: float) -> Variant:
-    """A variant of which all this is known."""
+    """A variant whose scores and seconds are known."""
     size = len(model.SerializeToString()) // 1024
     return Variant(name, size, scores.track_accuracy, scores.clip_accuracy, seconds)
 
 
 def calibration_clips(data: Dataset) -> Float32:
-    """Mel power of clips of the train tracks, as many of each."""
+    """Mel power of clips of the train tracks, the same number of each."""
     tracks = data.of("train")
     each = max(1, _CALIBRATION_CLIPS // len(tracks))
     return power(np.concatenate([data.clips(track)[:each] for track in tracks]))
@@ -67,8 +67,8 @@ def calibration_clips(data: Dataset) -> Float32:
 def half(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with weights and activations from the first convolution to the logits in fp16.
 
-    For GPUs; on a CPU it is slower. ONNX Runtime's own converter gives two nodes one name where an
-    input is used twice, as ours is.
+    For GPUs; on a CPU it is slower. ONNX Runtime's own converter gives two nodes the same name when
+    an input is used twice, as ours is.
     """
     changed = plain(model)
     graph = changed.graph
@@ -79,7 +79,7 @@ def half(model: onnx.ModelProto) -> onnx.ModelProto:
             values = numpy_helper.to_array(tensor).astype(np.float16)
             halves[tensor.name] = f"{tensor.name}_half"
             graph.initializer.append(numpy_helper.from_array(values, halves[tensor.name]))
-    del graph.value_info[:]  # the types written there are no longer true
+    del graph.value_info[:]  # its types are no longer true
     nodes = list(graph.node)
     del graph.node[:]
     for node in nodes:
@@ -104,12 +104,12 @@ def quantised(model: onnx.ModelProto, calibration: Float32) -> onnx.ModelProto:
     """The model in int8 (QDQ, per channel), its ranges from mel power (clips, frames, bands)."""
     body = _parts(model).body
     outside = [node.name for node in model.graph.node if node.name not in body]
-    logging.getLogger().disabled = True  # it advises a preparation that changes nothing here
+    logging.getLogger().disabled = True  # it recommends a preprocessing that changes nothing here
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "int8.onnx")
             quantize_static(
-                plain(model),  # it moves the weights of what it is given to a file
+                plain(model),  # it moves the weights of its argument to a file
                 str(path),
                 _Clips(calibration),
                 quant_format=QuantFormat.QDQ,
@@ -138,8 +138,8 @@ class _Clips(CalibrationDataReader):  # type: ignore[misc]
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """Names of nodes: the first convolution; it and all that follow up to logits; what makes
-    probabilities of these."""
+    """Names of nodes: the first convolution; from there up to the logits; from these on to the
+    probabilities."""
 
     first: str
     body: frozenset[str]
@@ -152,7 +152,7 @@ def _parts(model: onnx.ModelProto) -> _Parts:
     heads, after = set(), set()
     for output in model.graph.output:
         node = made_by.get(output.name)
-        # What comes after a head only gives its numbers another shape.
+        # After a head, nodes only reshape its outputs.
         while node is not None and node.op_type not in ("Softmax", "Sigmoid"):
             after.add(node.name)
             node = made_by.get(node.input[0])

@@ -18,9 +18,9 @@ from serve.text import one_line
 from train.adapting.adaptation import Adaptation
 from train.data import artists, splits
 from train.data.dataset import ABOUT, NO_SPLIT, Dataset
-from train.data.doubts import doubts, unmatched
-from train.data.making import Advance, Source, make, prepare
 from train.data.plan import Prepared
+from train.data.source import Source, make, prepare
+from train.data.warnings import unmatched, warnings_of
 from train.errors import DataError
 from train.fitting.recipe import Recipe
 from train.model.pinned import Pinned
@@ -33,18 +33,19 @@ from train.options import (
     recipe_of,
     source_of,
 )
-from train.progress import bar
+from train.progress import Advance, bar
 
-# TensorFlow takes seconds to load: only when there is something to do.
+# TensorFlow takes seconds to load, so it is imported only when needed.
 if TYPE_CHECKING:
     from train.fitting.runs import Run
     from train.search.search import Request
 
 
-# Of the family of sounds that are not music, and for how many clips of music one of other audio.
+# Every so many sounds of the non-music family are used in adapting.
 _EVERY_SOUND = 8
+# Clips of music to one clip of other audio.
 _OTHER_SHARE = 4
-# Files left out for one reason that are named one by one.
+# At most so many skipped files are listed for one reason.
 _NAMED = 20
 
 
@@ -65,7 +66,7 @@ def data(options: argparse.Namespace, console: Console) -> None:
 
 
 def fit(options: argparse.Namespace, console: Console) -> None:
-    """Train a run, a new one or one that was stopped, and score it."""
+    """Train a run, new or resumed, and score it."""
     if options.resume is not None:
         _need_no_data(options)
         from train.fitting.runs import Run
@@ -79,18 +80,18 @@ def fit(options: argparse.Namespace, console: Console) -> None:
     else:
         dataset, run = _new_run(options, console)
     from train import tables
-    from train.fitting.training import train
+    from train.fitting.training import train_with_bar
 
     again = f"make train RESUME={run.folder}"
     console.print(f"run {run.folder}; if it is stopped: {again}", highlight=False, soft_wrap=True)
-    done = train(run, dataset, console)
+    done = train_with_bar(run, dataset, console)
     console.print(tables.scores(done))
     seconds = done.metrics["seconds"]
     console.print(f"[green]done[/green] in {seconds:.0f} s: {done.folder}", highlight=False)
 
 
 def folds(options: argparse.Namespace, console: Console) -> None:
-    """Train a run for each artist-grouped fold; mean and spread of their scores."""
+    """Train a run for each artist-grouped fold; print mean and spread of their scores."""
     from train import tables
     from train.evaluation import crossvalidation
     from train.fitting import runs
@@ -169,8 +170,8 @@ def adapt(options: argparse.Namespace, console: Console) -> None:
     adapting.save(done, options.out, teacher, how, about)
     before, after = done.before, done.after
     console.print(
-        f"unexplained of clips held out: embedding {before.embedding:.1%} to {after.embedding:.1%},"
-        f" logits {before.logits:.1%} to {after.logits:.1%}; told for what they are: "
+        f"unexplained on held-out clips: embedding {before.embedding:.1%} to {after.embedding:.1%},"
+        f" logits {before.logits:.1%} to {after.logits:.1%}; recognised: "
         f"{done.told[0]:.1%} of music, {done.told[1]:.1%} of other sounds",
         highlight=False,
         soft_wrap=True,
@@ -179,14 +180,14 @@ def adapt(options: argparse.Namespace, console: Console) -> None:
 
 
 def evaluate(options: argparse.Namespace, console: Console) -> None:
-    """Score a run; tables or JSON on standard output, JSON with every track in its folder."""
+    """Score a run: tables or JSON on standard output, and JSON with every track in its folder."""
     from train import tables
     from train.evaluation import evaluation
 
     run = _run(options)
     if options.data is None:
         if options.splits is not None:
-            raise DataError("--splits belongs to --data: a run's own data have their splits")
+            raise DataError("--splits goes with --data: a run's own data are split already")
         dataset = run.dataset(options.cache)
     else:
         dataset = _other_data(run, options, console)
@@ -202,7 +203,7 @@ def evaluate(options: argparse.Namespace, console: Console) -> None:
 
 
 def report(options: argparse.Namespace, console: Console) -> None:
-    """Write a page about a run; where audio is known, with what changes of it do."""
+    """Write a page about a run; if its audio is known, with the effect of changing it."""
     from train.evaluation import evaluation, robustness
     from train.evaluation.report import page
     from train.fitting.fit import predictor
@@ -234,7 +235,7 @@ def _new_run(options: argparse.Namespace, console: Console) -> tuple[Dataset, Ru
 
 def _refit(options: argparse.Namespace) -> tuple[Dataset, Run]:
     if options.data is not None:
-        raise DataError("a refit has its run's data: give only --refit")
+        raise DataError("a refit uses its run's data: give only --refit")
     from train.fitting import refit, runs
 
     known = runs.Run.load(options.refit)
@@ -254,14 +255,14 @@ def _taught(recipe: Recipe, options: argparse.Namespace, dataset: Dataset) -> Re
     from train.fitting import distil
 
     pinned = distil.pin(options.teachers)
-    distil.teachers(pinned, dataset)  # before there is a folder of a run that can't be
+    distil.teachers(pinned, dataset)  # fail before the run's folder is made
     share = recipe.teacher_share if options.teacher_share is None else options.teacher_share
     return replace(recipe, teachers=pinned, teacher_share=share)
 
 
 def _check_base(recipe: Recipe, dataset: Dataset) -> None:
     if recipe.architecture.base is None and recipe.epochs == 0:
-        raise DataError("without a base there is nothing before the first epoch: give more epochs")
+        raise DataError("without a base, a run needs at least one epoch")
     if recipe.architecture.base is not None:
         from train.model import base
 
@@ -274,11 +275,11 @@ def _search_request(options: argparse.Namespace, console: Console) -> Request:
 
     _need_data(options)
     if options.space is None:
-        raise DataError("there is nothing to search in: give --space FILE.toml")
+        raise DataError("there is nothing to search: give --space FILE.toml")
     space = Space.read(options.space).with_base(given_of(options), base_fields(options))
     if space.search.folds is not None:
         options.split, options.folds, options.fold = "artists", space.search.folds, 1
-    # The search may go on from another folder.
+    # The search may be resumed from another working folder.
     for name, value in vars(options).items():
         if isinstance(value, Path) and name != "runs":
             setattr(options, name, value.absolute())
@@ -329,7 +330,7 @@ def _tell(dataset: Dataset, console: Console, *warnings: str) -> None:
             _say(console, "skipped", f"{name}: {reason}")
         if (more := len(entries) - _NAMED) > 0:
             _say(console, "skipped", f"{more} more: {reason}; {ABOUT} of the dataset has all")
-    for text in (*filter(None, warnings), *doubts(dataset)):
+    for text in (*filter(None, warnings), *warnings_of(dataset)):
         _say(console, "warning:", text)
 
 

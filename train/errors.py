@@ -1,7 +1,7 @@
-"""What training can fail with."""
+"""The errors of training."""
 
 from __future__ import annotations
 
 
 class DataError(ValueError):
-    """Data that can't be trained on: missing, broken, inconsistent; the text says which and why."""
+    """Data that can't be trained on, being missing, broken or inconsistent; the text says why."""

@@ -13,13 +13,13 @@ from train.fitting.recipe import Hardware
 
 
 def make_deterministic(seed: int) -> None:
-    """Seed every generator and let TensorFlow use only operations that repeat themselves."""
+    """Seed every generator and restrict TensorFlow to deterministic operations."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
 
 def strategy_of(hardware: Hardware) -> Any:
-    """The distribution strategy; without GPUs `all` has the one replica, on the CPU."""
+    """The distribution strategy; without GPUs, `all` is one replica on the CPU."""
     if hardware.devices == "all":
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
@@ -27,7 +27,7 @@ def strategy_of(hardware: Hardware) -> Any:
 
 @contextmanager
 def precision(name: str) -> Iterator[None]:
-    """Let layers made inside compute in this precision; their weights stay float32."""
+    """Layers made inside compute in this precision; their weights stay float32."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:

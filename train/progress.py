@@ -1,9 +1,14 @@
-"""The progress bar of long work."""
+"""Progress of long work."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+Advance = Callable[[int, int], None]
+"""Called with the number of files or tracks done, and their total."""
 
 
 def bar(console: Console) -> Progress:

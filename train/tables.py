@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from train.evaluation.crossvalidation import Summary
     from train.evaluation.evaluation import Evaluation
     from train.fitting.runs import Run
-    from train.scoring.evaluate import Scores
+    from train.scoring.scores import Scores
 
 
 def contents(data: Dataset) -> Table:

@@ -19,7 +19,7 @@ from serve.inference.session import load_model
 from tests.outputs import said
 from tests.train import synthetic
 from train.data.dataset import Float32
-from train.evaluation import hearing
+from train.evaluation import held_out
 from train.fitting import runs
 
 
@@ -161,6 +161,6 @@ def test_parity_has_a_tolerance(name: str, shift: float, fails: bool) -> None:
 def test_features_of_a_track_are_the_servers() -> None:
     front_end = FrontEnd()
     samples = synthetic.sound("noise", 1, front_end.sample_rate, seconds=4.0)
-    found = hearing.features(samples, front_end)
+    found = held_out.features(samples, front_end)
     assert found.shape == (3, *front_end.clip_shape), "the remainder of 1.2 s counts"
     assert found[-1].any()

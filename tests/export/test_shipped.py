@@ -19,9 +19,9 @@ from tests.media import music
 from tests.outputs import ARRAYS, assert_close
 from train.data.dataset import Float32
 from train.data.sounds import named
-from train.evaluation.hearing import features
+from train.evaluation.held_out import features
 from train.model import audioset, audioset_classes
-from train.scoring.evaluate import Predict
+from train.scoring.scores import Predict
 
 MODEL = Path(serve.models.__file__).parent / "topgenre.onnx"
 GTZAN = (

@@ -80,7 +80,7 @@ def test_what_is_wrong_is_said(folder: Path, capsys: pytest.CaptureFixture[str])
         ([teacher, audio, "--out", out, "--labels", "none.csv"], "not a table of classes"),
         ([teacher, audio, "--out", out, "--labels", str(folder / "few.csv")], "has no class 'Punk"),
         ([str(folder / "broken.keras"), audio, "--out", out], "is not a Keras model"),
-        ([str(folder / "other.keras"), audio, "--out", out], "is no teacher"),
+        ([str(folder / "other.keras"), audio, "--out", out], "is not a teacher"),
         ([teacher, str(folder / "empty"), "--out", out], "holds no files"),
         ([teacher, str(folder / "silent"), "--out", out], "holds no clip of audio"),
         ([teacher, audio, "--out", str(folder / "out.h5")], "must end in .keras"),
@@ -103,7 +103,7 @@ def test_a_base_is_of_its_front_end_and_unchanged(folder: Path) -> None:
     with pytest.raises(DataError, match="is not a base"):
         base.load(Pinned.of(folder / "teacher.keras"), FRONT_END)
     out.write_bytes(b"another")
-    with pytest.raises(DataError, match="not what it was"):
+    with pytest.raises(DataError, match="has changed"):
         base.load(pinned, FRONT_END)
 
 

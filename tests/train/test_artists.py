@@ -36,7 +36,7 @@ def test_an_artist_is_in_one_fold_and_genres_are_balanced() -> None:
 
 @pytest.mark.parametrize("number", [1, 21])
 def test_folds_that_cannot_be_dealt(number: int) -> None:
-    with pytest.raises(DataError, match="can't be dealt"):
+    with pytest.raises(DataError, match="can't be split"):
         artists.folds(TRACKS[:20], {}, number, seed=1)
 
 

@@ -15,10 +15,10 @@ from tests.train import synthetic
 from train.__main__ import main
 from train.data import audio_files
 from train.data.dataset import Dataset
-from train.data.doubts import doubts, unmatched
-from train.data.making import Source, make
+from train.data.source import Source, make
 from train.data.spectrogram import read_mono
 from train.data.tracks import Track
+from train.data.warnings import unmatched, warnings_of
 from train.data.writer import DatasetWriter
 from train.errors import DataError
 
@@ -113,10 +113,10 @@ def dataset(folder: Path, *tracks: str, split_by: str = "as given") -> Dataset:
     ("tracks", "said"),
     [
         (("a train", "a valid", "b train", "b valid"), []),
-        (("a train", "a valid"), ["There is only one genre, 'a': nothing to tell it from."]),
+        (("a train", "a valid"), ["There is only one genre, 'a': nothing to tell it apart from."]),
         (
             ("BLUES train", "BLUES valid", "blues train", "blues valid"),
-            ["'BLUES' and 'blues' are taken for different genres."],
+            ["'BLUES' and 'blues' are treated as different genres."],
         ),
         (("a train", "a valid", "b train"), ["The genre 'b' has only one track."]),
         (
@@ -131,18 +131,18 @@ def dataset(folder: Path, *tracks: str, split_by: str = "as given") -> Dataset:
 def test_what_is_probably_not_meant_is_said(
     tmp_path: Path, tracks: tuple[str, ...], said: list[str]
 ) -> None:
-    assert list(doubts(dataset(tmp_path, *tracks))) == said
+    assert list(warnings_of(dataset(tmp_path, *tracks))) == said
 
 
 def test_no_split_is_no_lack_of_one(tmp_path: Path) -> None:
     data = dataset(tmp_path, "a none", "a none", "b none", split_by="none")
-    assert list(doubts(data)) == ["The genre 'b' has only one track."]
+    assert list(warnings_of(data)) == ["The genre 'b' has only one track."]
 
 
 def test_names_in_no_folder_are_told(tmp_path: Path) -> None:
     data = dataset(tmp_path, "a train", "a valid")
     (said,) = unmatched(data, Path("table.csv"), ["a/0", "0", "1"])
-    assert said == "2 of 3 tracks that table.csv names are not among the data, as '0'."
+    assert said == "2 of 3 tracks that table.csv names are not in the data, such as '0'."
     assert not list(unmatched(data, Path("table.csv"), ["a/0"]))
 
 

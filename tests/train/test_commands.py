@@ -11,7 +11,7 @@ import pytest
 
 from tests.train import synthetic
 from train.__main__ import main
-from train.data.making import find
+from train.data.source import find
 from train.fitting.runs import Run, newest
 
 SHORT = ("--epochs", "2", "--clips-per-track", "2", "--batch", "4", "--from-scratch")
@@ -177,10 +177,10 @@ def test_folds_give_mean_and_spread_and_go_on(
             "is not a base: make one with `adapt`",
         ),
         (["fit", "dataset", "--base", "nowhere.keras"], "nowhere.keras can't be read"),
-        (["fit", "dataset", "--splits", "x", "--split", "chance"], "says another thing"),
+        (["fit", "dataset", "--splits", "x", "--split", "chance"], "contradicts --split"),
         (["fit", "dataset", "--from-scratch", "--split", "filtered"], "puts none of the 12 tracks"),
-        (["evaluate", "nowhere"], "nowhere is no run"),
-        (["evaluate", "--splits", "x"], "belongs to --data"),
+        (["evaluate", "nowhere"], "nowhere is not a run"),
+        (["evaluate", "--splits", "x"], "goes with --data"),
         (["report", "--runs", "nowhere"], "no finished run"),
     ],
 )

@@ -12,8 +12,8 @@ from serve.audio.frontend import FrontEnd
 from serve.audio.mel import MelSpectrogram
 from tests.train import synthetic
 from train.data.dataset import Dataset, power, relative_db
-from train.data.making import Source, prepare
 from train.data.plan import Prepared
+from train.data.source import Source, prepare
 from train.data.spectrogram import TrackSpectrogram, read_mono
 from train.errors import DataError
 

@@ -23,7 +23,7 @@ from train.model import audioset, base
 from train.model.architecture import Architecture
 from train.model.network import base_variables
 from train.model.pinned import Pinned
-from train.scoring.evaluate import Predict
+from train.scoring.scores import Predict
 
 RECIPE = Recipe(epochs=2, clips_per_track=4, batch=8, not_music=0.1)
 SHORT = ("--epochs", "1", "--clips-per-track", "2", "--batch", "6")
@@ -148,7 +148,7 @@ def test_what_cannot_teach_is_refused(
         (lists / f"{split}.txt").write_text("\n".join(names) + "\n")
     other = [*arguments(place, "refused"), "--splits", str(lists)]
     assert main([*other, "--teachers", str(taught_by)]) == 2
-    assert "3 of the valid tracks were trained on" in " ".join(capsys.readouterr().err.split())
+    assert "3 of the valid tracks were in its training" in " ".join(capsys.readouterr().err.split())
     # Nor may they come by way of a teacher's teacher.
     apart = tmp_path / "apart"
     apart.mkdir()
@@ -160,9 +160,9 @@ def test_what_cannot_teach_is_refused(
     between = runs.newest(place / "apart").folder
     lists.joinpath("valid.txt").write_text("chords.00001\nnoise.00001\npulses.00001\n")
     assert main([*other, "--teachers", str(between)]) == 2
-    assert "3 of the valid tracks were trained on" in " ".join(capsys.readouterr().err.split())
+    assert "3 of the valid tracks were in its training" in " ".join(capsys.readouterr().err.split())
     assert main([*arguments(place, "refused"), "--teachers", str(tmp_path)]) == 2
-    assert "is no run" in capsys.readouterr().err
+    assert "is not a run" in capsys.readouterr().err
     assert main([*arguments(place, "refused"), "--teacher-share", "0.5"]) == 2
     assert "needs --teachers" in capsys.readouterr().err
     assert not (place / "refused").exists()
@@ -175,5 +175,5 @@ def test_what_cannot_teach_is_refused(
         with pytest.raises(DataError, match=text):
             distil.teachers(pinned, wrong)
     changed = replace(pinned[0], sha256="0")
-    with pytest.raises(DataError, match="not what it was"):
+    with pytest.raises(DataError, match="has changed"):
         distil.teachers([changed], data)

@@ -16,7 +16,7 @@ from train.fitting import runs
 from train.fitting.fit import FitProgress, fit, predictor
 from train.fitting.recipe import Recipe
 from train.model.architecture import Architecture
-from train.scoring.evaluate import evaluate, score
+from train.scoring.scores import evaluate, score
 
 TINY = Recipe(
     epochs=4,
@@ -112,7 +112,7 @@ def test_an_unfinished_run_is_not_one(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no finished run"):
         runs.newest(tmp_path)
     (tmp_path / "a").mkdir()
-    with pytest.raises(DataError, match="is no run"):
+    with pytest.raises(DataError, match="is not a run"):
         runs.Run.load(tmp_path / "a")
     values = {"front_end": FrontEnd().to_dict(), "genres": ["a"]}
     (tmp_path / "a" / "config.json").write_text(json.dumps(values))

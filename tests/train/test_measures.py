@@ -5,8 +5,8 @@ import pytest
 
 from tests.outputs import said
 from train.data.tracks import Track
-from train.scoring.evaluate import TrackOutputs
 from train.scoring.measures import by_length, per_genre, reliability
+from train.scoring.scores import TrackOutputs
 
 
 def test_precision_and_recall() -> None:

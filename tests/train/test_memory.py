@@ -16,7 +16,7 @@ from train.data.tracks import Track
 from train.data.writer import DatasetWriter
 from train.fitting.augment import Augmentation
 from train.fitting.batches import Batches
-from train.scoring.evaluate import evaluate
+from train.scoring.scores import evaluate
 
 TRACKS, FRAMES, BANDS = 400, 320, 128
 MEGABYTES = TRACKS * FRAMES * BANDS * 2 / 1e6

@@ -93,7 +93,7 @@ def test_a_dataset_takes_another_split(data: Dataset, tmp_path: Path) -> None:
     [
         (SplitPlan(by="given"), "needs --splits"),
         (SplitPlan(by="artists"), "needs --artists"),
-        (SplitPlan(by="filtered"), "puts none of the 12 tracks into train and valid"),
+        (SplitPlan(by="filtered"), "puts none of the 12 tracks in train and valid"),
         (SplitPlan(by="artists", artists=Path("known"), folds=2, fold=3), "no fold 3 of 2"),
         (SplitPlan(by="artists", artists=Path("strangers")), "names no artist"),
     ],

@@ -86,7 +86,7 @@ def test_what_cannot_be_refitted_is_refused(
     teacher = str(runs.newest(place / "teacher").folder)
     for arguments, text in (
         (["--refit", str(refitted)], "no track in its split 'valid'"),
-        (["--refit", str(place)], "is no run"),
+        (["--refit", str(place)], "is not a run"),
         ([str(place / "dataset"), "--refit", str(first)], "give only --refit"),
         (["--refit", str(first), "--teachers", teacher, teacher], "had 1 teachers"),
     ):

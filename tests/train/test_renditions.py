@@ -14,9 +14,9 @@ from serve.audio.frontend import FrontEnd
 from tests.train import synthetic
 from train.__main__ import main
 from train.data.dataset import Dataset, Float32
-from train.data.making import Source, prepare
 from train.data.plan import SplitPlan, apply
 from train.data.renditions import RENDITIONS, Rendition
+from train.data.source import Source, prepare
 from train.data.tracks import Track
 from train.errors import DataError
 from train.fitting.runs import Run
@@ -205,7 +205,7 @@ def test_a_rendition_of_nothing_is_a_broken_dataset(data: Dataset, tmp_path: Pat
         lines = (data.folder / "tracks.csv").read_text().splitlines()
         lines[-1] = lines[-1].replace(before, after)
         table.write_text("\n".join(lines))
-        with pytest.raises(DataError, match="is no rendition of it"):
+        with pytest.raises(DataError, match="is not a rendition of it"):
             Dataset.load(folder)
 
 
@@ -235,5 +235,5 @@ def test_what_is_wrong_is_said(
 
 def test_a_finished_dataset_takes_none(data: Dataset, tmp_path: Path) -> None:
     assert data.folder is not None
-    with pytest.raises(DataError, match="takes no renditions"):
+    with pytest.raises(DataError, match="renditions can't be added"):
         made(data.folder, tmp_path)

@@ -65,7 +65,7 @@ def test_a_killed_run_goes_on(
 
     resume = ["--resume", str(folder), "--cache", str(tmp_path / "data")]
     assert main(resume) == 0
-    assert "going on after epoch 1" in capsys.readouterr().err
+    assert "resuming after epoch 1" in capsys.readouterr().err
     assert main([str(dataset_folder), *places(tmp_path, "whole"), *OPTIONS]) == 0
     resumed, whole = Run.load(folder), Run.load(only_run(tmp_path / "whole"))
     weights = zip(resumed.model().get_weights(), whole.model().get_weights(), strict=True)
@@ -111,4 +111,4 @@ def test_without_its_data_a_run_cannot_go_on(
     assert main(["--resume", str(folder), "--cache", str(tmp_path / "data")]) == 2
     assert "make them again" in " ".join(capsys.readouterr().err.split())
     assert main(["--resume", str(tmp_path / "none")]) == 2
-    assert "is no run" in capsys.readouterr().err
+    assert "is not a run" in capsys.readouterr().err

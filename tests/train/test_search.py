@@ -17,7 +17,7 @@ import pytest
 from tests.eventually import until
 from tests.train import synthetic
 from train.__main__ import main
-from train.data.making import Source, make
+from train.data.source import Source, make
 from train.fitting.recipe import Recipe
 from train.fitting.runs import Run, start
 from train.search import search as searches
@@ -57,10 +57,10 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     import tensorflow as tf
 
     def train_here(folder: Path, cache: Path, _: object) -> None:
-        from train.fitting.training import train_telling
+        from train.fitting.training import train
 
         run = Run.open(folder)
-        train_telling(run, run.dataset(cache), lambda now: None)
+        train(run, run.dataset(cache), lambda now: None)
 
     monkeypatch.setattr(searches, "train_apart", train_here)
     tf.config.run_functions_eagerly(True)

@@ -1,1 +1,1 @@
-"""A network that others trained, fitted to this front end."""
+"""Adapts a pre-trained network to our front end."""

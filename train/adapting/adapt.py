@@ -1,7 +1,6 @@
 """Adapting an AudioSet teacher to our front end, on music without labels.
 
-What comes out is a base. That it still tells music from the rest is seen to at the end, with sounds
-that are not music beside the music.
+The result is a base. Its head that tells music from non-music is fitted last, on both kinds.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from train.model.logistic import music_head
 from train.model.pinned import Pinned
 from train.model.teacher_input import TeacherInput
 
-# Lighter than in training: the teacher heard the clip as it is.
+# Weaker than in training: the teacher heard the unaltered clip.
 _AUGMENTATION = Augmentation(
     contrast=0.0,
     eq_db=2.0,
@@ -42,20 +41,20 @@ _AUGMENTATION = Augmentation(
 )
 _WARM_UP = 0.05
 _GRADIENT_NORM = 3.0
-# Every so many clips one is held out.
+# One of so many clips is held out.
 _HOLD_OUT = 13
 _MOST_HELD_OUT = 640
 _BATCH = 64
-# What the music head is fitted to: so many clips of music, as they are and band-limited.
+# Clips of music for the music head, used as they are and band-limited.
 _MUSIC_CLIPS = 2000
 _BAND_LIMITED = replace(_AUGMENTATION, low_pass=0.7)
-# Of the squared weights of the music head.
+# Penalty of the squared weights of the music head.
 _MUSIC_PENALTY = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class Unexplained:
-    """Mean squared error on standardised targets: 0 is the teacher, 1 knows only their mean."""
+    """Mean squared error on standardised targets: 0 equals the teacher, 1 predicts their mean."""
 
     embedding: float
     logits: float
@@ -63,16 +62,15 @@ class Unexplained:
 
 @dataclass(frozen=True, slots=True)
 class Adapted:
-    """What came out."""
+    """The adapted network, and how close it is."""
 
     model: keras.Model
     """the base"""
     before: Unexplained
-    """of clips held out, with the teacher's own weights"""
+    """on held-out clips, with the teacher's own weights"""
     after: Unexplained
     told: tuple[float, float]
-    """shares of the clips held out of music, and of the other clips, that are told for what they
-    are"""
+    """shares of held-out music and non-music that are recognised as such"""
     seconds: float
 
 
@@ -84,21 +82,21 @@ def adapt(
     how: Adaptation,
     tell: Callable[[int], None],
 ) -> Adapted:
-    """Train a teacher to say of our clips what it says of its own input of the same audio.
+    """Train a teacher to give, on our clips, its outputs for its own input of the same audio.
 
-    `other` are clips (n, frames, mel bands) of mel power that are not music; `columns` the classes
-    of the base. `tell` is called after every step with its number.
+    `other` is mel power (n, frames, mel bands) of non-music; `columns` are the base's classes.
+    `tell` is called after every step with its number.
     """
     make_deterministic(how.seed)
     started = time.monotonic()
     rng = np.random.default_rng(how.seed)
     held_out = np.arange(len(targets.mel_db)) % _HOLD_OUT == 0
-    # At random among all, or they would be of the first files only.
+    # Shuffled, or they would come from the first files only.
     heard = rng.permutation(np.flatnonzero(held_out))[:_MOST_HELD_OUT]
     trained = np.flatnonzero(~held_out)
     mel = keras.Input(targets.front_end.clip_shape, name="mel", dtype="float32")
     as_input = TeacherInput(targets.front_end.to_dict(), name="teacher_input")
-    # Normalised by the statistics of the teacher's own, far larger, data.
+    # Normalised with the statistics of the teacher's far larger data.
     student = keras.Model(mel, teacher(as_input(mel), training=False))
     step = _Step(student, targets, how)
     before = step.error(targets, heard)
@@ -116,7 +114,7 @@ def adapt(
 
 
 def save(done: Adapted, out: Path, teacher: Pinned, how: Adaptation, about: dict[str, Any]) -> Path:
-    """Write the model, and beside it as JSON what it was made from; returns the JSON's path."""
+    """Write the model, and a JSON file with what it was made from; returns the JSON's path."""
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f"partial-{out.name}")
     done.model.save(partial)
@@ -140,12 +138,12 @@ def save(done: Adapted, out: Path, teacher: Pinned, how: Adaptation, about: dict
 
 
 class _Step:
-    """Moves the student by one batch."""
+    """Trains the student by one batch."""
 
     def __init__(self, student: keras.Model, targets: Targets, how: Adaptation) -> None:
         self._student = student
         self._targets = [of.astype(np.float32) for of in (targets.embedding, targets.logits)]
-        # All but constant ones must not rule the loss.
+        # Nearly constant targets must not dominate the loss.
         self._scales = [of.std(axis=0) + 0.05 * of.std() for of in self._targets]
         warm_up = max(1, int(_WARM_UP * how.steps))
         schedule = keras.optimizers.schedules.CosineDecay(
@@ -161,7 +159,7 @@ class _Step:
         self._train(mel, *(of[clips] for of in self._targets))
 
     def error(self, targets: Targets, clips: NDArray[np.intp], batch: int = 64) -> Unexplained:
-        """The error on these clips as they are."""
+        """The error on these clips, unaltered."""
         parts = [clips[start : start + batch] for start in range(0, len(clips), batch)]
         errors = [
             self._errors(_power(targets, part), *(of[part] for of in self._targets)).numpy()
@@ -188,10 +186,10 @@ def _music_head(
     columns: list[int],
     rng: np.random.Generator,
 ) -> tuple[tuple[Float64, float], tuple[float, float]]:
-    """The music head, and the shares of clips it was not fitted to that it tells aright.
+    """The music head, and the shares of held-out music and non-music that it recognises.
 
-    `music` are clips in dB to fit it to, and clips to see how well it does; `other` is mel power,
-    of which every second clip is for either.
+    `music` are clips in dB to fit it to, and held-out ones; `other` is mel power of non-music, of
+    which every second clip is held out.
     """
 
     def logits(mel: Float32) -> Float32:
@@ -201,8 +199,8 @@ def _music_head(
     def changed(mel_db: Float32) -> Float32:
         return augment(rng, mel_db, np.empty((len(mel_db), 1), np.float32), _BAND_LIMITED)[0]
 
-    # Much speech is of telephones: that must not be what it is told by. Silence has no level in
-    # decibels, so sounds are taken as they are, too.
+    # Much speech is band-limited: that must not become the clue. Silence can't be expressed in
+    # relative dB, so unaltered sounds are used too.
     in_db = np.stack([relative_db(mel) for mel in other[::2]])
     weights, bias = music_head(
         logits(power(np.concatenate([music[0], changed(music[0])]))),

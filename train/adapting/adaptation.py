@@ -1,19 +1,19 @@
-"""How a teacher is adapted."""
+"""The settings of adapting a teacher."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Clips of unlabelled audio that are made, where nothing else is asked for.
+#: Default number of clips of unlabelled audio.
 CLIPS = 13_000
 
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """With the targets, everything that decides what comes out."""
+    """Everything that, together with the targets, determines the result."""
 
     steps: int = 1600
     batch: int = 64
     learning_rate: float = 6e-4
-    """highest, after the warm-up; then half a cosine down to zero"""
+    """the peak, after the warm-up; then a half cosine down to zero"""
     seed: int = 1

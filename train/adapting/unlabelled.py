@@ -1,10 +1,10 @@
-"""What a teacher says about clips of music without labels, computed once and kept."""
+"""A teacher's outputs for clips of unlabelled music, computed once and kept."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,31 +25,29 @@ from train.data.spectrogram import MAX_SECONDS
 from train.errors import DataError
 from train.model import audioset
 from train.model.pinned import Pinned
+from train.progress import Advance
 
-# Counts up when the same input would come to other targets.
+# Raised whenever the same input would give different targets.
 _LAYOUT = 2
-# Clips that peak below it have little to teach.
+# Clips that peak below this are skipped: they teach little.
 _QUIET = 0.01
 _BATCH = 64
 _ABOUT = "targets.json"
 _ARRAYS = ("mel_db", "embedding", "logits")
-# What a clip's peak is brought to for the teacher, whose answers depend on level.
+# Clips are scaled to this peak for the teacher, whose outputs depend on level.
 _PEAK = np.float32(0.7)
-
-Advance = Callable[[int, int], None]
-"""Told files done and all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Which clips of which files: `clips` in all, from every file as many, while it lasts."""
+    """Which clips of which files: `clips` in all, spread evenly over the files."""
 
     folder: Path
     clips: int = CLIPS
     seed: int = 1
 
     def files(self) -> list[Path]:
-        """All files below the folder, but no hidden ones; raise DataError where there is none."""
+        """All files below the folder except hidden ones; raise DataError if there are none."""
         files = sorted(path for path in below(self.folder) if path.is_file())
         if not files:
             raise DataError(f"{self.folder} holds no files")
@@ -58,7 +56,7 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Clips by our front end, and what the teacher says about them by its own."""
+    """Clips through our front end, and the teacher's outputs for them through its own."""
 
     mel_db: Float16
     """(n, frames, mel bands), dB relative to the clip's loudest cell"""
@@ -70,7 +68,7 @@ class Targets:
     """ours"""
 
     def save(self, folder: Path, about: dict[str, Any]) -> None:
-        """Write the arrays, and last of all what they were made from."""
+        """Write the arrays, and last what they were made from."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in _ARRAYS:
             np.save(folder / f"{name}.npy", getattr(self, name))
@@ -80,7 +78,7 @@ class Targets:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read them back; raise DataError where they are broken."""
+        """Read them back; raise DataError if they are broken."""
         try:
             about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
             front_end = FrontEnd.from_dict(about["front_end"])
@@ -93,9 +91,9 @@ class Targets:
 def targets(
     teacher: Pinned, audio: Audio, front_end: FrontEnd, cache: Path, advance: Advance
 ) -> Targets:
-    """The targets of some audio, from `cache` where they are there. Raises DataError.
+    """The targets of some audio, taken from `cache` if they are there. Raises DataError.
 
-    Files that hold no audio, or no clip of it, are passed over.
+    Files without audio, or shorter than a clip, are skipped.
     """
     files = audio.files()
     about = _about(teacher, audio, front_end, files)
@@ -107,7 +105,7 @@ def targets(
 
 
 def key(about: dict[str, Any]) -> str:
-    """Name of the folder of targets made from this."""
+    """The folder name of targets made from this."""
     return "targets-" + hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -146,7 +144,7 @@ def _make(
 
 
 def mel_power(audio: Audio, front_end: FrontEnd, advance: Advance) -> Float32:
-    """Mel power (n, frames, mel bands) of clips of some audio, by our front end alone."""
+    """Mel power (n, frames, mel bands) of clips of some audio, through our front end."""
     files = audio.files()
     each, ours = -(-audio.clips // len(files)), MelSpectrogram(front_end)
     found = [np.zeros((0, *front_end.clip_shape), np.float32)]
@@ -160,7 +158,7 @@ def mel_power(audio: Audio, front_end: FrontEnd, advance: Advance) -> Float32:
 def _clips(
     path: Path, front_end: FrontEnd, most: int, rng: np.random.Generator
 ) -> Iterator[tuple[Float32, Float32]]:
-    """Clips at random places of a file, at the teacher's sample rate and at ours."""
+    """Clips from random places in a file, at the teacher's sample rate and at ours."""
     try:
         theirs = _read(path, audioset.SAMPLE_RATE)
         mine = _read(path, front_end.sample_rate)
@@ -177,7 +175,7 @@ def _clips(
 
 
 def _read(path: Path, sample_rate: int) -> Float32:
-    # As the server decodes it, and no more of it than training reads of any file.
+    # Decoded as by the server, up to the same length as in training.
     blocks: list[Float32] = []
     left = int(MAX_SECONDS * sample_rate)
     for block in decode(Complete(path.read_bytes()), sample_rate):

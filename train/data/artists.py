@@ -24,7 +24,7 @@ Rows = Sequence[tuple[str, Mapping[str, str]]]
 def read(path: Path) -> Artists:
     """The table with columns track, artist; rows without an artist are left out.
 
-    An artist is the same in any case and spacing; a list of several is an artist of its own.
+    Case and spacing of names don't matter; a list of several artists is an artist of its own.
     """
     return _artists(_rows(path))
 
@@ -32,7 +32,7 @@ def read(path: Path) -> Artists:
 def named(tracks: Iterable[Track], path: Path) -> tuple[Track, ...]:
     """Tracks with the artists of the table, and with the weights of its column `weight`, if any.
 
-    Raises DataError where a weight is no number above 0.
+    Raises DataError if a weight is not a number above 0.
     """
     rows = _rows(path)
     known = _artists(rows)
@@ -46,8 +46,8 @@ def named(tracks: Iterable[Track], path: Path) -> tuple[Track, ...]:
 def shares(tracks: Sequence[Track]) -> Float64:
     """How much each track (n,) counts in training, before genres are balanced.
 
-    That is its weight over the root of the number of its artist's tracks, so that an album does
-    not count as so many artists would; tracks of unknown artists are each their own.
+    That is its weight over the square root of its artist's number of tracks, so that an album does
+    not count like as many artists. Each track of an unknown artist counts as an artist's only one.
     """
     number = Counter(track.artist for track in tracks)
     return np.array([of.weight / math.sqrt(number[of.artist] if of.artist else 1) for of in tracks])
@@ -58,16 +58,16 @@ def folds(
 ) -> dict[str, int]:
     """The fold (0 to number - 1) of each of the tracks (track, genre).
 
-    All tracks of an artist are in one fold, tracks of unknown artists each on their own. Groups are
-    dealt out, largest first, to the fold that has the fewest tracks of their genres. Raises
-    DataError where there are fewer groups than folds.
+    An artist's tracks are a group and share a fold; a track of an unknown artist is a group of its
+    own. Groups are assigned, largest first, to the fold with the fewest tracks of their genres.
+    Raises DataError if there are fewer groups than folds.
     """
     groups: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for track, genre in sorted(tracks):
         artist = artists.get(track)
         groups[("artist", artist) if artist else ("track", track)].append((track, genre))
     if not 2 <= number <= len(groups):
-        raise DataError(f"{len(groups)} artists can't be dealt to {number} folds")
+        raise DataError(f"{len(groups)} artists can't be split into {number} folds")
     names = sorted(groups)
     chance = np.random.default_rng(seed).permutation(len(names))
     order = sorted(range(len(names)), key=lambda i: (-len(groups[names[i]]), chance[i]))

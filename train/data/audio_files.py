@@ -1,4 +1,4 @@
-"""What a folder of `genre/track` audio files, GTZAN's layout, holds."""
+"""Lists the audio files of a folder in GTZAN's layout, `genre/track`."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class AudioFile:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a folder holds."""
+    """The contents of a folder."""
 
     files: tuple[AudioFile, ...]
     skipped: tuple[Skipped, ...]
 
 
 def find(folder: Path) -> Listing:
-    """The audio files of a folder; raise DataError where it has none.
+    """The audio files of a folder; raise DataError if it has none.
 
-    All else in it is named as skipped, with the reason: folders and files that are hidden, of
-    other kinds, deeper than a genre's folder or in none, and second copies of a track.
+    Everything else is listed as skipped, with the reason: hidden files and folders, other kinds of
+    file, files deeper than a genre's folder or outside of any, and second copies of a track.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder")
@@ -62,7 +62,7 @@ class _FileSearch:
 
     @property
     def hint(self) -> str:
-        """Why there are no files."""
+        """A likely reason why no files were found."""
         if self._deep is not None:
             found = self._name(self._deep)
             return (

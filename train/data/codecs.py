@@ -1,4 +1,4 @@
-"""Encoded audio as people have it, made with the FFmpeg that the server decodes with."""
+"""Encodes audio as people have it, with the FFmpeg that the server decodes with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from serve.audio.mel import Float32
 
 # Samples handed to the encoder at a time.
 _STEP = 1 << 16
-#: For mp4 and its kin: the index before the audio, as YouTube has it.
+#: For MP4 and similar: the index before the audio, as on YouTube.
 INDEX_FIRST = {"movflags": "+faststart"}
 
 
@@ -38,7 +38,7 @@ class Encoding:
 
 
 def coded(samples: Float32, sample_rate: int, encoding: Encoding) -> Float32:
-    """Mono samples encoded (the same in every channel), and decoded as the server does it."""
+    """Mono samples encoded (the same in every channel), and decoded as the server does."""
     common = math.gcd(sample_rate, encoding.rate)
     resampled: Float32 = scipy.signal.resample_poly(
         samples, encoding.rate // common, sample_rate // common
@@ -49,8 +49,8 @@ def coded(samples: Float32, sample_rate: int, encoding: Encoding) -> Float32:
 
 
 def encode(samples: Float32, encoding: Encoding) -> bytes:
-    """Encode samples (channels, samples), which have the encoding's rate and its channels."""
-    # A real file: to put an index in front, the muxer opens it again by name.
+    """Encode samples (channels, samples), at the encoding's rate and with its channels."""
+    # A real file: to put the index first, the muxer reopens it by name.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "media")
         _write(path, samples, encoding)
@@ -66,7 +66,7 @@ def _write(path: Path, samples: Float32, encoding: Encoding) -> None:
             stream.format = encoding.sample_format
         if encoding.bit_rate:
             stream.bit_rate = encoding.bit_rate
-        # FFmpeg's own Vorbis encoder is the only one there, and calls itself experimental.
+        # The only Vorbis encoder here is FFmpeg's own, which it marks as experimental.
         stream.codec_context.options = {"strict": "experimental", **encoding.codec_options}
         stream.time_base = Fraction(1, encoding.rate)
         for start in range(0, samples.shape[1], _STEP):

@@ -8,9 +8,9 @@ A folder of three files:
 - `dataset.json`: front end, genres in order, source, how it was split, digest, and the files that
   were skipped.
 
-Frames of a track are contiguous at the front end's hop, so every window of `front_end.frames` of
-them is a valid clip. Renditions are other sounds of a track, to train on only: whoever splits,
-counts or evaluates tracks doesn't see them, and a track's split is that of its renditions.
+A track's frames are contiguous and a hop apart, so every window of `front_end.frames` of them is a
+valid clip. Renditions are altered copies of a track, used in training only: code that splits,
+counts or evaluates tracks doesn't see them. They are in their track's split.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from train.errors import DataError
 Float16 = NDArray[np.float16]
 Float32 = NDArray[np.float32]
 
-# Nothing is kept below this, relative to the track's loudest cell: 16-bit audio ends about there.
+# The floor, relative to the track's loudest cell: about where 16-bit audio ends.
 FLOOR_DB = -127.5
-# `split_by` of a dataset whose tracks nobody has split yet.
+# `split_by` of a dataset whose tracks are not split yet.
 NO_SPLIT = "none"
 MEL, TRACKS, ABOUT = "mel_db.npy", "tracks.csv", "dataset.json"
 
@@ -51,7 +51,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Mel spectrograms of tracks, with the front end they were made by."""
+    """Mel spectrograms of tracks, and the front end that computed them."""
 
     front_end: FrontEnd
     genres: tuple[str, ...]
@@ -60,26 +60,26 @@ class Dataset:
     source: str
     """what the spectrograms were made from"""
     split_by: str
-    """how its tracks came to their splits: `as given`, `by chance`, …"""
+    """how its tracks were split: `as given`, `by chance`, …"""
     digest: str
-    """of spectrograms and tracks: another one for another split"""
+    """of spectrograms and tracks: changes with the split"""
     skipped: tuple[Skipped, ...] = ()
     folder: Path | None = None
-    """where its files lie"""
+    """where its files are"""
     file_digest: str = ""
     """`digest` of the files; the same for every split of them"""
     renditions: Mapping[str, tuple[Track, ...]] = field(default_factory=dict)
-    """those of each track that has any, by its name"""
+    """track name to its renditions, where it has any"""
 
     def of(self, split: str) -> tuple[Track, ...]:
-        """The tracks of one split; raise DataError where it has none."""
+        """The tracks of one split; raise DataError if there are none."""
         found = tuple(track for track in self.tracks if track.split == split)
         if not found:
             raise DataError(f"the dataset has no track in its split {split!r}")
         return found
 
     def with_tracks(self, tracks: Iterable[Track], split_by: str) -> Self:
-        """The same files with other tracks of them, or in other splits; nothing is copied."""
+        """The same files with a different list of tracks, or other splits; nothing is copied."""
         changed = tuple(tracks)
         if changed == self.tracks:
             return replace(self, split_by=split_by)
@@ -106,10 +106,10 @@ class Dataset:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Map a dataset from disk; raise DataError where it is missing or broken."""
+        """Map a dataset from disk; raise DataError if it is missing or broken."""
         for name in (MEL, TRACKS, ABOUT):
             if not (folder / name).is_file():
-                raise DataError(f"{folder} is no dataset: it has no {name}")
+                raise DataError(f"{folder} is not a dataset: it has no {name}")
         try:
             about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
             front_end = FrontEnd.from_dict(about["front_end"])
@@ -144,7 +144,7 @@ def power(mel_db: Float32) -> Float32:
 
 
 def relative_db(mel_power: Float32) -> Float32:
-    """DB of one track's mel power relative to its loudest cell, no lower than `FLOOR_DB`."""
+    """One track's mel power in dB relative to its loudest cell, no lower than `FLOOR_DB`."""
     peak = max(float(mel_power.max(initial=0.0)), 1e-30)
     floor = 10.0 ** (FLOOR_DB / 10.0)
     decibels: Float32 = 10.0 * np.log10(np.maximum(mel_power / peak, floor))
@@ -164,7 +164,9 @@ def _renditions(
     for track in listed:
         if track.rendition:
             if genre_of.get(track.track) != track.genre:
-                raise DataError(f"track {track.track}: {track.rendition!r} is no rendition of it")
+                raise DataError(
+                    f"track {track.track}: {track.rendition!r} is not a rendition of it"
+                )
             found[track.track].append(track)
     return {name: tuple(of) for name, of in found.items()}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from serve.audio.frontend import FrontEnd
@@ -15,6 +14,7 @@ from train.data.splits import Splits
 from train.data.tracks import Track
 from train.data.writer import DatasetWriter
 from train.errors import DataError
+from train.progress import Advance
 
 
 def build(
@@ -23,13 +23,13 @@ def build(
     front_end: FrontEnd,
     splits: Splits,
     split_by: str,
-    advance: Callable[[int, int], None],
+    advance: Advance,
     kinds: tuple[Rendition, ...] = (),
 ) -> Dataset:
-    """Write the dataset of a folder's files to `out`; unreadable ones are named in it as skipped.
+    """Write the dataset of a folder's files to `out`; it lists unreadable ones as skipped.
 
-    Tracks that `splits` doesn't name belong to `none`. Renditions of these kinds follow the tracks.
-    `advance` is told files and renditions done and all of them.
+    Tracks that `splits` doesn't name are in split `none`. Renditions of these kinds follow the
+    tracks. `advance` gets the number of files and renditions done, and their total.
     """
     files = len(listing.files)
     total = files * (1 + len(kinds))

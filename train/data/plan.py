@@ -1,4 +1,4 @@
-"""The ways to split a dataset, honest ones and flattering ones."""
+"""The ways to split a dataset: fair ones, and ones that overestimate."""
 
 from __future__ import annotations
 
@@ -37,33 +37,33 @@ _FILTERED = (
 
 @dataclass(frozen=True, slots=True)
 class SplitPlan:
-    """How the tracks of a dataset come to be trained on or looked at."""
+    """How the tracks of a dataset are split into training and validation."""
 
     by: By | None = None
-    """None: as the dataset has it, or by chance where it has no split"""
+    """None: the dataset's own split, or at random if it has none"""
     lists: Path | None = None
     """of `given`: a folder of `train.txt`, `valid.txt` or a table track,split"""
     artists: Path | None = None
-    """a table track,artist and perhaps weight: for the split `artists`, and what tracks count"""
+    """a table track,artist and optionally weight: for split `artists`, and for tracks' weights"""
     folds: int = 5
     fold: int = 1
     """which of the folds is valid, from 1"""
     seed: int = 1
-    """of whatever is drawn"""
+    """of random splits"""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A dataset, and what is to be said about its split."""
+    """A dataset, and a warning about its split."""
 
     data: Dataset
     warning: str = ""
 
 
 def apply(data: Dataset, plan: SplitPlan) -> Prepared:
-    """The dataset split as planned; raise DataError where that can't be done.
+    """The dataset split as planned; raise DataError if that can't be done.
 
-    Folds and chance take the tracks that are in `train` or `valid`, or all where none is.
+    Folds and random splits use the tracks in `train` or `valid`, or all if there are none.
     """
     prepared = _split(data, plan)
     if plan.artists is None:
@@ -75,7 +75,7 @@ def apply(data: Dataset, plan: SplitPlan) -> Prepared:
 
 def _split(data: Dataset, plan: SplitPlan) -> Prepared:
     by = plan.by
-    if by is None:  # `given` has been done when the dataset was made
+    if by is None:  # a `given` split was applied when the dataset was built
         if data.split_by != NO_SPLIT:
             return Prepared(data)
         by = "chance"
@@ -104,7 +104,7 @@ def _assign(data: Dataset, of_track: splits.Splits, split_by: str) -> Dataset:
     tracks = [replace(t, split=of_track.get(t.track, "none")) for t in data.tracks]
     if missing := {"train", "valid"} - {track.split for track in tracks}:
         raise DataError(
-            f"the split ({split_by}) puts none of the {len(tracks)} tracks into "
+            f"the split ({split_by}) puts none of the {len(tracks)} tracks in "
             f"{' and '.join(sorted(missing))}"
         )
     return data.with_tracks(tracks, split_by)
@@ -125,7 +125,7 @@ def _by_artist(data: Dataset, plan: SplitPlan) -> Dataset:
 
 
 def _by_clip(data: Dataset, seed: int, valid: float = 0.2) -> Dataset:
-    # Each clip is made a track of its own: what trains and evaluates tracks then works as it is.
+    # Each clip becomes a track, so that training and evaluation need no other code.
     step = data.front_end.frames
     rng = np.random.default_rng(seed)
     clips = []

@@ -1,7 +1,7 @@
-"""Renditions of tracks: what else their audio sounds like, to train on beside them.
+"""Renditions of tracks: altered copies of their audio, to train on as well.
 
-A model that knows a track by one front end's frames alone may change its mind when a codec or a
-shift of less than a hop changes them.
+A model that only ever saw one set of frames of a track may change its answer when a codec, or a
+shift of less than a hop, changes them.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Rendition:
 
     name: str
     offset: float = 0.0
-    """share of a hop by which its frames start later"""
+    """how much later its frames start, as a share of a hop"""
     gain_db: float = 0.0
-    """what leaves full scale is cut off"""
+    """clipped at full scale"""
     encodings: tuple[Encoding, ...] = ()
-    """each track gets one of them"""
+    """each track gets one of these"""
 
     def of(self, samples: Float32, front_end: FrontEnd, number: int = 0) -> Float32:
-        """Mono samples at the front end's rate, rendered; `number` is the track's among all."""
+        """Mono samples at the front end's rate, rendered; `number` is the track's index."""
         rendered = samples[round(self.offset * front_end.hop_length) :]
         if self.gain_db:
             rendered = np.clip(rendered * np.float32(10.0 ** (self.gain_db / 20.0)), -1.0, 1.0)
@@ -55,9 +55,9 @@ def _opus(kbps: int) -> Encoding:
     return Encoding(name, "webm", "libopus", 48_000, "stereo", 1000 * kbps, codec_options=fast)
 
 
-# Stereo, as music is encoded: in mono the same bit rate leaves far more treble. Rates vary, for how
-# much treble a codec leaves jumps with the rate and the coder: "fast" at 44k cuts at 5.5 kHz,
-# at 56k at 8, FFmpeg's usual coder at 48k at 7.4. The track itself is the one as it is.
+# In stereo, as most music: in mono the same bit rate keeps far more treble. The rates vary because
+# the cutoff jumps with rate and coder: "fast" cuts at 5.5 kHz at 44k and at 8 kHz at 56k, FFmpeg's
+# usual coder at 7.4 kHz at 48k. The unaltered track is in the dataset anyway.
 RENDITIONS = (
     Rendition("AAC 128k at 48 kHz, +6 dB", 1 / 2, 6.0, (_aac(48_000, 128),)),
     Rendition(
@@ -76,9 +76,10 @@ def write(
     kinds: Sequence[Rendition],
     advance: Callable[[int], None],
 ) -> None:
-    """Add renditions of the files whose tracks were written, in those tracks' splits.
+    """Add renditions of the files whose tracks were written, in the same splits.
 
-    A file that a shift leaves too short is noted as skipped; `advance` is told renditions done.
+    A file that is too short after a shift is listed as skipped. `advance` gets the number of
+    renditions done.
     """
     front_end = writer.front_end
     spectrogram = TrackSpectrogram(front_end)

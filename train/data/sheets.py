@@ -12,14 +12,14 @@ from train.errors import DataError
 
 
 def lines(path: Path) -> list[str]:
-    """The lines of a list without space around them; raise DataError where it can't be read."""
+    """The lines of a list, stripped; raise DataError if it can't be read."""
     return [line for raw in _text(path).split("\n") if (line := raw.strip())]
 
 
 def rows(path: Path, *columns: str) -> Sequence[Mapping[str, str]]:
-    """The rows of a table that name a track, by column in lower case, without space around.
+    """The rows of a table that name a track: column in lower case to stripped cell.
 
-    Cells are separated by commas, semicolons or tabs. Raises DataError where the table can't be
+    Cells are separated by commas, semicolons or tabs. Raises DataError if the table can't be
     read, or lacks one of the columns.
     """
     text = _text(path)

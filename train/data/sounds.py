@@ -1,7 +1,7 @@
-"""Sounds that are no music: a random family to train on, and named ones to test with.
+"""Non-music sounds: a random family to train on, and named ones to test with.
 
-The named ones are none of the family's: their parameters are fixed, and the family has no sirens,
-no rain and no noise in syllables, so that they show what was learnt of sounds never heard.
+The named ones are not from the family: their parameters are fixed, and the family has no sirens,
+rain or syllabic noise, so these show how the model does on sounds it never heard.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ CLIPS = 4000
 
 
 class Sounds:
-    """The random family: clip `number` is the same whenever it is asked for, for one seed.
+    """The random family: a seed and a number always give the same clip.
 
-    Each is made when it is first asked for: all of them would keep a run waiting for half a minute.
+    Clips are made on first use: making all of them would delay a run by half a minute.
     """
 
     def __init__(self, front_end: FrontEnd, seed: int, clips: int = CLIPS) -> None:
@@ -35,11 +35,11 @@ class Sounds:
         self._made: list[Float32 | None] = [None] * clips
 
     def __len__(self) -> int:
-        """Clips that there are."""
+        """The number of clips."""
         return len(self._made)
 
     def __getitem__(self, number: int) -> Float32:
-        """Mel power (frames, mel bands) of a clip; that of silence is all zeros."""
+        """Mel power (frames, mel bands) of a clip; all zeros for silence."""
         if (known := self._made[number]) is not None:
             return known
         front_end = self._mel.front_end
@@ -78,11 +78,11 @@ def named(rate: int, seconds: float = 10.0) -> dict[str, Float32]:
 
 
 def _noise(rng: Rng, rate: int, length: int) -> Float64:
-    """Noise between brown and slightly blue, half of it cut off below or above."""
-    # A clip is a piece of more, so that it may have what is slower than itself.
+    """Noise from brown to slightly blue; half of it is high-passed or low-passed."""
+    # Cut from longer noise, so that a clip can hold fluctuations slower than itself.
     whole = 8 * length
     hz = np.fft.rfftfreq(whole, 1.0 / rate)
-    # An amplitude of hz^0 is white, hz^-0.5 pink, hz^-1 brown.
+    # Amplitude over frequency: hz^0 is white, hz^-0.5 pink, hz^-1 brown.
     slope = rng.choice([rng.uniform(-1.3, 0.3), -1.0, -0.5, 0.0])
     gain = np.maximum(hz, _log_uniform(rng, 0.1, 30.0)) ** slope
     order = rng.uniform(1.0, 8.0)
@@ -95,7 +95,7 @@ def _noise(rng: Rng, rate: int, length: int) -> Float64:
 
 
 def _tones(rng: Rng, rate: int, length: int) -> Float64:
-    """One to four steady tones in no harmony, a third of them in beeps."""
+    """One to four steady inharmonic tones; a third of the clips beep."""
     t = np.arange(length) / rate
     number = int(rng.integers(1, 5))
     hz = _log_uniform(rng, 40.0, 0.45 * rate, number)
@@ -107,7 +107,7 @@ def _tones(rng: Rng, rate: int, length: int) -> Float64:
 
 
 def _chirp(rng: Rng, rate: int, length: int) -> Float64:
-    """A tone that glides one way."""
+    """A tone that glides up or down."""
     first, last = _log_uniform(rng, 60.0, 0.45 * rate, 2)
     t = np.arange(length) / rate
     glide = scipy.signal.chirp(t, first, length / rate, last, method="logarithmic")
@@ -115,7 +115,7 @@ def _chirp(rng: Rng, rate: int, length: int) -> Float64:
 
 
 def _clicks(rng: Rng, rate: int, length: int) -> Float64:
-    """Clicks of one kind, in step or at random times, so few as a clock's or many as a fire's."""
+    """Identical clicks, regular or random, from as sparse as a clock's to as dense as a fire's."""
     every = rate / _log_uniform(rng, 1.0, 1000.0)
     number = int(length / every) + 1
     at = np.arange(number) * every if rng.random() < 0.5 else length * rng.random(number)
@@ -127,7 +127,7 @@ def _clicks(rng: Rng, rate: int, length: int) -> Float64:
 
 
 def _hum(rng: Rng, rate: int, length: int) -> Float64:
-    """A mains' or motor's hum with its harmonics."""
+    """Mains or motor hum with its harmonics."""
     base = rng.choice([50.0, 60.0, rng.uniform(35.0, 150.0)])
     hz = base * np.arange(1, 1 + int(rng.integers(3, 40)))
     hz = hz[hz < 0.45 * rate]
@@ -137,7 +137,7 @@ def _hum(rng: Rng, rate: int, length: int) -> Float64:
 
 
 def _near_silence(rng: Rng, rate: int, length: int) -> Float64:
-    """Noise of the last bits of 16."""
+    """Noise in the last bits of 16-bit audio."""
     return np.round(_noise(rng, rate, length) * rng.uniform(2.0, 6.0)) / 32768.0
 
 
@@ -146,14 +146,16 @@ def _silence(_: Rng, rate: int, length: int) -> Float64:
 
 
 def _speech(rng: Rng, rate: int, length: int) -> Float64:
-    """A voice, as nobody's as can be."""
+    """A synthetic voice with random pitch and pace."""
     pitch, pace = _log_uniform(rng, 75.0, 500.0), rng.uniform(1.5, 7.0)
     return _hissing(rng, _voice(rng, rate, length, float(pitch), pace))
 
 
 def _voice(rng: Rng, rate: int, length: int, pitch: float, pace: float) -> Float64:
-    """Pulses of about `pitch` Hz through formants that change with each of `pace` syllables a
-    second; every fifth or so is a hiss, and every sixth a pause."""
+    """Pulses at about `pitch` Hz through formants that change with each syllable, `pace` a second.
+
+    About every fifth syllable is a hiss, and every sixth a pause.
+    """
     knots = 2 + int(3 * length / rate)
     glide = np.interp(np.linspace(0, knots - 1, length), range(knots), rng.normal(0, 0.15, knots))
     pulses = np.diff(np.floor(np.cumsum(pitch * np.exp(glide)) / rate), prepend=0.0)
@@ -176,7 +178,7 @@ def _voice(rng: Rng, rate: int, length: int, pitch: float, pace: float) -> Float
     return voice
 
 
-# Hz of the lowest three of a voice, from and to, and their width (Peterson and Barney 1952).
+# A voice's three lowest formants: range and bandwidth in Hz (Peterson and Barney 1952).
 _FORMANTS = ((250.0, 850.0, 80.0), (850.0, 2500.0, 120.0), (2400.0, 3400.0, 180.0))
 
 
@@ -188,7 +190,7 @@ def _resonance(samples: Float64, hz: float, width: float, rate: int) -> Float64:
 
 
 def _rain(rng: Rng, rate: int, length: int) -> Float64:
-    """Hundreds of drops a second, each a short ringing of its own height, on a hiss."""
+    """Hundreds of drops a second, each a short ring at its own pitch, over a hiss."""
     rain = 0.02 * rng.standard_normal(length)
     t = np.arange(round(0.01 * rate)) / rate
     for at in rng.integers(0, length - len(t), int(300 * length / rate)):

@@ -29,8 +29,8 @@ _TOO_LONG = f"longer than {MAX_SECONDS:g} s"
 def read_mono(path: Path, sample_rate: int) -> tuple[Float32, int]:
     """A file's samples, mixed to mono at `sample_rate`, and the rate it has itself (0: unknown).
 
-    What libsndfile does not know, or mixes to silence, is decoded as the server does it. Raises
-    DataError where it can't be read, is longer than `MAX_SECONDS`, silent or not finite.
+    Files that libsndfile can't read, or mixes to silence, are decoded as the server does. Raises
+    DataError if the file can't be read, is longer than `MAX_SECONDS`, silent or not finite.
     """
     try:
         samples, rate = _read(path)
@@ -90,7 +90,7 @@ class TrackSpectrogram:
         self._mel = MelSpectrogram(replace(front_end, clip_samples=span))
 
     def __call__(self, samples: Float32) -> Float32:
-        """Mel power (frames, mel bands) of samples; raise DataError where they hold no clip."""
+        """Mel power (frames, mel bands) of samples; raise DataError if shorter than a clip."""
         front_end = self._front_end
         if len(samples) < front_end.clip_samples:
             raise DataError(f"shorter than a clip of {front_end.clip_s:.2f} s")

@@ -1,4 +1,4 @@
-"""Which tracks are trained on and which are only looked at."""
+"""Which tracks are trained on, and which are held out."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Splits = dict[str, str]
 
 
 def track_name(path: str) -> str:
-    """The track that a path `genre/file` or a name means: `blues.00001` in each of GTZAN's forms.
+    """The track that a path `genre/file` or a name refers to: `blues.00001` in all GTZAN's forms.
 
-    Elsewhere files of two genres may share a name, so the genre stays part of it.
+    Elsewhere the genre stays part of the name, because files of two genres may have the same one.
     """
-    # A Mac writes accents apart from their letters, a spreadsheet does not.
+    # macOS stores accents decomposed (NFD), spreadsheets composed (NFC).
     pure = PurePosixPath(unicodedata.normalize("NFC", path.replace("\\", "/")))
     name = pure.stem if has_audio_suffix(pure) else pure.name
     genre = pure.parent.name
@@ -33,7 +33,7 @@ def track_name(path: str) -> str:
 def read(path: Path) -> Splits:
     """Splits from a folder of `train.txt`, `valid.txt`, … or a table with columns track, split.
 
-    Raises DataError where there are none, one is unknown, or a track is in two.
+    Raises DataError if there are none, one is unknown, or a track is in two.
     """
     return _read_table(path) if path.is_file() else _read_lists(path)
 
@@ -41,7 +41,7 @@ def read(path: Path) -> Splits:
 def by_chance(tracks: Iterable[tuple[str, str]], seed: int, valid: float = 0.2) -> Splits:
     """Splits of (track, genre) at random within each genre.
 
-    Artists land on both sides, so scores on `valid` flatter: new artists are harder.
+    Artists end up on both sides, so scores on `valid` are too high: new artists are harder.
     """
     of_genre = defaultdict(list)
     for track, genre in sorted(tracks):

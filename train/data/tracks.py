@@ -1,4 +1,4 @@
-"""The tracks of a dataset, and the table they are kept in."""
+"""The tracks of a dataset, and the table that lists them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 SPLITS = ("train", "valid", "test", "none")
-# Columns that a table may lack, and what is so where it does.
+# Columns that a table may lack, and their defaults.
 _OPTIONAL = {"rendition": "", "artist": "", "weight": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One track of a dataset: where its frames lie, and what it is."""
+    """One track of a dataset: where its frames are, and what it is."""
 
     track: str
     genre: str
@@ -27,15 +27,15 @@ class Track:
     source_hz: int = 0
     """sample rate of the recording it was made from, 0 where unknown"""
     rendition: str = ""
-    """another sound of the same track, to train on only; empty for the track itself"""
+    """name of an altered copy, used in training only; empty for the track itself"""
     artist: str = ""
-    """who plays it; empty where unknown"""
+    """empty if unknown"""
     weight: float = 1.0
-    """how much it counts in training, beside the other tracks of its genre"""
+    """how much it counts in training, relative to other tracks of its genre"""
 
 
 def read_tracks(path: Path) -> tuple[Track, ...]:
-    """The tracks of a table; raise OSError, KeyError or ValueError where it is broken."""
+    """The tracks of a table; raise OSError, KeyError or ValueError if it is broken."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         return tuple(_track(row) for row in csv.DictReader(file))
 
@@ -46,7 +46,7 @@ def write_tracks(path: Path, tracks: Iterable[Track]) -> None:
 
 
 def table(tracks: Iterable[Track]) -> str:
-    """The table as text (CSV, RFC 4180), without the columns in which no track says anything."""
+    """The table as text (CSV, RFC 4180), without optional columns that hold only defaults."""
     rows = [asdict(track) for track in tracks]
     columns = [field.name for field in fields(Track)]
     for name, usual in _OPTIONAL.items():

@@ -19,7 +19,7 @@ from train.errors import DataError
 class DatasetWriter:
     """Writes a dataset track by track; only one track is held in memory.
 
-    A context manager: without `finish` nothing is left behind that looks like a dataset.
+    A context manager: without `finish` it leaves nothing behind that looks like a dataset.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class DatasetWriter:
 
     @property
     def front_end(self) -> FrontEnd:
-        """What its spectrograms are made by."""
+        """The front end that computes its spectrograms."""
         return self._front_end
 
     @property
     def tracks(self) -> tuple[Track, ...]:
-        """Those added so far, renditions among them."""
+        """Tracks added so far, including renditions."""
         return tuple(self._tracks)
 
     def add(self, track: Track, mel_db: Float32) -> None:
@@ -65,11 +65,11 @@ class DatasetWriter:
         self._rows += frames
 
     def skip(self, name: str, reason: str) -> None:
-        """Note a file that was left out, and the first reason given."""
+        """Note a skipped file; the first reason given counts."""
         self._skipped.setdefault(name, Skipped(name, reason))
 
     def finish(self) -> Dataset:
-        """Finish the files and return the dataset; raise DataError where it would be empty."""
+        """Finish the files and return the dataset; raise DataError if it would be empty."""
         if not self._tracks:
             raise DataError(f"there is no usable track in {self._source}")
         self._file.seek(0)
@@ -86,7 +86,7 @@ class DatasetWriter:
             "digest": self._hash.hexdigest(),
             "skipped": [asdict(entry) for entry in self._skipped.values()],
         }
-        # Written last: a folder with it is whole.
+        # Written last: a folder that has it is complete.
         text = json.dumps(about, indent=2) + "\n"
         partial = self._folder / f"partial-{ABOUT}"
         partial.write_text(text, encoding="utf-8")
@@ -94,8 +94,8 @@ class DatasetWriter:
         return Dataset.load(self._folder)
 
     def _write_header(self) -> None:
-        # NumPy leaves room in the header for the first axis to grow, so that it can be written
-        # again when the number of rows is known.
+        # NumPy reserves room in the header for the first axis to grow, so it can be rewritten once
+        # the number of rows is known.
         header = {
             "descr": np.lib.format.dtype_to_descr(np.dtype(np.float16)),
             "fortran_order": False,

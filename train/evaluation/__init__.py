@@ -1,1 +1,1 @@
-"""How well a run does, and how sure that is."""
+"""How well a run does, and with what uncertainty."""

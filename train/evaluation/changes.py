@@ -1,4 +1,4 @@
-"""What happens to audio on its way through the world, done to samples."""
+"""Changes that audio undergoes on its way to a listener, applied to samples."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serve.audio.mel import Float32
 from train.data.codecs import Encoding, coded
 
 Change = Callable[[Float32, int], Float32]
-"""Mono samples and their rate to mono samples of the same rate."""
+"""Maps mono samples and their rate to mono samples at the same rate."""
 
 _ENCODINGS = (
     Encoding("AAC 128k", "adts", "aac", 44_100, bit_rate=128_000),
@@ -27,22 +27,22 @@ _OFFSET_S = 0.5
 
 
 def gained(samples: Float32, _: int, *, db: float) -> Float32:
-    """Louder or softer; what leaves full scale is cut off."""
+    """Louder or softer, clipped at full scale."""
     return np.asarray(np.clip(samples * np.float32(10.0 ** (db / 20.0)), -1.0, 1.0))
 
 
 def low_passed(samples: Float32, sample_rate: int, *, hz: float) -> Float32:
-    """Without what lies above `hz` (Butterworth, order 8)."""
+    """Low-passed at `hz` (Butterworth, order 8)."""
     sections = scipy.signal.butter(8, hz, fs=sample_rate, output="sos")
     return np.asarray(scipy.signal.sosfilt(sections, samples), np.float32)
 
 
 def cut(samples: Float32, sample_rate: int, *, seconds: float) -> Float32:
-    """Without its beginning, so that its clips lie elsewhere."""
+    """Without its beginning, so that its clips start elsewhere."""
     return samples[round(seconds * sample_rate) :]
 
 
-#: The changes that an answer should not mind, by name.
+#: The changes that should not affect an answer, by name.
 CHANGES: dict[str, Change] = {
     **{encoding.name: partial(coded, encoding=encoding) for encoding in _ENCODINGS},
     **{f"{db:+.0f} dB": partial(gained, db=db) for db in _GAINS_DB},

@@ -1,4 +1,4 @@
-"""A run for each fold, and the mean and spread of their scores."""
+"""Cross-validation: a run for each fold, and the mean and spread of their scores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from train.errors import DataError
 from train.fitting import runs
 from train.fitting.recipe import Hardware, Recipe
 from train.fitting.runs import Run, write_csv, write_json
-from train.fitting.training import train as train_run
+from train.fitting.training import train_with_bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Mean and standard deviation (of a sample: n - 1) over folds."""
+    """Mean and sample standard deviation (n - 1)."""
 
     mean: float
     deviation: float
@@ -61,13 +61,13 @@ def start(
     hardware: Hardware,
     audio: Path | None = None,
 ) -> None:
-    """Make the folders of all folds' runs, so that a stop loses none of them."""
+    """Make the folders of all folds' runs first, so that an interruption loses none."""
     for number, data in enumerate(folds, 1):
         runs.start_whole(folder / f"fold-{number:02d}", recipe, data, about, hardware, audio)
 
 
 def train(folder: Path, cache: Path, console: Console) -> Summary:
-    """Train those folds that are not finished; scores as `folds.json` and `folds.csv`."""
+    """Train the unfinished folds; write scores as `folds.json` and `folds.csv`."""
     folders = sorted(folder.glob("fold-*"))
     if not folders:
         raise DataError(f"{folder} holds no folds")
@@ -77,7 +77,7 @@ def train(folder: Path, cache: Path, console: Console) -> Summary:
         if not run.finished:
             data = run.dataset(cache)
             console.print(f"{place.name} of {len(folders)}", highlight=False)
-            run = train_run(run, data, console)
+            run = train_with_bar(run, data, console)
         finished.append(run)
     summary = summarise(finished)
     write_json(folder / "folds.json", summary.to_dict())
@@ -101,6 +101,6 @@ def summarise(finished: list[Run]) -> Summary:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Mean and deviation of some values, at least one; of one there is no deviation."""
+    """Mean and deviation of at least one value; the deviation of one value is 0."""
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     return Spread(float(np.mean(values)), deviation)

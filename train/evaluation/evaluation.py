@@ -15,13 +15,13 @@ from train.errors import DataError
 from train.fitting.fit import predictor
 from train.fitting.runs import Run, write_json
 from train.progress import bar
-from train.scoring.evaluate import Scores, TrackOutputs, answers, score
 from train.scoring.measures import per_genre, reliability
+from train.scoring.scores import Scores, TrackOutputs, answers, score
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a run's model says of the tracks of one part, and how right it is."""
+    """The outputs of a run's model for the tracks of one part, and their scores."""
 
     run: str
     part: str
@@ -40,7 +40,7 @@ class Evaluation:
 
     @property
     def track_probabilities(self) -> Float64:
-        """Of each track (tracks, genres)."""
+        """The probabilities of each track (tracks, genres)."""
         return np.stack([answer.probabilities for answer in self.answers])
 
     def to_dict(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Evaluation:
 
 
 def evaluate_run(run: Run, data: Dataset, part: str, console: Console) -> Evaluation:
-    """Evaluate a finished run; raise DataError where the data don't fit its model."""
+    """Evaluate a finished run; raise DataError if the data don't fit its model."""
     data = _fitting(run, data)
     tracks = data.tracks if part == "all" else data.of(part)
     predict = predictor(run.model())

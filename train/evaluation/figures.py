@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from train.scoring.measures import GenreScore, LengthScore, Reliability
 
-# Two hues that stay apart for every kind of colour vision (Okabe and Ito 2008), and greys.
+# Two hues that differ for every kind of colour vision (Okabe and Ito 2008), and greys.
 _ONE, _OTHER, _INK, _FAINT = "#0072b2", "#d55e00", "#24292f", "#8c959f"
 _STYLE: Any = {
     "font.family": "sans-serif",
@@ -73,7 +73,7 @@ def per_genre(scores: Sequence[GenreScore]) -> str:
 
 
 def reliability(parts: Sequence[tuple[str, Reliability]]) -> str:
-    """Confidence against accuracy, one panel for each named part, answers counted below."""
+    """Confidence against accuracy, one panel per named part, with a histogram below."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(3.8 * len(parts), 4.6), layout="constrained")
         grid = figure.subplots(2, len(parts), height_ratios=(4, 1), squeeze=False, sharex=True)
@@ -81,7 +81,7 @@ def reliability(parts: Sequence[tuple[str, Reliability]]) -> str:
             axes, below = grid[0, column], grid[1, column]
             axes.plot((0, 1), (0, 1), color=_FAINT, linestyle="--", linewidth=1)
             axes.plot(of.confidence, of.accuracy, color=_ONE, linewidth=1)
-            # A bin of few answers says little: its point is small.
+            # A bin with few answers says little, so its point is small.
             area = 8.0 + 80.0 * np.array(of.count) / max(of.count)
             axes.scatter(of.confidence, of.accuracy, area, _ONE, clip_on=False, zorder=3)
             axes.set_title(f"{name}: ECE {of.ece:.3f}", loc="left", fontsize=10, pad=10)
@@ -158,6 +158,6 @@ def _percent(axes: Any, which: str, low: float | None = None, high: float | None
 
 def _svg(figure: Figure) -> str:
     text = io.StringIO()
-    # Without a date the same run comes to the same page.
+    # Without a date, the same run gives the same page.
     figure.savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()

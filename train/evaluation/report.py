@@ -1,4 +1,4 @@
-"""The page about a run: one HTML file that needs nothing else."""
+"""The page about a run: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ th.n, td.n { text-align: right; } td + td { overflow-wrap: anywhere; }
 .note { color: #57606a; } .warning { border-left: 4px solid #d55e00; padding-left: .8rem; }
 """
 _FLATTERING = {
-    "by chance": "The split is by chance: artists are on both sides, so these scores flatter.",
+    "by chance": "The split is random: artists are on both sides, so these scores are too high.",
     "by chance, clip by clip": (
-        "Clips of the same tracks are on both sides: these scores say how well tracks are "
+        "Clips of the same tracks are on both sides: these scores show how well tracks are "
         "recognised again, not genres."
     ),
 }
 
 
 def page(run: Run, result: Evaluation, changed: Sequence[Changed] = ()) -> str:
-    """The page of a run, its evaluation, and what changes of the audio do to its answers."""
+    """The page of a run, its evaluation, and the effect of audio changes on its answers."""
     genres = per_genre(result.scores.confusion, run.genres)
     tracks = reliability(result.track_probabilities, result.labels)
     parts = [
@@ -58,28 +58,28 @@ def page(run: Run, result: Evaluation, changed: Sequence[Changed] = ()) -> str:
         ),
         _section(
             "Reliability",
-            "On the dashed line confidence is what it says. ECE: expected calibration error, the "
+            "On the dashed line, confidence equals accuracy. ECE: expected calibration error, the "
             "mean gap between confidence and accuracy over ten bins. The exported model has a "
             "temperature, which closes most of the tracks' gap.",
             _image(figures.reliability([("tracks", tracks), ("clips", _clips(result))]), "ECE"),
         ),
         _section(
             "Length",
-            "Accuracy where only so many consecutive clips of each track are heard, over all the "
-            "places they can be taken from.",
+            "Accuracy with only so many consecutive clips of each track, over all the places they "
+            "can be taken from.",
             _image(figures.length(by_length(result.answers), result.clip_s), "length"),
         ),
         _section(
             "Codecs and other changes of the audio",
-            "Valid tracks whose audio was changed on its way: how many have another first genre "
-            "than before, how far the probability of the genre that was first moves in the mean, "
-            "and how many are right.",
+            "Valid tracks whose audio was changed: how many have another first genre than before, "
+            "the mean change of the probability of the genre that was first, and how many are "
+            "right.",
             _changes(changed, run),
         ),
         _section("Learning", "", _learning(run)),
         _section(
             "Worst-confused tracks",
-            "Wrong tracks with the least probability for their own genre.",
+            "Wrong tracks with the lowest probability of their own genre.",
             _worst(result),
         ),
         _section("How it was made", "", _made(run)),
@@ -151,7 +151,7 @@ def _changes(changed: Sequence[Changed], run: Run) -> str:
 def _learning(run: Run) -> str:
     history = run.metrics.get("history", [])
     if not any("valid_track_accuracy" in row for row in history):
-        return "<p class=note>The run has no notes of its epochs.</p>"
+        return "<p class=note>The run has no history of epochs.</p>"
     return _image(figures.learning(history), "learning curves")
 
 
@@ -208,7 +208,7 @@ def _image(svg: str, about: str) -> str:
 
 
 def _table(header: list[str], rows: list[list[str]], numbers: int = 0) -> str:
-    """A table; its last `numbers` columns are set to the right."""
+    """A table; its last `numbers` columns are right-aligned."""
 
     def line(tag: str, cells: list[str]) -> str:
         right = len(cells) - numbers

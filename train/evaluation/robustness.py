@@ -16,8 +16,9 @@ from serve.inference.outputs import track_probabilities
 from train.data.splits import read
 from train.errors import DataError
 from train.evaluation.changes import CHANGES, Change
-from train.evaluation.hearing import features, files, usable
-from train.scoring.evaluate import Predict
+from train.evaluation.held_out import features, files, usable
+from train.progress import Advance
+from train.scoring.scores import Predict
 
 if TYPE_CHECKING:
     from train.fitting.runs import Run
@@ -27,14 +28,14 @@ _FILE = "changes.json"
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What a change did to the answers of a set of tracks."""
+    """The effect of a change on the answers for a set of tracks."""
 
     change: str
     tracks: int
     moved: int
-    """tracks whose first genre is another one"""
+    """tracks whose first genre changed"""
     right: int
-    """tracks whose first genre is right all the same"""
+    """tracks whose first genre is right after the change"""
     right_before: int
     drift: float
     """mean absolute change of the probability of the genre that was first"""
@@ -47,9 +48,9 @@ def robustness(
     changes: dict[str, Change] = CHANGES,
     advance: Callable[[], None] = lambda: None,
 ) -> list[Changed]:
-    """Answers to tracks, each a label and samples at the front end's rate, under each change.
+    """The effect of each change on tracks, given as labels and samples at the front end's rate.
 
-    `advance` is called for each track. Raises DataError where there is none.
+    `advance` is called for each track. Raises DataError if there are none.
     """
     labels, answers = [], []
     for label, samples in tracks:
@@ -77,13 +78,11 @@ def robustness(
     ]
 
 
-def of_run(
-    run: Run, predict: Predict, audio: Path, advance: Callable[[int, int], None]
-) -> list[Changed]:
-    """What changes do to the run's valid tracks, from a folder of `genre/track` audio files.
+def of_run(run: Run, predict: Predict, audio: Path, advance: Advance) -> list[Changed]:
+    """The effect of changes on the run's valid tracks, from a folder of `genre/track` audio files.
 
-    Measured once for a folder and these changes, and kept in the run's. `advance` is told tracks
-    done and all of them. Raises DataError where the folder has none of these tracks.
+    Measured once per folder and set of changes, and kept in the run's folder. `advance` gets the
+    number of tracks done and their total. Raises DataError if the folder has none of the tracks.
     """
     kept = run.folder / _FILE
     if kept.is_file():

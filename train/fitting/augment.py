@@ -1,4 +1,4 @@
-"""Changes to a clip that leave its genre what it is, in dB, vectorised over a batch."""
+"""Augmentation of clips in dB, vectorised over a batch; it keeps their genre."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How strongly clips are changed. Level needs no change: the network takes it out."""
+    """How strongly clips are changed. Not in level: the network removes it."""
 
     contrast: float = 0.15
-    """standard deviation of the log of a random factor on dB below the clip's loudest cell; chosen
-    on spectrograms read off pictures, whose scale was off by as much; 0 for none"""
+    """standard deviation of the log of a random factor on dB below the clip's loudest cell; 0 for
+    none. Chosen on spectrograms read from images, whose scale was off by as much"""
     eq_db: float = 6.0
     """standard deviation of a smooth random equaliser, in dB"""
     eq_knots: int = 8
-    """points between which the equaliser is interpolated, over all bands"""
+    """points across all bands between which the equaliser is interpolated"""
     shift_bands: int = 2
-    """most bands up or down"""
+    """largest shift up or down, in bands"""
     low_pass: float = 0.3
-    """share of clips whose bands above a random one are emptied, as in low-rate sources"""
+    """share of clips that are emptied above a random band, as in low-rate sources"""
     low_pass_from: float = 0.6
     """lowest such band, as a share of the bands (0.6: about 3.6 kHz of 11 kHz)"""
     noise_floor: float = 0.3
-    """share of clips that get a noise floor between -80 and -45 dB below the loudest cell"""
+    """share of clips that get a noise floor 45 to 80 dB below the loudest cell"""
     mask_bands: int = 16
-    """most bands masked at a time, twice (SpecAugment, Park et al. 2019)"""
+    """widest of two masks, in bands (SpecAugment, Park et al. 2019)"""
     mask_frames: int = 3
-    """most frames masked"""
+    """longest mask, in frames"""
     mixup: float = 0.4
     """alpha of mixup's Beta distribution (Zhang et al. 2018); 0 for none"""
 
@@ -81,10 +81,10 @@ def _equaliser(rng: Rng, clips: int, bands: int, how: Augmentation) -> Float32:
 def _mixup(rng: Rng, mel_db: Float32, targets: Float32, alpha: float) -> tuple[Float32, Float32]:
     share = rng.beta(alpha, alpha, len(mel_db)).astype(np.float32)
     share = np.maximum(share, 1.0 - share)
-    # What is no music stays as it is: of anything mixed in, a teacher would make music.
+    # Non-music is left alone: with anything mixed in, a teacher would hear music.
     share[np.ptp(targets, axis=1) == 0.0] = 1.0
     other = rng.permutation(len(mel_db))
-    # Clips are brought to the same peak first: a share of a quiet clip would not be heard.
+    # Clips are scaled to the same peak first, or a quiet clip's share would be inaudible.
     level = mel_db - mel_db.max(axis=(1, 2), keepdims=True)
     mixed = share[:, None, None] * level + (1.0 - share)[:, None, None] * level[other]
     return mixed, share[:, None] * targets + (1.0 - share)[:, None] * targets[other]

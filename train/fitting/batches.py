@@ -1,4 +1,4 @@
-"""Batches of random clips, the same for the same seed."""
+"""Batches of random clips, deterministic for a seed."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from train.fitting.augment import Augmentation, Rng, augment
 
 Indices = NDArray[np.intp]
 
-# Targets of clips that are not music are equal, but for rounding.
+# Targets of non-music are uniform, up to rounding.
 _EQUAL = 1e-6
 
 
 def is_music(targets: Float32) -> NDArray[np.bool_]:
-    """Which clips (n,) are music, by their targets (n, genres): of others each is as likely."""
+    """Which clips (n,) are music, by their targets (n, genres): non-music has uniform ones."""
     return np.asarray(np.ptp(targets, axis=1) >= _EQUAL)
 
 
 class Batches:
-    """Draws training clips: every window of a track's frames is one, so no two epochs are alike.
+    """Draws training clips: any window of a track's frames, so no two epochs are alike.
 
-    Of tracks that have renditions the share `renditions` of the clips comes from one of those. The
-    share `not_music` of all clips is one of `Sounds(…, seed)`, each genre as likely. With
-    `balanced` every genre has as many clips in an epoch, however many tracks it has.
+    For tracks with renditions, the share `renditions` of the clips comes from one of those. The
+    share `not_music` of all clips comes from `Sounds(…, seed)`, with a uniform target. With
+    `balanced`, all genres have the same number of clips in an epoch, whatever their tracks.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Batches:
     ) -> None:
         tracks = data.of("train")
         others = [data.renditions.get(track.track, ()) for track in tracks]
-        # Of each track its number of renditions, and where they lie among all, behind the tracks.
+        # Each track's number of renditions, and the index of the first: they follow all tracks.
         self._others = np.array([len(of) for of in others])
         self._first = len(tracks) + np.cumsum(self._others) - self._others
         listed = [*tracks, *(track for of in others for track in of)]
@@ -84,26 +84,26 @@ class Batches:
             silent = self._put_sounds(mel_db, targets)
             mel_db, targets = augment(self._rng, mel_db, targets, self._how)
             mel = power(mel_db)
-            # No power at all: in dB below the loudest cell there is no such thing.
+            # Zero power, which can't be expressed in dB relative to the loudest cell.
             mel[silent], targets[silent] = 0.0, 1.0 / targets.shape[1]
             yield mel, targets
 
     def _order(self) -> Indices:
-        """Tracks, each as often as `clips_per_track` says."""
+        """Track indices, each `clips_per_track` times, shuffled."""
         tracks, times = len(self._targets), range(self._clips_per_track)
         return np.concatenate([self._rng.permutation(tracks) for _ in times])
 
     def _balanced_order(self) -> Indices:
-        """As many tracks in all, of each genre as many; of one genre as `shares` has it."""
+        """As many in all, evenly over genres, and within a genre in proportion to `shares`."""
         genres = np.unique(self._labels)
         each = len(self._targets) * self._clips_per_track // len(genres) + 1
         drawn = [self._drawn(np.flatnonzero(self._labels == genre), each) for genre in genres]
-        # One of each genre after the other, in another order of genres each time.
+        # One of each genre in turn, with the genres in a new order each time.
         rows = self._rng.permuted(np.stack(drawn, axis=1), axis=1)
         return rows.reshape(-1)
 
     def _drawn(self, tracks: Indices, number: int) -> Indices:
-        """So many of a genre's tracks by their shares, each with its turns evenly spaced."""
+        """`number` of a genre's tracks in proportion to their shares, evenly spaced."""
         edges = np.cumsum(self._shares[tracks])
         points = (np.arange(number) + self._rng.random()) * edges[-1] / number
         picked = np.searchsorted(edges, points, side="right").clip(max=len(tracks) - 1)
@@ -114,7 +114,7 @@ class Batches:
         return drawn
 
     def _rendered(self, tracks: Indices) -> Indices:
-        """Tracks, or one of their renditions in place of them."""
+        """The tracks, some replaced by one of their renditions."""
         if not self._renditions:
             return tracks
         others = self._others[tracks]
@@ -123,7 +123,7 @@ class Batches:
         return np.where(taken, which, tracks)
 
     def _put_sounds(self, mel_db: Float32, targets: Float32) -> Indices:
-        """Put sounds in place of some of the clips; returns those that are to be silent."""
+        """Replace some clips by sounds; returns the indices of those that must be silent."""
         if not self._not_music:
             return np.array([], int)
         chosen = np.flatnonzero(self._rng.random(len(mel_db)) < self._not_music)

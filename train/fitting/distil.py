@@ -1,4 +1,4 @@
-"""Distillation: targets that are partly the outputs of finished runs for the same clips."""
+"""Distillation: targets that partly come from finished runs, for the same clips."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from train.fitting.batches import is_music
 from train.fitting.recipe import Recipe
 from train.fitting.runs import Run
 from train.model.pinned import Pinned
-from train.scoring.evaluate import Predict
+from train.scoring.scores import Predict
 
-# Added to probabilities: one teacher that is sure of nothing at all must not rule out a genre.
+# Added to probabilities, so that a single teacher's zero does not rule out a genre.
 _LEAST = 1e-6
 
 
 class Distillation:
-    """Mixes what teachers say into the targets of a batch.
+    """Mixes the teachers' outputs into the targets of a batch.
 
-    Without any teachers, targets stay what they are.
+    Without teachers, targets stay as they are.
     """
 
     def __init__(self, recipe: Recipe, teachers: Sequence[Predict]) -> None:
@@ -32,10 +32,10 @@ class Distillation:
         self._teachers = teachers
 
     def targets(self, mel: Float32, labels: Float32) -> Float32:
-        """Targets (n, genres) of clips as they are trained on.
+        """Targets (n, genres) of clips after augmentation.
 
-        The labels' share is smoothed here, the teachers' is not. Clips that are no music keep
-        their equal targets, whatever a teacher believes to hear.
+        The labels' share is smoothed here, the teachers' is not. Non-music keeps its uniform
+        targets, whatever the teachers say.
         """
         if not self._teachers:
             return labels
@@ -54,15 +54,15 @@ class Distillation:
 
 
 def pin(folders: Iterable[Path]) -> tuple[Pinned, ...]:
-    """The checkpoints of finished runs; raise DataError where a folder is of none."""
+    """The checkpoints of finished runs; raise DataError if a folder is not one."""
     return tuple(Pinned.of(Run.load(folder).checkpoint) for folder in folders)
 
 
 def teachers(pinned: Iterable[Pinned], data: Dataset) -> list[Run]:
-    """The runs of these checkpoints; raise DataError where one can't teach on these data.
+    """The runs of these checkpoints; raise DataError if one can't teach on these data.
 
-    It must be what it was, hear and answer the same, and not have been trained, or taught, on
-    tracks that are valid here: it would tell what the valid tracks are to show.
+    It must be unchanged, have the same front end and genres, and neither it nor its own teachers
+    may have been trained on tracks that are valid here: that would leak into the validation.
     """
     return [_teacher(of, data) for of in pinned]
 
@@ -76,14 +76,14 @@ def _teacher(pinned: Pinned, data: Dataset) -> Run:
     leaked = _heard(run) & {track.track for track in data.tracks if track.split == "valid"}
     if leaked:
         raise DataError(
-            f"{run.folder} can't teach: {len(leaked)} of the valid tracks were trained on for it, "
-            f"as {min(leaked)}"
+            f"{run.folder} can't teach: {len(leaked)} of the valid tracks were in its training, "
+            f"such as {min(leaked)}"
         )
     return run
 
 
 def _heard(run: Run) -> set[str]:
-    """The tracks it was trained on, or one of its own teachers was."""
+    """The tracks that it, or one of its own teachers, was trained on."""
     if not run.tracks.is_file():
         raise DataError(f"{run.folder} can't teach: nothing says what it was trained on")
     heard = {track.track for track in read_tracks(run.tracks) if track.split == "train"}

@@ -1,4 +1,4 @@
-"""The first head on a base: the likeliest one while the base stays as it is."""
+"""The first head on a base: the maximum-likelihood one, with the base unchanged."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from train.model.logistic import balanced, regression
 from train.model.network import embedding_of, set_head
 
 _BATCH = 64
-# Of a rendition every so many clips are enough, and it weighs half as much as the track itself.
+# Every third clip of a rendition is enough; it weighs half as much as the track itself.
 _EVERY, _RENDITION = 3, 0.5
-# Half of what is old has no treble; from 4 kHz up in the shipped front end.
+# Old recordings often have no treble: from 4 kHz up in the shipped front end.
 _LOW_PASS = Augmentation(
     contrast=0.0,
     eq_db=0.0,
@@ -37,7 +37,7 @@ _LOW_PASS = Augmentation(
 
 @dataclass(frozen=True, slots=True)
 class _Sound:
-    """Clips (n, frames, mel bands) of a track in dB, and what they weigh together."""
+    """Clips (n, frames, mel bands) of a track in dB, and their total weight."""
 
     clips: Float32
     weight: float
@@ -47,9 +47,9 @@ class _Sound:
 def first_head(model: keras.Model, data: Dataset, recipe: Recipe) -> None:
     """Fit a model's head to clips of the train tracks, half a clip apart, and of their renditions.
 
-    Some stand there a second time with their treble cut off (`recipe.head_low_pass`). Genres weigh
-    the same, tracks of one genre as `artists.shares` has it. The head is not to follow what a
-    rendition does to the mean of a genre: how strictly, `recipe.head_shift_penalty` says.
+    Some are repeated with their treble cut off (`recipe.head_low_pass`). Genres weigh the same,
+    tracks within a genre in proportion to `artists.shares`. `recipe.head_shift_penalty` keeps the
+    head from following what a rendition does to the mean of a genre.
     """
     rng = np.random.default_rng(recipe.seed)
     hear = embedding_of(model)
@@ -78,7 +78,7 @@ def first_head(model: keras.Model, data: Dataset, recipe: Recipe) -> None:
 
 
 def _sounds(data: Dataset, track: Track, recipe: Recipe, rng: Rng) -> Iterator[_Sound]:
-    """A track as it is, from half a clip later, with its treble cut off, and its renditions."""
+    """A track's clips, those half a clip later, low-passed ones, and its renditions."""
     clips = data.clips(track)
     yield _Sound(clips, 1.0)
     if len(between := data.clips(track, data.front_end.frames // 2)):
@@ -91,9 +91,9 @@ def _sounds(data: Dataset, track: Track, recipe: Recipe, rng: Rng) -> Iterator[_
 
 
 def _shifts(sounds: list[_Sound], heard: Float32) -> Iterator[tuple[str, Float32]]:
-    """How far the mean of each rendition of a track lies from that of the same clips as they are.
+    """How far the mean of each rendition of a track is from that of the same unaltered clips.
 
-    `heard` (clips, features) is what is heard of the sounds, the first of which is the track.
+    `heard` (clips, features) holds the features of the sounds, the first of which is the track.
     """
     ends = np.cumsum([len(sound.clips) for sound in sounds])
     itself, *others = np.split(heard, ends[:-1])

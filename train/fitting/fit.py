@@ -22,7 +22,7 @@ from train.fitting.state import State, assign, values_of
 from train.fitting.step import TrainingStep
 from train.hardware import make_deterministic, precision, strategy_of
 from train.model.network import build
-from train.scoring.evaluate import Predict, Scores, evaluate
+from train.scoring.scores import Predict, Scores, evaluate
 
 _PREDICT_BATCH = 512
 
@@ -52,9 +52,9 @@ def fit(
 ) -> keras.Model:
     """Train on the dataset's split `train`; the model has the averaged weights.
 
-    `report` is called after every step. The split `valid`, where there is one, is only looked at,
-    never chosen by. After every epoch the file `state` is written; where it is there already,
-    training goes on from it, with what an uninterrupted run would come to.
+    `report` is called after every step. The split `valid`, if there is one, is only evaluated: no
+    epoch is chosen by it. After every epoch the file `state` is written; if it exists, training
+    resumes from it, with the result of an uninterrupted run.
     """
     fitting = _Fitting(data, recipe, hardware or Hardware())
     if state is not None and state.is_file():
@@ -67,7 +67,7 @@ def fit(
 
 
 class _Fitting:
-    """A training between two of its epochs."""
+    """The training of a model, epoch by epoch."""
 
     def __init__(self, data: Dataset, recipe: Recipe, hardware: Hardware) -> None:
         make_deterministic(recipe.seed)
@@ -151,7 +151,7 @@ class _Fitting:
 def predictor(model: keras.Model) -> Predict:
     """The model as a function of mel power (n, frames, mel bands)."""
 
-    # With a signature the graph is traced once, not for every number of clips.
+    # With a signature, the graph is traced once instead of for every number of clips.
     @tf.function(input_signature=[tf.TensorSpec(model.input.shape, tf.float32)])  # type: ignore[untyped-decorator]
     def call(mel: Any) -> Any:
         return model(mel, training=False)

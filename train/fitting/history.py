@@ -17,9 +17,9 @@ _JSON, _CSV, _BOARD = "metrics.json", "metrics.csv", "tensorboard"
 
 
 class History:
-    """Keeps `metrics.json`, `metrics.csv` (a row an epoch) and `tensorboard/` of a run.
+    """Writes `metrics.json`, `metrics.csv` (a row per epoch) and `tensorboard/` of a run.
 
-    A run that goes on after its epoch `epoch` goes on with the rows up to it.
+    A run that is resumed after its epoch `epoch` keeps the rows up to it.
     """
 
     def __init__(self, run: Run, epoch: int = 0) -> None:

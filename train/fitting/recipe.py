@@ -1,4 +1,4 @@
-"""The recipe of a run, which decides its outcome, and the hardware that computes it."""
+"""The recipe of a run, which determines its outcome, and the hardware that computes it."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ DEVICES: tuple[str, ...] = get_args(Devices)
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that, together with the data, decides the outcome of a run."""
+    """Everything that, together with the data, determines the outcome of a run."""
 
     seed: int = 1
     epochs: int = 80
     clips_per_track: int = 21
-    """random clips of each track in an epoch"""
+    """random clips per track and epoch"""
     batch: int = 64
     learning_rate: float = 2e-3
-    """highest, after the warm-up; then half a cosine down to zero"""
+    """the peak, after the warm-up; then a half cosine down to zero"""
     warm_up: float = 0.05
     """share of all steps"""
     weight_decay: float = 0.05
     label_smoothing: float = 0.1
     renditions: float = 0.5
-    """share of clips that are of a rendition, where their track has any"""
+    """share of clips taken from a rendition, for tracks that have any"""
     not_music: float = 0.08
-    """share of clips that are a sound that is no music, each genre as likely; 0 for none"""
+    """share of clips that are non-music, with a uniform target; 0 for none"""
     balanced: bool = True
-    """whether each genre has as many clips in an epoch, however many tracks it has"""
+    """whether all genres have the same number of clips in an epoch, whatever their tracks"""
     head_penalty: float = 0.005
-    """for the squares of the first head's weights on a base, beside a clip's mean loss"""
+    """factor of the squared weights in the loss of the first head on a base"""
     head_shift_penalty: float = 0.3
-    """for the mean square of what a rendition does to the logits of a genre's mean, beside these"""
+    """factor in that loss of the mean square by which a rendition changes a genre's mean logits"""
     head_low_pass: float = 0.33
-    """share of each track's clips that the first head on a base is fitted to with their treble cut
-    off, too; these together weigh as much as all its clips do as they are"""
+    """share of each track's clips that are repeated with their treble cut off for the first head on
+    a base; together they weigh as much as all the unaltered clips"""
     base_rate: float = 0.15
-    """share of each step that the base's weights take, where the network has one"""
+    """factor of the learning rate for the base's weights, if there is a base"""
     teachers: tuple[Pinned, ...] = ()
     """checkpoints of runs that are distilled"""
     teacher_share: float = 0.7
-    """of what they say in the targets; the rest is the labels, smoothed"""
+    """share of the teachers' outputs in the targets; the rest is the smoothed labels"""
     average: float = 0.998
-    """decay in a step of the moving average of the weights, which is what is kept"""
+    """decay per step of the moving average of the weights; the average is what is kept"""
     validate_every: int = 5
-    """epochs from one evaluation to the next; no epoch is chosen by it"""
+    """epochs between evaluations; no epoch is chosen by them"""
     architecture: Architecture = field(default_factory=Architecture)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -66,7 +66,7 @@ class Recipe:
             size["stages"] = tuple(size["stages"])
             if size.get("base"):
                 size["base"] = Pinned(**size["base"])
-            # A run that doesn't name them was made before there were such things.
+            # A run that lacks these is older than they are.
             parts = {
                 "architecture": Architecture(**size),
                 "augmentation": Augmentation(**{"contrast": 0.0, **values["augmentation"]}),
@@ -85,7 +85,7 @@ class Recipe:
             raise DataError(f"the recipe can't be read: {error}") from error
 
 
-#: What differs on a base: the first head alone. Whether epochs on top of it pay is not measured.
+#: What differs on a base: the first head alone. Whether further epochs help is not measured.
 ON_BASE: Mapping[str, Any] = {"epochs": 0}
 
 
@@ -94,6 +94,6 @@ class Hardware:
     """How a run is computed. Weights are always kept in float32."""
 
     precision: Precision = "float32"
-    """of the convolutions; logarithm, level, logits and loss are float32 always"""
+    """of the convolutions; logarithm, level, logits and loss are always float32"""
     devices: Devices = "one"
     """`all` shares each batch among the machine's GPUs (`tf.distribute.MirroredStrategy`)"""

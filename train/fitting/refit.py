@@ -1,8 +1,8 @@
-"""A finished run's recipe once more, on its train and valid tracks together.
+"""Refits a finished run: its recipe again, on its train and valid tracks together.
 
-The recipe was chosen by what it makes of valid tracks after the train tracks alone. Then those
-labels can teach too: the weights get more tracks to learn from, and nothing is left to measure
-them on. What is known of them is what was measured of the first run.
+The recipe was chosen by its scores on the valid tracks. After that they can be trained on as well:
+the refit has more tracks to learn from, and none left to measure it on, so the first run's scores
+stand for it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from train.fitting.runs import Run
 
 
 def joined(data: Dataset) -> Dataset:
-    """The dataset with its valid tracks among the train tracks; raise DataError without any."""
+    """The dataset with its valid tracks moved to train; raise DataError if there are none."""
     data.of("valid")
     tracks = (
         replace(track, split="train") if track.split == "valid" else track for track in data.tracks
@@ -28,9 +28,9 @@ def joined(data: Dataset) -> Dataset:
 
 
 def recipe_of(run: Run, data: Dataset, teachers: Sequence[Path] | None) -> Recipe:
-    """The recipe of a run, with `teachers` in place of its own: as a rule, refits of them.
+    """The recipe of a run, with `teachers` in place of its own: usually refits of them.
 
-    Raises DataError where it had another number of teachers, or these can't teach.
+    Raises DataError if it had another number of teachers, or these can't teach.
     """
     pinned = run.recipe.teachers if teachers is None else distil.pin(teachers)
     if len(pinned) != len(run.recipe.teachers):

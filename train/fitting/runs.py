@@ -1,4 +1,4 @@
-"""Run folders: what a training run was made from and what came out of it."""
+"""Run folders: the configuration and the results of training runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from serve.audio.frontend import FrontEnd
 from train.data.dataset import Dataset
-from train.data.making import find
+from train.data.source import find
 from train.data.tracks import SPLITS, read_tracks, write_tracks
 from train.errors import DataError
 from train.fitting.recipe import Hardware, Recipe
@@ -32,7 +32,7 @@ _CHECKPOINT, _STATE = "model.keras", "state.npz"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run, read back from its folder."""
+    """A run, read from its folder."""
 
     folder: Path
     config: dict[str, Any]
@@ -57,27 +57,27 @@ class Run:
 
     @property
     def tracks(self) -> Path:
-        """The table of its tracks, and the splits they are in."""
+        """The table of its tracks and their splits."""
         return self.folder / _TRACKS
 
     @property
     def measured(self) -> Run:
-        """The run whose scores speak for this one: itself, or the one that it is a refit of.
+        """The run whose scores stand for this one: itself, or the one that it refits.
 
-        Raises DataError where that is gone.
+        Raises DataError if that is gone.
         """
         of = self.config.get("refit_of")
         return Run.load(Pinned(**of).path().parent) if of else self
 
     @property
     def audio(self) -> Path | None:
-        """The folder of its data's audio files; None where none is known or it is gone."""
+        """The folder of its data's audio files; None if unknown or gone."""
         given = self.config["data"].get("audio")
         return Path(given) if given and Path(given).is_dir() else None
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe it is trained by."""
+        """The recipe it is trained with."""
         return Recipe.from_dict(self.config["recipe"])
 
     @property
@@ -90,7 +90,7 @@ class Run:
         return keras.models.load_model(self.checkpoint)
 
     def dataset(self, cache: Path) -> Dataset:
-        """Its data in its split, from their original place or a folder of `cache`.
+        """Its data in its split, from their original folder or one in `cache`.
 
         Raises DataError if they are gone.
         """
@@ -113,27 +113,27 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Read a run, finished or not; raise DataError where the folder is of none."""
+        """Read a run, finished or not; raise DataError if the folder is not one."""
         try:
             config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
             metrics = json.loads((folder / _METRICS).read_text(encoding="utf-8"))
             front_end = FrontEnd.from_dict(config["front_end"])
             genres = tuple(config["genres"])
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{folder} is no run: {error}") from error
+            raise DataError(f"{folder} is not a run: {error}") from error
         return cls(folder, config, metrics, front_end, genres)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read a finished run; raise DataError where the folder is of none."""
+        """Read a finished run; raise DataError if the folder is not one."""
         run = cls.open(folder)
         if not run.finished:
-            raise DataError(f"{folder} is no finished run: it has no {_CHECKPOINT}")
+            raise DataError(f"{folder} is not a finished run: it has no {_CHECKPOINT}")
         return run
 
 
 def newest(runs: Path) -> Run:
-    """The newest finished run; raise DataError where there is none."""
+    """The newest finished run; raise DataError if there is none."""
     finished = sorted(path.parent for path in runs.glob(f"*/{_CHECKPOINT}"))
     if not finished:
         raise DataError(f"there is no finished run in {runs}; train one first")
@@ -141,7 +141,7 @@ def newest(runs: Path) -> Run:
 
 
 def new_folder(runs: Path, suffix: str = "") -> Path:
-    """Make a folder named by the time in UTC."""
+    """Make a folder named after the time in UTC."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + suffix
     folder = runs / stamp
     number = 1
@@ -163,8 +163,8 @@ def start(
 ) -> Run:
     """Write the configuration of a new run into its folder, and nothing of its training yet.
 
-    `about` says in words what the data are, `audio` is the folder of their audio files, `refit_of`
-    the checkpoint of the run that is done again with the valid tracks too.
+    `about` describes the data, `audio` is the folder of their audio files, `refit_of` the
+    checkpoint of the run that is refitted.
     """
     write_tracks(folder / _TRACKS, data.tracks)
     write_json(folder / _METRICS, {"history": []})
@@ -183,8 +183,8 @@ def start_whole(
     hardware: Hardware,
     audio: Path | None,
 ) -> Run:
-    """As `start`, in a new folder, which appears only with its whole configuration."""
-    # Made under another name first: a stop in between leaves nothing that looks like it.
+    """As `start`, in a new folder, which appears only once it is complete."""
+    # Made under another name first: an interruption leaves nothing that looks like a run.
     partial = folder.with_name(f"partial-{folder.name}")
     partial.mkdir(parents=True, exist_ok=True)
     start(partial, recipe, data, about, hardware, audio)
@@ -193,7 +193,7 @@ def start_whole(
 
 
 def finish(folder: Path, model: keras.Model, metrics: dict[str, Any]) -> Run:
-    """Write metrics and checkpoint; the checkpoint is last, so a run that has one is whole."""
+    """Write metrics and checkpoint; the checkpoint is last, so a run that has one is complete."""
     write_json(folder / _METRICS, metrics)
     partial = folder / f"partial-{_CHECKPOINT}"
     model.save(partial)
@@ -203,19 +203,19 @@ def finish(folder: Path, model: keras.Model, metrics: dict[str, Any]) -> Run:
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Write values as JSON; `path` never holds half of them."""
+    """Write values as JSON, atomically."""
     write_text(path, json.dumps(values, indent=2) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text with the line ends it has; `path` never holds half of it."""
+    """Write a text atomically, with its own line ends."""
     partial = path.with_name(f"partial-{path.name}")
     partial.write_text(text, encoding="utf-8", newline="")
     partial.replace(path)
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows as CSV, with a header; `path` never holds half of it."""
+    """Write rows as CSV with a header, atomically."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, extrasaction="ignore")
     writer.writeheader()

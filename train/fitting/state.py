@@ -1,4 +1,4 @@
-"""The state of training after an epoch, on disk, so that it can be resumed after a kill."""
+"""The state of training after an epoch, saved so that training can resume after a kill."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class State:
     """Everything that the next epoch depends on."""
 
     epoch: int
-    """finished epochs"""
+    """number of finished epochs"""
     seconds: float
     """spent on them"""
     rng: Mapping[str, Any]
-    """of the generator that draws and changes clips"""
+    """state of the generator that draws and augments clips"""
     variables: Mapping[str, Arrays]
-    """the values of each variable of the model (its generators' too), average and optimizer"""
+    """values of the variables of model (including its generators), average and optimizer"""
 
     def save(self, path: Path) -> None:
-        """Write the state; `path` always holds a whole one, also after a power cut."""
+        """Write the state; `path` always holds a complete one, even after a power cut."""
         note = {"epoch": self.epoch, "seconds": self.seconds, "rng": self.rng}
         arrays = {
             f"{name}-{number:05d}": value
@@ -49,7 +49,7 @@ class State:
 
     @classmethod
     def load(cls, path: Path) -> State:
-        """Read a state; raise DataError where it is broken."""
+        """Read a state; raise DataError if it is broken."""
         try:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 note = json.loads(str(file["note"]))
@@ -67,7 +67,7 @@ def values_of(variables: Iterable[keras.Variable]) -> Arrays:
 
 
 def assign(variables: Iterable[keras.Variable], values: Arrays) -> None:
-    """Set the variables; raise DataError where values are of another network or optimizer."""
+    """Set the variables; raise DataError if the values belong to another network or optimizer."""
     targets = list(variables)
     if [tuple(v.shape) for v in targets] != [value.shape for value in values]:
         raise DataError("the saved state is of another network or optimizer")

@@ -17,9 +17,9 @@ from train.model.network import base_variables, logits_of
 
 
 class TrainingStep:
-    """Moves the model's weights by one batch, and their moving average after them.
+    """Updates the model's weights by one batch, and then their moving average.
 
-    To be made in the scope of `strategy`. `steps` are those of the whole run.
+    Create it in the scope of `strategy`. `steps` is the number of steps in the whole run.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class TrainingStep:
         self._base = base_variables(model)
         self._strategy = strategy
         self._replicas: int = strategy.num_replicas_in_sync
-        # With teachers the targets come smoothed already, but for the teachers' share.
+        # With teachers, `Distillation` has already smoothed the labels' share.
         smoothing = 0.0 if recipe.teachers else recipe.label_smoothing
         self._loss = keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=smoothing, reduction="none"
@@ -64,7 +64,7 @@ class TrainingStep:
     def _distributed(self, mel: Any, targets: Any, music: Any) -> Any:
         before = [tf.identity(variable) for variable in self._base]
         losses = self._strategy.run(self._on_replica, args=(mel, targets, music))
-        # Whatever the optimizer did, decay and all, the base goes only a part of the way.
+        # Scale the optimizer's whole update of the base, weight decay included.
         for variable, start in zip(self._base, before, strict=True):
             variable.assign(start + self._base_rate * (variable - start))
         self._follow()
@@ -76,7 +76,7 @@ class TrainingStep:
             losses = self._loss(targets, logits[PROBABILITIES])
             if MUSIC in logits:
                 losses += self._music_loss(music, logits[MUSIC])
-            # Keras' own mean would be divided by the replicas, and not in every release.
+            # Keras' own mean is divided by the number of replicas in some releases only.
             loss = tf.reduce_mean(losses)
             # The optimizer sums the gradients of all replicas.
             scaled = self.optimizer.scale_loss(loss / self._replicas)
@@ -86,10 +86,10 @@ class TrainingStep:
         return loss
 
     def _follow(self) -> None:
-        # Early on the average follows closely, or it would remember the random start.
+        # Early on, the average follows closely, or it would keep the random start.
         count = tf.cast(self.optimizer.iterations, tf.float32)
         decay = tf.minimum(self._average, (1.0 + count) / (10.0 + count))
-        # `weights` holds the statistics of batch normalisation too: they belong to the average.
+        # `weights` includes the statistics of batch normalisation, which are averaged too.
         for mean, now in zip(self._averaged.weights, self._model.weights, strict=True):
             if now.dtype == "float32":
                 mean.assign(decay * mean + (1.0 - decay) * now)
@@ -101,7 +101,7 @@ def _optimizer(model: keras.Model, recipe: Recipe, steps: int) -> keras.optimize
         0.0, max(1, steps - warm_up), warmup_target=recipe.learning_rate, warmup_steps=warm_up
     )
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
-    # Decay is for what multiplies the signal: not for biases and the scales of normalisation.
+    # No weight decay for biases and normalisation scales.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     if keras.config.dtype_policy().name == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

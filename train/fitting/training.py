@@ -1,4 +1,4 @@
-"""Trains a run to its end, from its beginning or from where it was stopped."""
+"""Trains a run to its end, from the start or from where it was stopped."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from train.fitting.history import History
 from train.fitting.runs import Run
 from train.fitting.state import State
 from train.progress import bar
-from train.scoring.evaluate import Scores, evaluate
+from train.scoring.scores import Scores, evaluate
 
-# Those whose scores a run notes; `test` is for `evaluate` alone.
+# The splits a run is scored on; `test` is for the command `evaluate` alone.
 _SCORED = ("train", "valid")
 
 
@@ -27,10 +27,10 @@ class Diverged(DataError):
     """The loss became infinite or NaN."""
 
 
-def train(run: Run, data: Dataset, console: Console) -> Run:
-    """Train what is left of a run and finish it, with a bar; raises what `train_telling` does."""
+def train_with_bar(run: Run, data: Dataset, console: Console) -> Run:
+    """`train` with a progress bar, and a line for each evaluation."""
     if done := _epochs_done(run):
-        console.print(f"going on after epoch {done}", highlight=False)
+        console.print(f"resuming after epoch {done}", highlight=False)
     with bar(console) as progress:
         task = progress.add_task("training", total=None)
 
@@ -41,28 +41,28 @@ def train(run: Run, data: Dataset, console: Console) -> Run:
             if now.valid is not None:
                 console.print(f"{note}: {_scores(now.valid)}", highlight=False)
 
-        return train_telling(run, data, show)
+        return train(run, data, show)
 
 
-def train_telling(run: Run, data: Dataset, tell: Callable[[FitProgress], None]) -> Run:
-    """Train what is left of a run and finish it; `tell` is called after every step.
+def train(run: Run, data: Dataset, report: Callable[[FitProgress], None]) -> Run:
+    """Train what is left of a run and finish it; `report` is called after every step.
 
-    Raises DataError where the data don't do, Diverged where the loss is lost.
+    Raises DataError if the data can't be trained on, Diverged if the loss is not finite.
     """
     tracks = {split: data.of(split) for split in _SCORED if split in run.config["data"]["tracks"]}
     record, begun = History(run, _epochs_done(run)), time.monotonic()
 
-    def report(now: FitProgress) -> None:
+    def note(now: FitProgress) -> None:
         if not math.isfinite(now.loss):
             raise Diverged(
                 f"the loss is {now.loss} in epoch {now.epoch}: try a lower learning rate"
             )
         if now.step == now.steps:
             record.add(now)
-        tell(now)
+        report(now)
 
     try:
-        model = fit(data, run.recipe, report, run.hardware, run.state)
+        model = fit(data, run.recipe, note, run.hardware, run.state)
     finally:
         record.close()
     predict = predictor(model)
@@ -77,7 +77,7 @@ def train_telling(run: Run, data: Dataset, tell: Callable[[FitProgress], None]) 
 
 
 def steps(now: FitProgress) -> tuple[int, int]:
-    """Steps done, and steps in all."""
+    """Number of steps done, and their total."""
     return (now.epoch - 1) * now.steps + now.step, now.epochs * now.steps
 
 

@@ -26,6 +26,6 @@ class Architecture:
     memory: float = 0.98
     """share of batch normalisation's running statistics kept in a step"""
     floor_db: float = 70.0
-    """cells further below their clip's loudest are raised to it"""
+    """floor in dB below the clip's loudest cell"""
     base: Pinned | None = None
-    """an adapted teacher in place of all convolutions: of the above, only dropout then counts"""
+    """an adapted teacher that replaces all convolutions: only dropout of the above then applies"""

@@ -1,7 +1,7 @@
-"""Teachers trained on AudioSet, and the front end that is theirs.
+"""Teachers trained on AudioSet, and their front end.
 
-The teachers are of the kind of EfficientAT (Schmid et al. 2023): a convolutional network from a
-log mel spectrogram (n, 128 bands, frames, 1) to logits, by way of a global average pooling.
+The teachers are like EfficientAT's (Schmid et al. 2023): a convolutional network from a log mel
+spectrogram (n, 128 bands, frames, 1) through global average pooling to logits.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ from serve.audio.frontend import FrontEnd
 from serve.audio.mel import Float32
 from train.errors import DataError
 
-#: The front end at 22,050 Hz that is nearest to theirs: their bands, as far as there are
-#: frequencies for them; windows of 25 ms, 10 ms apart, and FFTs whose bins are as far apart. With
-#: frames 20 ms apart, which cost half as much, the adapted network was right for 2 tracks of 100
-#: less (artist-grouped folds of GTZAN).
+#: The front end at 22,050 Hz that is closest to theirs: their bands up to the Nyquist frequency,
+#: windows of 25 ms, 10 ms apart, and an FFT with the same bin spacing. With frames 20 ms apart, at
+#: half the cost, the adapted network had 2 fewer tracks of 100 right (artist-grouped folds, GTZAN).
 AT_22_050_HZ = FrontEnd(
     n_fft=720,
     win_length=551,
@@ -39,12 +38,12 @@ BANDS = 128
 _F_MAX = 15_000.0
 _N_FFT, _WINDOW, _HOP = 1024, 800, 320
 PRE_EMPHASIS = np.float32(0.97)
-#: What their logarithm is taken of is the power and this; mean and deviation then scale it.
+#: Added to the power before the logarithm, whose result is then scaled by mean and deviation.
 FLOOR, MEAN, DEVIATION = 1e-5, -4.5, 5.0
 
 
 def window() -> NDArray[np.float64]:
-    """The window of a frame, without the zeros around it."""
+    """A frame's window, without zero padding."""
     return np.hanning(_WINDOW)
 
 
@@ -57,16 +56,16 @@ def _edges() -> NDArray[np.float64]:
 
 
 def centres_hz() -> NDArray[np.float64]:
-    """The middle of each band in Hz."""
+    """The centre of each band in Hz."""
     hz: NDArray[np.float64] = 700.0 * (np.exp(_edges()[1:-1] / 1127.0) - 1.0)
     return hz
 
 
 class LogMel:
-    """The teachers' own front end; the same as EfficientAT's `AugmentMelSTFT` when it evaluates.
+    """The teachers' own front end: EfficientAT's `AugmentMelSTFT` in evaluation mode.
 
-    Pre-emphasis, centred frames, Kaldi's mel bands (triangles linear in mel, as high as each
-    other), and a logarithm scaled to about -1 to 1.
+    Pre-emphasis, centred frames, Kaldi's mel bands (triangles of equal height, linear in mel),
+    and a logarithm scaled to about -1 to 1.
     """
 
     def __init__(self) -> None:
@@ -93,9 +92,9 @@ class LogMel:
 
 
 def load(path: Path) -> keras.Model:
-    """A teacher from its file: its input to embedding (n, features) and logits (n, classes).
+    """A teacher from its file, with outputs embedding (n, features) and logits (n, classes).
 
-    The embedding is what its last global pooling gives. Raises DataError where it is no teacher.
+    The embedding is the output of its last global pooling. Raises DataError if it is no teacher.
     """
     try:
         model = keras.models.load_model(path, compile=False)
@@ -107,13 +106,13 @@ def load(path: Path) -> keras.Model:
     fits = isinstance(takes, tuple) and takes[1:] == (BANDS, None, 1)
     if not pools or not fits or not isinstance(gives, tuple) or len(gives) != 2:
         raise DataError(
-            f"{path} is no teacher: not a network from (n, {BANDS} bands, any frames, 1) to logits "
-            "by way of a global average pooling"
+            f"{path} is not a teacher: a network from (n, {BANDS} bands, any frames, 1) through "
+            "global average pooling to logits"
         )
     embedding = keras.layers.Flatten(name="embedding")(pools[-1].output)
     return keras.Model(model.input, [embedding, model.output], name="teacher")
 
 
 def predictor(teacher: keras.Model) -> Any:
-    """Its embedding and logits, as a function of its input."""
+    """A function from the teacher's input to its embedding and logits."""
     return tf.function(lambda log_mel: teacher(log_mel, training=False), reduce_retracing=True)

@@ -1,4 +1,4 @@
-"""Which of AudioSet's classes a network on a base tells of, by their display names.
+"""The AudioSet classes that a network on a base reports or uses, by display name.
 
 The ontology is AudioSet's (Gemmeke et al. 2017, CC BY 4.0).
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from train.errors import DataError
 
-#: Kinds of music, beyond those that GTZAN calls its genres.
+#: Kinds of music other than GTZAN's genres.
 TAGS = (
     *("Punk rock", "Grunge", "Progressive rock", "Rock and roll", "Psychedelic rock"),
     *("Rhythm and blues", "Soul music", "Swing music", "Bluegrass", "Funk", "Folk music", "Ska"),
@@ -22,14 +22,14 @@ TAGS = (
     *("Chant", "Mantra", "Yodeling", "Rapping", "Beatboxing", "Lullaby", "Music for children"),
     *("Traditional music", "Christmas music", "Video game music"),
 )
-#: What is not music.
+#: Non-music.
 SOUNDS = (
     *("Speech", "Laughter", "Baby cry, infant cry", "Crowd", "Cheering", "Applause"),
     *("Animal", "Dog", "Cat", "Bird", "Insect", "Wind", "Rain", "Thunder", "Water", "Fire"),
     *("Vehicle", "Engine", "Train", "Aircraft", "Siren", "Alarm", "Bell", "Clock", "Tools"),
     *("Typing", "Explosion", "Silence", "Sine wave", "Noise", "White noise", "Static", "Hum"),
 )
-#: What else helps to tell genres, and music from the rest.
+#: Other classes that help to tell genres apart, and music from non-music.
 CLUES = (
     *("Pop music", "Rock music", "Heavy metal", "Reggae", "Country", "Jazz", "Disco", "Blues"),
     *("Classical music", "Hip hop music", "Dance music", "Independent music", "Soundtrack music"),
@@ -41,10 +41,10 @@ CLUES = (
 
 
 def columns(labels: Path) -> list[int]:
-    """Where tags, sounds and clues stand among a teacher's logits, by its table of classes.
+    """The columns of tags, sounds and clues in a teacher's logits, from its table of classes.
 
-    The table has the columns `index` and `display_name`. Raises DataError where it can't be read
-    or lacks one.
+    The table has the columns `index` and `display_name`. Raises DataError if it can't be read
+    or lacks a class.
     """
     try:
         with labels.open(newline="", encoding="utf-8") as file:

@@ -1,8 +1,8 @@
-"""A pre-trained network, for genres to be built on: what it hears in a clip, music and tags.
+"""A pre-trained network on which a head for genres is built: its embedding, music and tags.
 
-It goes from `mel` (n, frames, mel bands) power to `embedding` (n, features), `music` (n,) and
-`tags` (n, tags + sounds). Its front end and the tags' names are in its own layers. The embedding is
-what the teacher pools and, since that tells genres a little better, the logits of its classes.
+It maps `mel` (n, frames, mel bands) power to `embedding` (n, features), `music` (n,) and `tags`
+(n, tags + sounds). Its front end and the tags' names are stored in its layers. The embedding is the
+teacher's pooled features and the logits of its classes, which help a little to tell genres apart.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ EMBEDDING = "embedding"
 
 @keras.saving.register_keras_serializable("topgenre")
 class Tags(layers.Layer):  # type: ignore[misc]
-    """Logits of tags, sounds and whatever else to the probabilities of tags and sounds."""
+    """Turns the logits of tags, sounds and further classes into probabilities of the first two."""
 
     def __init__(self, tags: list[str], sounds: list[str], **options: Any) -> None:
         super().__init__(**options)
         self.tags, self.sounds = tuple(tags), tuple(sounds)
 
     def call(self, logits: Any) -> Any:
-        """Probabilities (n, tags + sounds) of the first logits."""
+        """Probabilities (n, tags + sounds) from the first logits."""
         return ops.sigmoid(logits[:, : len(self.tags) + len(self.sounds)])
 
     def get_config(self) -> dict[str, Any]:
-        """What the layer is made again from."""
+        """The arguments that recreate the layer."""
         return {**super().get_config(), "tags": list(self.tags), "sounds": list(self.sounds)}
 
 
@@ -45,8 +45,8 @@ def assemble(
 ) -> keras.Model:
     """A base from an adapted teacher, whose outputs are embedding and logits.
 
-    `columns` are the logits of tags, sounds and clues (`audioset_classes.columns`); `is_music` the
-    weights of these (columns,) and the bias of the logit of being music.
+    `columns` are those of tags, sounds and clues among the logits (`audioset_classes.columns`);
+    `is_music` holds the weights (columns,) and the bias that make the logit of music from these.
     """
     body, last = _without_last(student)
     mel = keras.Input(student.input_shape[1:], name="mel", dtype="float32")
@@ -72,7 +72,7 @@ def assemble(
 def load(pinned: Pinned, front_end: FrontEnd | None = None) -> keras.Model:
     """A base from its file.
 
-    Raises DataError where the file has changed, is no base, or one of another front end than that.
+    Raises DataError if the file has changed, is no base, or was adapted to another front end.
     """
     path = pinned.path()
     try:
@@ -93,7 +93,7 @@ def front_end_of(model: keras.Model) -> FrontEnd:
 
 
 def find(model: keras.Model, kind: type) -> Any:
-    """A model's first layer of a kind, also inside of others; None where it has none."""
+    """A model's first layer of a kind, nested ones included; None if it has none."""
     for layer in model.layers:
         if isinstance(layer, kind):
             return layer
@@ -103,7 +103,7 @@ def find(model: keras.Model, kind: type) -> Any:
 
 
 def _without_last(student: keras.Model) -> tuple[keras.Model, Any]:
-    """The student up to what its last dense layer takes (beside the embedding), and that layer."""
+    """The student up to its last dense layer (with the embedding), and that layer."""
     teacher = find(student, keras.Model)
     last = teacher.layers[-1]
     short = keras.Model(teacher.input, [teacher.outputs[0], last.input], name="teacher")

@@ -1,4 +1,4 @@
-"""Logistic regression, as the first head on a base: exact, and the same each time."""
+"""Logistic regression for the first head on a base: exact and deterministic."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def regression(
     penalty: float,
     shifts: Float64 | None = None,
 ) -> tuple[Float64, Float64]:
-    """Kernel (features, classes) and bias (classes,) of the likeliest softmax of a linear map.
+    """Kernel (features, classes) and bias (classes,) of multinomial logistic regression.
 
-    For clips (n, features) whose classes are `targets` (n, classes), each row of which sums to 1,
-    and that count as much as `weights` (n,). `penalty` is for the squares of the kernel of features
-    that have mean 0 and deviation 1, beside the mean loss of a clip. `shifts` (shifts, features)
-    should leave the logits as they are: the squares of what each does to them are added, too.
+    It is fitted to clips (n, features) with `targets` (n, classes), whose rows sum to 1, and
+    `weights` (n,). The loss is the weighted mean cross-entropy of a clip, plus `penalty` times the
+    squared kernel (for standardised features), plus the squared changes of the logits by each of
+    `shifts` (shifts, features), which should not change them.
     """
     mean, deviation = mean_and_deviation(features, weights)
     standardised = ((features - mean) / deviation).astype(np.float64)
@@ -51,24 +51,24 @@ def regression(
 def mean_and_deviation(
     features: Float32, weights: Float64 | None = None
 ) -> tuple[Float32, Float32]:
-    """What features (n, features) are standardised by, each (features,)."""
+    """Mean and standard deviation of features (n, features), each (features,)."""
     mean = np.average(features, axis=0, weights=weights)
     deviation = np.sqrt(np.average(np.square(features - mean), axis=0, weights=weights))
-    # Features that hardly vary must not be blown up to noise.
+    # Features that hardly vary must not be scaled up into noise.
     return mean, deviation + 0.05 * np.sqrt(np.square(deviation).mean()) + 1e-12
 
 
 def balanced(labels: NDArray[np.intp], shares: Float64 | None = None) -> Float64:
-    """Weights (n,) by which all classes weigh the same; in one class they go by `shares` (n,)."""
+    """Weights (n,) that balance the classes; within a class they are proportional to `shares`."""
     of = np.ones(len(labels)) if shares is None else shares
     return of / np.bincount(labels, of)[labels]
 
 
 def music_head(music: Float32, other: Float32, penalty: float) -> tuple[Float64, float]:
-    """Weights (classes,) and bias of the logit of being music.
+    """Weights (classes,) and bias of the logit of music.
 
-    `music` and `other` are logits (clips, classes) of clips that are music and of those that are
-    not; both kinds weigh the same.
+    `music` and `other` are a teacher's logits (clips, classes) of music and non-music; both kinds
+    weigh the same.
     """
     labels = np.repeat([0, 1], [len(other), len(music)])
     targets = np.eye(2, dtype=np.float32)[labels]

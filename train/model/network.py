@@ -1,4 +1,4 @@
-"""The network: mel power of clips to genres, music and tags."""
+"""The network, from mel power of clips to genres, music and tags."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _MUSIC_LOGIT = "music_logit"
 class RelativeDecibels(layers.Layer):  # type: ignore[misc]
     """Mel power (n, frames, bands) to dB below the clip's loudest cell, scaled to about -1 to 1.
 
-    Level is taken out clip by clip, and what lies below `floor_db` with it: empty bands of
-    band-limited audio look like quiet ones. A clip of zeros is well defined: floor everywhere.
+    This removes each clip's level, and all differences below `floor_db`: empty bands of
+    band-limited audio look like quiet ones. A clip of zeros is at the floor everywhere.
     """
 
     def __init__(self, floor_db: float, **options: Any) -> None:
@@ -41,16 +41,16 @@ class RelativeDecibels(layers.Layer):  # type: ignore[misc]
         return ops.expand_dims(log10 / half + 1.0, -1)
 
     def get_config(self) -> dict[str, Any]:
-        """What the layer is made again from."""
+        """The arguments that recreate the layer."""
         return {**super().get_config(), "floor_db": self.floor_db}
 
 
 def build(front_end: FrontEnd, genres: int, size: Architecture) -> keras.Model:
-    """A network from `mel` (n, frames, mel bands) power to what `Outputs` holds, by name.
+    """A network from `mel` (n, frames, mel bands) power to the fields of `Outputs`, by name.
 
-    Those are `probabilities` (n, genres), `music` (n,) and, on a base that knows any, `tags`
-    (n, tags). Its layer `logits` gives what the softmax is taken of. Raises DataError where the
-    base can't be had, or is of another front end.
+    Those are `probabilities` (n, genres), `music` (n,) and, on a base that has any, `tags`
+    (n, tags). Its layer `logits` is the input of the softmax. Raises DataError if the base can't
+    be loaded, or has another front end.
     """
     mel = keras.Input(front_end.clip_shape, name="mel", dtype="float32")
     if size.base is None:
@@ -66,9 +66,9 @@ def build(front_end: FrontEnd, genres: int, size: Architecture) -> keras.Model:
 
 
 def logits_of(model: keras.Model) -> keras.Model:
-    """The same network (and weights) up to what is trained of it, by its names in `Outputs`.
+    """The same network and weights with the logits that are trained, by their names in `Outputs`.
 
-    Those are the genres' logits and, without a base, also the logit of being music.
+    Those are the genres' logits and, without a base, the logit of music.
     """
     named = {layer.name: layer for layer in model.layers}
     heads = {PROBABILITIES: "logits", MUSIC: _MUSIC_LOGIT}
@@ -77,13 +77,13 @@ def logits_of(model: keras.Model) -> keras.Model:
 
 
 def base_variables(model: keras.Model) -> list[keras.Variable]:
-    """What is trained of the network's base; nothing where it has none."""
+    """The trainable variables of the network's base; empty without one."""
     found = [layer for layer in model.layers if layer.name == _BASE]
     return [variable for layer in found for variable in layer.trainable_variables]
 
 
 def names_of(model: keras.Model) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Tags and sounds, in the order of the columns of `tags`; none without a base."""
+    """Names of tags and sounds, in the order of the columns of `tags`; none without a base."""
     found = base.find(model, base.Tags)
     return (found.tags, found.sounds) if found else ((), ())
 
@@ -95,9 +95,9 @@ def embedding_of(model: keras.Model) -> keras.Model:
 
 
 def set_head(model: keras.Model, embedding: Float32, kernel: Float64, bias: Float64) -> None:
-    """Have the head tell genres as a linear map (features, genres) of the embedding does.
+    """Set the head to a linear map (features, genres) of the embedding.
 
-    What the head takes has mean 0 and deviation 1 over the rows of `embedding` (n, features).
+    The head's input is standardised over the rows of `embedding` (n, features).
     """
     mean, deviation = mean_and_deviation(embedding)
     standardised = model.get_layer(_STANDARDISED)
@@ -108,12 +108,12 @@ def set_head(model: keras.Model, embedding: Float32, kernel: Float64, bias: Floa
 
 
 def _on_base(mel: Any, pinned: Pinned, front_end: FrontEnd) -> tuple[Any, dict[str, Any]]:
-    """What genres are told by, and the outputs that are the base's own."""
+    """The features for the genres, and the base's own outputs."""
     network = base.load(pinned, front_end)
     network.name = _BASE
-    # Normalised by the statistics of the teacher's own, far larger, data.
+    # Normalised with the statistics of the teacher's far larger data.
     said = network(mel, training=False)
-    # Not trained, it always normalises by its moving statistics: those of `set_head`.
+    # Not trainable, so it always uses its moving statistics, which `set_head` sets.
     standardised = layers.BatchNormalization(
         center=False, scale=False, epsilon=1e-8, trainable=False, name=_STANDARDISED
     )(said[base.EMBEDDING])

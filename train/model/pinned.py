@@ -1,4 +1,4 @@
-"""A file that something was made from, and the proof that it is still the same."""
+"""A file that something was made from, with the digest that shows whether it has changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from train.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """A file as it was."""
+    """A file and its digest."""
 
     file: str
     """absolute path"""
@@ -21,19 +21,19 @@ class Pinned:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """A file as it is now; raise DataError where it can't be read."""
+        """A file as it is now; raise DataError if it can't be read."""
         return cls(str(path.absolute()), sha256(path))
 
     def path(self) -> Path:
-        """The file; raise DataError where it is gone or another one by now."""
+        """The file; raise DataError if it is gone or has changed."""
         path = Path(self.file)
         if sha256(path) != self.sha256:
-            raise DataError(f"{path} is not what it was: its sha256 is no longer {self.sha256}")
+            raise DataError(f"{path} has changed: its sha256 is no longer {self.sha256}")
         return path
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content, in hexadecimal; raise DataError where it can't be read."""
+    """SHA-256 of a file's content, in hexadecimal; raise DataError if it can't be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,7 +12,7 @@ from serve.audio.frontend import FrontEnd
 from serve.audio.mel import Float32
 from train.model import audioset
 
-# A clip of less mean power is silence; 16-bit audio's last bit has more.
+# A clip with less mean power is silence; the last bit of 16-bit audio has more.
 _SILENCE = 1e-10
 
 
@@ -20,11 +20,10 @@ _SILENCE = 1e-10
 class TeacherInput(layers.Layer):  # type: ignore[misc]
     """Mel power (n, frames, bands) to a teacher's input (n, its bands, frames, 1).
 
-    The bands must be the teacher's own, of which the highest may be missing: they are empty then,
-    as those of a recording at a lower sample rate are. Each gets the gain that the teacher's
-    pre-emphasis and window give it. Then the clip's level is taken out, clip by clip: its mean
-    power becomes `level`, which music that peaks at 0.7 has in the teacher's own front end
-    (geometric mean over clips of GTZAN's train tracks).
+    The bands must be the teacher's own; missing high bands are left empty, as for a recording at a
+    lower sample rate. Each band gets the gain of the teacher's pre-emphasis and window. Then each
+    clip is scaled to a mean power of `level`: that of music that peaks at 0.7 in the teacher's own
+    front end (geometric mean over clips of GTZAN's train tracks).
     """
 
     def __init__(self, front_end: dict[str, Any], level: float = 1.2, **options: Any) -> None:
@@ -44,12 +43,12 @@ class TeacherInput(layers.Layer):  # type: ignore[misc]
         return ops.expand_dims(ops.transpose(scaled, (0, 2, 1)), -1)
 
     def get_config(self) -> dict[str, Any]:
-        """What the layer is made again from."""
+        """The arguments that recreate the layer."""
         return {**super().get_config(), "front_end": self.front_end.to_dict(), "level": self.level}
 
 
 def _gain(front_end: FrontEnd) -> Float32:
-    """What the teacher's pre-emphasis and window do to the power in each band (bands,)."""
+    """The power gain (bands,) of the teacher's pre-emphasis and window."""
     hz = audioset.centres_hz()[: front_end.n_mels]
     angle = 2.0 * np.pi * hz / audioset.SAMPLE_RATE
     emphasis = np.abs(1.0 - audioset.PRE_EMPHASIS * np.exp(-1j * angle)) ** 2

@@ -1,4 +1,4 @@
-"""The base that is shipped, and what can be said of a base without TensorFlow."""
+"""The shipped base, and the front end of a base, read without TensorFlow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INPUT = "topgenre>TeacherInput"
 
 
 def front_end_of(base: Path) -> FrontEnd:
-    """The front end of a base's file; raise DataError where it is none."""
+    """The front end of a base's file; raise DataError if it is not a base."""
     try:
         with zipfile.ZipFile(base) as archive:
             config = json.loads(archive.read("config.json"))

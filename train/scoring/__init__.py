@@ -1,1 +1,1 @@
-"""What predictions are worth: scores, calibration."""
+"""Scores and calibration of predictions."""

@@ -1,4 +1,4 @@
-"""The temperature at which probabilities mean what they say."""
+"""The temperature that calibrates tracks' probabilities."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from scipy.special import softmax
 from serve.inference.outputs import Float64, Outputs, track_probabilities
 from train.scoring.measures import reliability
 
-# Temperatures beyond these are a sign of something else.
+# Temperatures outside this range point to another problem.
 _RANGE = (0.05, 5.0)
-# Between them, two per cent apart.
+# Candidates in between, 2 % apart.
 _TRIED = 233
 _SMALLEST = 1e-12
 
 
 class Answered(Protocol):
-    """A track's label, and what a model says of its clips."""
+    """A track's label, and a model's outputs for its clips."""
 
     @property
     def label(self) -> int:
@@ -28,26 +28,25 @@ class Answered(Protocol):
 
     @property
     def clips(self) -> Outputs:
-        """What is said of its clips."""
+        """The outputs for its clips."""
         ...
 
 
 def of_tracks(answers: Sequence[Answered], temperature: float) -> Float64:
-    """Probabilities of tracks (tracks, genres) whose sharpness is the inverse of this."""
+    """Probabilities (tracks, genres) at this temperature, the inverse of the sharpness."""
     return np.stack([track_probabilities(answer.clips, 1.0 / temperature) for answer in answers])
 
 
 def best_temperature(answers: Sequence[Answered]) -> float:
     """The temperature at which the tracks' probabilities are best calibrated.
 
-    One number fitted to all tracks at once, as by Guo et al., On Calibration of Modern Neural
-    Networks (2017). Over a wide range the labels are
-    as likely as at the likeliest, as far as so few tracks can tell (by one standard error of the
-    difference): of these, that with the least expected calibration error.
+    One number for all tracks (Guo et al., On Calibration of Modern Neural Networks, 2017). With so
+    few tracks, a wide range of temperatures is within one standard error of the maximum
+    likelihood: the result is the one of these with the least expected calibration error.
     """
     temperatures = np.geomspace(*_RANGE, _TRIED)
     labels = np.array([answer.label for answer in answers])
-    # A temperature works on a track's logarithms, however many clips they come from.
+    # A temperature scales a track's log-probabilities, however many clips they come from.
     logs = np.log(np.maximum(of_tracks(answers, 1.0), np.finfo(np.float64).tiny))
     said = [softmax(logs / temperature, axis=1) for temperature in temperatures]
     rows = np.arange(len(labels))

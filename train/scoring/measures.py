@@ -1,4 +1,4 @@
-"""What else than accuracy can be said of answers: per genre, calibration, length, errors."""
+"""Measures other than accuracy: per genre, calibration, length."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serve.inference.outputs import track_probabilities
-from train.scoring.evaluate import TrackOutputs
+from train.scoring.scores import TrackOutputs
 
 _BINS = 10
 _LENGTHS = (1, 2, 3, 4, 6, 8, 11, 15, 21, 30, 43, 64, 128, 214, 428)
@@ -18,14 +18,14 @@ _LENGTHS = (1, 2, 3, 4, 6, 8, 11, 15, 21, 30, 43, 64, 128, 214, 428)
 
 @dataclass(frozen=True, slots=True)
 class GenreScore:
-    """How well one genre is told; None where there is nothing to tell it from."""
+    """Precision and recall of one genre; None where undefined."""
 
     genre: str
     tracks: int
     precision: float | None
     """share of the answers of this genre that are right"""
     recall: float | None
-    """share of the tracks of this genre that are answered so"""
+    """share of the tracks of this genre that get this answer"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Reliability:
 
 @dataclass(frozen=True, slots=True)
 class LengthScore:
-    """Accuracy where only so many consecutive clips of each track are used."""
+    """Accuracy with only so many consecutive clips of each track."""
 
     clips: int
     accuracy: float
@@ -68,7 +68,7 @@ def per_genre(confusion: Sequence[Sequence[int]], genres: Sequence[str]) -> list
 def reliability(
     probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int_], bins: int = _BINS
 ) -> Reliability:
-    """Of answers (n, genres) to labels (n,)."""
+    """The reliability of answers (n, genres) against labels (n,)."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
     place = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -81,7 +81,7 @@ def reliability(
 
 
 def by_length(answers: Sequence[TrackOutputs]) -> list[LengthScore]:
-    """Accuracy for each number of clips that most of the tracks have, over all their windows."""
+    """Accuracy for each number of clips that most tracks have, over all their windows."""
     longest = int(np.median([len(answer.clips) for answer in answers]))
     lengths = sorted({*(n for n in _LENGTHS if n < longest), longest})
     scores = []

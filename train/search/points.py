@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import optuna
 from optuna.samplers import RandomSampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from train.search.space import Coordinates, Space
@@ -77,5 +78,6 @@ def _sampled(space: Space, seed: int, tried: list[FrozenTrial]) -> Iterator[Coor
         yield drawing.ask(space.distributions()).params
 
 
-def _direction(space: Space) -> str:
-    return "minimize" if space.search.by == "track_loss" else "maximize"
+def _direction(space: Space) -> StudyDirection:
+    by_loss = space.search.by == "track_loss"
+    return StudyDirection.MINIMIZE if by_loss else StudyDirection.MAXIMIZE

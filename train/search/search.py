@@ -1,11 +1,11 @@
-"""An unattended search: run after run in one folder, which is all that a restart needs.
+"""An unattended search: run after run, in one folder that holds all a restart needs.
 
-The same command comes to the same folder `search-NAME-DIGEST`:
+The same command always uses the same folder, `search-NAME-DIGEST`:
 
-- `request.json`: what is searched in, on which data;
-- `journal.log`: Optuna's journal: where in the space each point lies, and how good it was;
+- `request.json`: the space, the data and the default recipe;
+- `journal.log`: Optuna's journal, with each point's coordinates and value;
 - `search.json`, `search.csv`, `search.md`: results so far, best first;
-- `0001/seed-1/`: an ordinary run of the first point; with folds `seed-1-fold-01/` and so on;
+- `0001/seed-1/`: an ordinary run of the first point; with folds, `seed-1-fold-01/` and so on;
 - `0001/failed.json`: why a run of this point can't be trained.
 """
 
@@ -32,7 +32,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from train.data.dataset import Dataset
-from train.data.making import Source, prepare
+from train.data.source import Source, prepare
 from train.errors import DataError
 from train.fitting.recipe import Hardware, Recipe
 from train.fitting.runs import Run, start_whole, write_json, write_text
@@ -47,15 +47,15 @@ _REQUEST, _JOURNAL, _FAILED = "request.json", "journal.log", "failed.json"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a search is asked for."""
+    """Everything that a search is started with."""
 
     space: Space
     recipe: Recipe
-    """the default one when the search began, which a later version may change"""
+    """the default one when the search began: a later version may have another"""
     source: Source
-    """its plan is by artists where the space has folds"""
+    """split by artists if the space has folds"""
     data_sha256: str
-    """digest of the source's dataset, so that one search never goes on with other data"""
+    """digest of the source's dataset: a search never goes on with other data"""
     about: str
     hardware: Hardware
 
@@ -64,7 +64,7 @@ _REQUESTS = TypeAdapter(Request)
 
 
 def begin(runs: Path, request: Request) -> Path:
-    """The folder of a search; made where it is not there yet."""
+    """The folder of a search; made if it does not exist yet."""
     text = _REQUESTS.dump_json(request, indent=2).decode() + "\n"
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     folder = runs / f"search-{request.space.name}-{digest}"
@@ -75,7 +75,7 @@ def begin(runs: Path, request: Request) -> Path:
 
 
 def read(folder: Path) -> Request:
-    """The request of a search; raise DataError where the folder is of none."""
+    """The request of a search; raise DataError if the folder is not one."""
     try:
         return _REQUESTS.validate_json((folder / _REQUEST).read_bytes())
     except OSError as error:
@@ -87,7 +87,7 @@ def read(folder: Path) -> Request:
 def search(folder: Path, console: Console) -> Table:
     """Train what is left of a search; its results, best first.
 
-    Raises DataError where it can't go on, or another process is running it.
+    Raises DataError if it can't go on, or another process is running it.
     """
     request = read(folder)
     with (folder / _REQUEST).open("rb") as file, bar(console) as progress:
@@ -209,7 +209,7 @@ def _name(seed: int, fold: int | None) -> str:
 
 def _storage(folder: Path) -> JournalStorage:
     path = folder / _JOURNAL
-    if path.is_file():  # a stop in the middle of a line leaves half of it
+    if path.is_file():  # an interrupted write leaves half a line, which Optuna would append to
         os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
     elif any(folder.glob("*/point.json")):
         raise DataError(f"{folder} is of an earlier version: search anew, with other --runs")

@@ -1,7 +1,7 @@
-"""One run of a search, trained in a process of its own.
+"""Trains one run of a search in a process of its own.
 
-So TensorFlow's memory is freed after every run, and a run that the system kills for its memory does
-not take the search with it. The process ends when the search does, however that ends.
+That frees TensorFlow's memory after every run, and a run that is killed for using too much memory
+does not end the search. The process ends when the search does, however that ends.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 from train.errors import DataError
 
 Show = Callable[[int, int, str], None]
-"""Told steps done, all steps, and where that is."""
+"""Gets the number of steps done, their total, and a summary."""
 
-LOG = "log.txt"  # in the run's folder: what went to standard error
+LOG = "log.txt"  # in the run's folder: its standard error
 
 
 class Failed(Exception):
@@ -31,8 +31,8 @@ class Failed(Exception):
 def train_apart(folder: Path, cache: Path, show: Show) -> None:
     """Train what is left of the run in `folder`, in another process.
 
-    What it writes to standard error goes to `log.txt` there. Raises Failed where this run can't be
-    trained, DataError where none could be (its data are gone, the disk is full).
+    Its standard error goes to `log.txt` there. Raises Failed if this run can't be trained,
+    DataError if no run could be (the data are gone, the disk is full).
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
@@ -63,9 +63,9 @@ def _how(exit_code: int | None) -> str:
 
 
 def _work(folder: Path, cache: Path, sender: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the search's to answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the search handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # TensorFlow's notes would tear the bars apart; with a failure they may be worth reading.
+    # TensorFlow's notes would break up the progress bars, but may explain a failure.
     with (folder / LOG).open("ab") as log:
         os.dup2(log.fileno(), sys.stderr.fileno())
     sender.send(_outcome(folder, cache, lambda *step: sender.send(step)))
@@ -73,7 +73,7 @@ def _work(folder: Path, cache: Path, sender: Connection) -> None:
 
 def _outcome(folder: Path, cache: Path, show: Show) -> Exception | None:
     from train.fitting.runs import Run
-    from train.fitting.training import steps, summary, train_telling
+    from train.fitting.training import steps, summary, train
 
     run = Run.open(folder)
     try:
@@ -81,10 +81,10 @@ def _outcome(folder: Path, cache: Path, show: Show) -> Exception | None:
     except DataError as error:
         return error
     try:
-        train_telling(run, data, lambda now: show(*steps(now), summary(now)))
+        train(run, data, lambda now: show(*steps(now), summary(now)))
     except OSError as error:
         return DataError(f"{folder}: {error}")
-    # Whatever else it is, other points may do: the search goes on without this one.
+    # Whatever it is, other points may work: the search goes on without this one.
     except Exception as error:
         traceback.print_exc()
         first = str(error).strip().splitlines()

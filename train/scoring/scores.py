@@ -13,24 +13,24 @@ from train.data.dataset import Dataset, Float32, power
 from train.data.tracks import Track
 
 Predict = Callable[[Float32], Outputs]
-"""Mel power (clips, frames, mel bands) to what a model says of each clip."""
+"""Maps mel power (clips, frames, mel bands) to a model's outputs for each clip."""
 
-# So that a large dataset's clips are never in memory at once.
+# Bounds the clips in memory at once.
 _CLIPS_AT_A_TIME = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Accuracies of a set of tracks as shares of 1."""
+    """Accuracies of a set of tracks, from 0 to 1."""
 
     tracks: int
     clips: int
     track_accuracy: float
-    """share of tracks whose probability is highest at their genre"""
+    """share of tracks whose most probable genre is right"""
     clip_accuracy: float
     """share of clips"""
     track_loss: float
-    """mean of -ln of the track's probability of its genre"""
+    """mean of -ln of the probability of a track's genre"""
     recall: dict[str, float]
     """share of right tracks in each genre that occurs"""
     confusion: list[list[int]]
@@ -43,7 +43,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class TrackOutputs:
-    """What a model says of one track."""
+    """A model's outputs for one track."""
 
     track: Track
     label: int
@@ -53,12 +53,12 @@ class TrackOutputs:
 
     @property
     def probabilities(self) -> Float64:
-        """The track's own, of the genres (genres,)."""
+        """The track's probabilities (genres,)."""
         return track_probabilities(self.clips)
 
 
 def score(answered: Iterable[tuple[int, Outputs]], genres: tuple[str, ...]) -> Scores:
-    """Scores of tracks, each a label and what a model says of its clips."""
+    """Scores of tracks, each given as a label and a model's outputs for its clips."""
     confusion = np.zeros((len(genres), len(genres)), int)
     count = right_clips = 0
     losses = []
@@ -93,7 +93,7 @@ def evaluate(predict: Predict, data: Dataset, tracks: Iterable[Track]) -> Scores
 
 
 def answers(predict: Predict, data: Dataset, tracks: Iterable[Track]) -> Iterator[TrackOutputs]:
-    """The model's answer for each of a dataset's tracks, cut into consecutive clips."""
+    """The model's outputs for each of a dataset's tracks, cut into consecutive clips."""
     for part in _parts(data, tracks):
         clips = [data.clips(track) for track in part]
         outputs = predict(power(np.concatenate(clips)))

@@ -9,20 +9,20 @@ from pathlib import Path
 from train.data.dataset import NO_SPLIT, Dataset
 
 
-def doubts(data: Dataset) -> Iterator[str]:
+def warnings_of(data: Dataset) -> Iterator[str]:
     """One sentence per warning."""
     if len(data.genres) == 1:
-        yield f"There is only one genre, {data.genres[0]!r}: nothing to tell it from."
+        yield f"There is only one genre, {data.genres[0]!r}: nothing to tell it apart from."
     yield from _alike(data)
     yield from _few(data)
 
 
 def unmatched(data: Dataset, path: Path, named: Collection[str]) -> Iterator[str]:
-    """A sentence about tracks that a table or list names, but that are not there."""
+    """A sentence about tracks that are in a table or list, but not in the data."""
     tracks = {track.track for track in data.tracks}
     if lost := [name for name in named if name not in tracks]:
         number = f"{len(lost)} of {len(named)} tracks that {path} names"
-        yield f"{number} are not among the data, as {lost[0]!r}."
+        yield f"{number} are not in the data, such as {lost[0]!r}."
 
 
 def _alike(data: Dataset) -> Iterator[str]:
@@ -31,7 +31,7 @@ def _alike(data: Dataset) -> Iterator[str]:
         of_word.setdefault(" ".join(genre.casefold().split()), []).append(genre)
     for genres in of_word.values():
         if len(genres) > 1:
-            yield f"{' and '.join(map(repr, genres))} are taken for different genres."
+            yield f"{' and '.join(map(repr, genres))} are treated as different genres."
 
 
 def _few(data: Dataset) -> Iterator[str]:

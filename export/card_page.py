@@ -11,13 +11,13 @@ from export.calibrate import Calibration
 from export.graph import node_counts, parameters
 from export.lineage import Teacher
 from export.listen import Heard
+from export.non_music import Sound
 from export.parity import Difference
-from export.robust import Sound
 from export.variants import Variant
 from serve.audio.frontend import FrontEnd
 from serve.inference.card import INPUT, ModelCard
 from train.evaluation.robustness import Changed
-from train.scoring.evaluate import Scores
+from train.scoring.scores import Scores
 
 _GTZAN = (
     *("blues", "classical", "country", "disco", "hiphop"),
@@ -27,7 +27,7 @@ _GTZAN = (
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was measured of the exported file."""
+    """The measurements of the exported file."""
 
     valid: Scores
     calibration: Calibration | None
@@ -36,7 +36,7 @@ class Measured:
     sounds: list[Sound]
     parity: list[Difference]
     seconds: float
-    """of a call with the largest batch of `parity`"""
+    """of one call with the largest batch of `parity`"""
     variants: list[Variant]
 
 

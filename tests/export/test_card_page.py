@@ -1,11 +1,11 @@
-"""What the card says of steadiness and of what is not music."""
+"""The card's page: robustness, and non-music."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from export.page import _changed, _sounds
-from export.robust import sounds
+from export.card_page import _changed, _sounds
+from export.non_music import sounds
 from serve.audio.frontend import FrontEnd
 from serve.audio.mel import Float32
 from serve.inference.outputs import Outputs

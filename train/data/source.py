@@ -1,11 +1,10 @@
-"""Makes a dataset of the given data, once, and keeps it."""
+"""Where training data come from, and the dataset that is built from them once and kept."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,12 +14,10 @@ from train.data.dataset import NO_SPLIT, Dataset, is_dataset
 from train.data.plan import Prepared, SplitPlan
 from train.data.renditions import RENDITIONS, Rendition
 from train.errors import DataError
+from train.progress import Advance
 
-# Counts up when the same input would come to other files.
+# Raised whenever the same input would give different files.
 _LAYOUT = 3
-
-Advance = Callable[[int, int], None]
-"""Told files (and renditions) done and all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +26,19 @@ class Source:
 
     folder: Path
     cache: Path
-    """folder for datasets that are made"""
+    """folder for the datasets that are built"""
     front_end: FrontEnd | None = None
     """None: the dataset's own, or the default"""
     splits: Path | None = None
     """folder of `train.txt`, `valid.txt` or a table; None for the folder's own `tracks.csv`"""
     plan: SplitPlan = field(default_factory=SplitPlan)
-    """how it is split in place of that"""
+    """how it is split instead"""
     renditions: bool = False
-    """whether its audio is rendered in other ways, too"""
+    """whether to add renditions of its audio"""
 
     @property
     def audio(self) -> Path | None:
-        """The folder of its audio files; None where it is a finished dataset."""
+        """The folder of its audio files; None for a finished dataset."""
         return None if is_dataset(self.folder) else self.folder
 
 
@@ -53,15 +50,15 @@ def prepare(source: Source, advance: Advance) -> Prepared:
 def make(source: Source, advance: Advance) -> Dataset:
     """The dataset of a source: a dataset itself, or a folder of audio.
 
-    Files are made only where there are none yet. Its tracks are in the splits that the source
-    names, or in none. Raises DataError.
+    Files are built only once. Its tracks are in the splits that the source gives, or in none.
+    Raises DataError.
     """
     if not source.folder.is_dir():
         raise DataError(f"{source.folder} is not a folder")
     if not is_dataset(source.folder):
         return _build(source, advance)
     if source.renditions:
-        raise DataError(f"{source.folder} is a finished dataset: it takes no renditions")
+        raise DataError(f"{source.folder} is a finished dataset: renditions can't be added")
     data = Dataset.load(source.folder)
     _check_front_end(source, data)
     if source.splits is None:
@@ -70,11 +67,11 @@ def make(source: Source, advance: Advance) -> Dataset:
 
 
 def find(digest: str, places: list[Path]) -> Dataset | None:
-    """The dataset whose files have this digest: one of `places`, or in a folder of them."""
+    """The dataset whose files have this digest: one of `places`, or in one of them."""
     for folder in places:
         for candidate in (folder, *sorted(folder.glob("*"))):
             if is_dataset(candidate):
-                with contextlib.suppress(DataError):  # another dataset's faults are not this one's
+                with contextlib.suppress(DataError):  # a broken one is not the one wanted
                     data = Dataset.load(candidate)
                     if data.file_digest == digest:
                         return data
@@ -110,7 +107,7 @@ def _key(
     given: splits.Splits | None,
     kinds: tuple[Rendition, ...],
 ) -> str:
-    """Name of the dataset made from these files: another one when anything about them changes."""
+    """Name of the dataset built from these files; it changes whenever anything about them does."""
     about = [_LAYOUT, front_end.to_dict(), _stats(files), given]
     if kinds:
         about.append([asdict(kind) for kind in kinds])

@@ -1,4 +1,4 @@
-"""The model's answers to what is no music."""
+"""The model's answers to non-music."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from serve.audio.frontend import FrontEnd
 from serve.inference.outputs import track_music, track_probabilities
 from train.data.sounds import named
-from train.evaluation.hearing import features
-from train.scoring.evaluate import Predict
+from train.evaluation.held_out import features
+from train.scoring.scores import Predict
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """The answer to a sound that is not music."""
+    """The answer to a non-music sound."""
 
     name: str
     music: float
-    """how sure the model is that it is music, 0 to 1"""
+    """the probability that it is music, 0 to 1"""
     genre: str
     confidence: float
 
 
 def sounds(predict: Predict, front_end: FrontEnd, genres: tuple[str, ...]) -> list[Sound]:
-    """The model's answers to sounds that are not music, ten seconds of each."""
+    """The model's answers to non-music sounds, ten seconds of each."""
     found = []
     for name, samples in named(front_end.sample_rate).items():
         clips = predict(features(samples, front_end))

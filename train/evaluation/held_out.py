@@ -1,4 +1,4 @@
-"""Audio files that were not trained on, as the server hears them."""
+"""Held-out audio files, read as the server reads them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from train.data.spectrogram import MAX_SECONDS, read_mono
 from train.data.splits import Splits
 from train.errors import DataError
 
-# Tracks that were trained on say nothing.
-HEARD = ("valid", "none")
+# Tracks that were trained on don't count.
+HELD_OUT = ("valid", "none")
 
 
 @dataclass(frozen=True, slots=True)
-class HeardFile:
+class HeldOutFile:
     """A file that was not trained on."""
 
     track: str
@@ -36,25 +36,25 @@ class HeardFile:
 class Usable:
     """A file's mono samples at the front end's rate, its own rate, and its mel power."""
 
-    file: HeardFile
+    file: HeldOutFile
     source_hz: int
     samples: Float32
     mel: Float32
 
 
-def files(folder: Path, of_track: Splits) -> list[HeardFile]:
-    """The folder's files of the splits `HEARD`; those without a split are left out."""
+def files(folder: Path, of_track: Splits) -> list[HeldOutFile]:
+    """The folder's files of the splits `HELD_OUT`; those without a split are left out."""
     return [
-        HeardFile(file.track, file.genre, of_track[file.track], file.path)
+        HeldOutFile(file.track, file.genre, of_track[file.track], file.path)
         for file in audio_files.find(folder).files
-        if of_track.get(file.track) in HEARD
+        if of_track.get(file.track) in HELD_OUT
     ]
 
 
 def usable(
-    heard: Iterable[HeardFile], front_end: FrontEnd, advance: Callable[[], None] = lambda: None
+    heard: Iterable[HeldOutFile], front_end: FrontEnd, advance: Callable[[], None] = lambda: None
 ) -> Iterator[Usable]:
-    """The files that can be used, read; the others are left out. `advance` is called for each."""
+    """The usable files, read; others are left out. `advance` is called for each file."""
     for file in heard:
         try:
             samples, source_hz = read_mono(file.path, front_end.sample_rate)
