@@ -169,18 +169,12 @@ def _listen(
     files = held_out.files(options.audio, of_track)
     valid = [file for file in files if file.split == "valid"]
     with bar(console) as progress:
-        task = progress.add_task("listening", total=len(files) + len(valid))
-
-        def advance() -> None:
-            progress.advance(task)
-
-        answers = listen.listen(predict, run.front_end, files, advance)
-        tracks = (
-            (run.genres.index(of.file.genre), of.samples)
-            for of in held_out.usable(valid, run.front_end)
-        )
-        changed = robustness.robustness(predict, run.front_end, tracks, advance=advance)
-    return listen.group(answers, run.genres), changed
+        listened = progress.track(files, description="listening")
+        heard = listen.listen(predict, run.front_end, listened, run.genres)
+        found = held_out.usable(progress.track(valid, description="changing audio"), run.front_end)
+        tracks = ((run.genres.index(of.file.genre), of.samples) for of in found)
+        changed = robustness.robustness(predict, run.front_end, tracks)
+    return heard, changed
 
 
 def _write(path: Path, model: bytes, text: str) -> None:

@@ -68,22 +68,22 @@ def markdown(card: ModelCard, model: onnx.ModelProto, measured: Measured) -> str
 
 
 _GTZAN_LIMITS = """\
-- The genres are what GTZAN's collector heard in 2000 to 2001, mostly in Western music, and several
-  of them are a handful of artists. A split of tracks by chance would show some 20 points more than
-  one that keeps artists on one side, and mean less."""
+- The genres are as GTZAN's collector understood them in 2000 and 2001, mostly in Western music, and
+  several hold only a handful of artists. A random split of tracks would score some 20 points higher
+  than one that keeps each artist on one side, and mean less."""
 _LIMITS = """\
-- It knows its genres only: any other music gets the nearest of them.
-- What is not music is told from music by a few kinds of sounds; there are others.
-- The validation tracks were looked at while the recipe was chosen, so their scores flatter a
-  little. Of 200 tracks one standard error is 3 points."""
+- It knows only its genres: any other music gets the nearest of them.
+- It learned to recognise non-music from a few kinds of sounds; there are others.
+- The recipe was chosen by its scores on the validation tracks, so these are a little too high. For
+  200 tracks, one standard error is 3 points."""
 
 
 def _about(card: ModelCard, model: onnx.ModelProto) -> str:
     return (
         f"A convolutional network of {parameters(model):,} parameters that gives each "
         f"{_clip_s(card):g} s clip of music the probabilities of {len(card.genres)} genres: "
-        f"{', '.join(card.genres)}. A track's are the geometric mean of "
-        "its clips', to a power that calibrates them; clips count as much as they are music."
+        f"{', '.join(card.genres)}. A track's are the geometric mean of its clips', raised to a "
+        "power that calibrates them; clips are weighted by how sure it is that they are music."
     )
 
 
@@ -100,19 +100,19 @@ def _training(card: ModelCard) -> str:
     if base := recipe["architecture"]["base"]:
         data += (
             f"The network is the base `{base['file']}` (sha256 `{base['sha256'][:16]}…`), trained "
-            "on AudioSet by others; music and tags are its own. Its head is linear, fitted to "
-            "what the network makes of the train tracks' clips; genres weigh the same, and within "
-            f"them artists by the root of their tracks (penalty {recipe['head_penalty']}, label "
-            f"smoothing {recipe['label_smoothing']}). "
+            "on AudioSet by others, which also gives music and tags. The head for genres is "
+            "linear, fitted to the network's features of the train tracks' clips; genres weigh "
+            "the same, and within them artists by the square root of their number of tracks "
+            f"(penalty {recipe['head_penalty']}, label smoothing {recipe['label_smoothing']}). "
         )
         penalty = recipe.get("head_shift_penalty")
         if penalty and "renditions" in training["data"]:
             data += (
-                f"A penalty of {penalty} keeps the head from following what these do to the mean "
-                "of a genre. "
+                f"A penalty of {penalty} keeps the head from following what the renditions do to "
+                "the mean of a genre. "
             )
         if share := recipe["head_low_pass"]:
-            data += f"{share:.0%} of the clips stand there a second time without their treble. "
+            data += f"{share:.0%} of the clips are repeated without their treble. "
     if not recipe["epochs"]:
         return f"{data}Digest of the data: `{training['data_sha256']}`."
     return (
@@ -143,11 +143,11 @@ def _measured_on(card: ModelCard) -> str:
     if not _is_refit(card):
         return ""
     return (
-        f"What follows, down to the sounds that are no music, was measured of "
-        f"`{card.scores['measured_on']}`: the same recipe on the train tracks alone. The weights "
-        "here were then trained by it on the train and validation tracks together, which leaves "
-        "no track to measure them on. They have more to go by, so they should do no worse; nobody "
-        "has seen them do better."
+        "The scores up to the table of non-music sounds are those of "
+        f"`{card.scores['measured_on']}`, trained with the same recipe on the train tracks alone. "
+        "The weights in this file were then trained on the train and validation tracks together, "
+        "so no tracks are left to measure them on. With more tracks to learn from they should do "
+        "no worse, but that is not measured."
     )
 
 
@@ -189,12 +189,13 @@ def _heard(heard: list[Heard]) -> str:
 
 def _calibration(calibration: Calibration | None) -> str:
     if calibration is None:
-        return "Its probabilities are as training left them: not calibrated, and rather too low."
+        return "Its probabilities are not calibrated: they tend to be too low."
     return (
         f"A track's probabilities have a sharpness of {calibration.sharpness:.2f}, fitted to the "
         "same validation tracks. With it their expected calibration error (ten bins) is "
-        f"{calibration.error_after:.3f}, without it {calibration.error_before:.3f}; with what is "
-        f"best for the other half of the tracks it is {calibration.error_crossed:.3f}."
+        f"{calibration.error_after:.3f}, without it {calibration.error_before:.3f}; when each half "
+        "of the tracks has the sharpness fitted to the other half, "
+        f"{calibration.error_crossed:.3f}."
     )
 
 
@@ -202,7 +203,7 @@ def _variants(variants: list[Variant]) -> str:
     if not variants:
         return ""
     return _table(
-        "In smaller arithmetic, on the validation tracks and two CPU threads (fp16 is for GPUs):",
+        "At lower precision, on the validation tracks and two CPU threads (fp16 is for GPUs):",
         ["", "KiB", "right tracks", "right clips", "428 clips"],
         (
             [
@@ -221,7 +222,7 @@ def _changed(changed: list[Changed]) -> str:
     if not changed:
         return ""
     return _table(
-        f"The same for {changed[0].tracks} validation tracks whose audio was changed on its way: "
+        f"The same for {changed[0].tracks} validation tracks whose audio was changed: "
         "how many have another first genre than before, and how many are right.",
         ["change", "other genre", "right before", "right after"],
         (
@@ -238,8 +239,8 @@ def _changed(changed: list[Changed]) -> str:
 
 def _sounds(sounds: list[Sound]) -> str:
     return _table(
-        "What it says of ten seconds of what is not music: how sure it is that it is music, and "
-        "which genre it would be.",
+        "Its answers to ten seconds of non-music: how sure it is that it is music, and the most "
+        "probable genre.",
         ["sound", "music", "first genre", "confidence"],
         ([s.name, f"{s.music:.0%}", s.genre, f"{s.confidence:.0%}"] for s in sounds),
     )
@@ -248,7 +249,7 @@ def _sounds(sounds: list[Sound]) -> str:
 def _front_end(card: ModelCard) -> str:
     return _table(
         f"`{INPUT}`: float32 (clips, frames, mel bands), mel power. {_outputs(card)}. Logarithm, "
-        "level, softmax and sigmoids are in the graph; a clip's level plays no part.",
+        "level, softmax and sigmoids are in the graph; a clip's level has no effect.",
         ["front end", ""],
         ([name, str(value)] for name, value in card.front_end.items()),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from serve.audio.frontend import FrontEnd
@@ -20,35 +21,16 @@ class Heard:
     audio: Scores
 
 
-@dataclass(frozen=True, slots=True)
-class HeardTrack:
-    """The model's outputs for one track's clips."""
-
-    track: str
-    genre: str
-    split: str
-    source_hz: int
-    clips: Outputs
-
-
 def listen(
     predict: Predict,
     front_end: FrontEnd,
-    heard: Iterable[HeldOutFile],
-    advance: Callable[[], None],
-) -> list[HeardTrack]:
-    """Answers for the usable ones of these files. `advance` is called for each file."""
-    return [
-        HeardTrack(of.file.track, of.file.genre, of.file.split, of.source_hz, predict(of.mel))
-        for of in usable(heard, front_end, advance)
-    ]
-
-
-def group(answers: list[HeardTrack], genres: tuple[str, ...]) -> list[Heard]:
-    """Scores by split and sample rate."""
-    table = []
-    for split, source_hz in sorted({(a.split, a.source_hz) for a in answers}, reverse=True):
-        of = [a for a in answers if (a.split, a.source_hz) == (split, source_hz)]
-        audio = score(((genres.index(a.genre), a.clips) for a in of), genres)
-        table.append(Heard(split, source_hz, audio))
-    return table
+    files: Iterable[HeldOutFile],
+    genres: tuple[str, ...],
+) -> list[Heard]:
+    """Scores on the usable ones of these files, by split and sample rate."""
+    answers: dict[tuple[str, int], list[tuple[int, Outputs]]] = defaultdict(list)
+    for of in usable(files, front_end):
+        answer = genres.index(of.file.genre), predict(of.mel)
+        answers[of.file.split, of.source_hz].append(answer)
+    rows = sorted(answers.items(), key=lambda row: row[0], reverse=True)
+    return [Heard(*key, score(of, genres)) for key, of in rows]

@@ -1,7 +1,7 @@
 """Variants at lower precision: the model in fp16 and in int8.
 
-The features (logarithm and level) and the probabilities (softmax and sigmoids) are computed in
-float32, where rounding would cost decibels, not just the last digits of a weight.
+The features (logarithm and level) and the probabilities (softmax and sigmoids) stay in float32:
+rounding them would cost decibels, not just the last digits of a weight.
 """
 
 from __future__ import annotations

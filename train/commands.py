@@ -172,7 +172,7 @@ def adapt(options: argparse.Namespace, console: Console) -> None:
     console.print(
         f"unexplained on held-out clips: embedding {before.embedding:.1%} to {after.embedding:.1%},"
         f" logits {before.logits:.1%} to {after.logits:.1%}; recognised: "
-        f"{done.told[0]:.1%} of music, {done.told[1]:.1%} of other sounds",
+        f"{done.recognised[0]:.1%} of music, {done.recognised[1]:.1%} of other sounds",
         highlight=False,
         soft_wrap=True,
     )

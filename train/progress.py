@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+Item = TypeVar("Item")
 Advance = Callable[[int, int], None]
 """Called with the number of files or tracks done, and their total."""
 
@@ -22,3 +24,10 @@ def bar(console: Console) -> Progress:
         console=console,
         transient=True,
     )
+
+
+def counted(items: Sequence[Item], advance: Advance) -> Iterator[Item]:
+    """The items, with `advance` called after each."""
+    for number, item in enumerate(items, 1):
+        yield item
+        advance(number, len(items))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from train.data.tracks import Track
 from train.data.writer import DatasetWriter
 from train.fitting.augment import Augmentation, augment
 from train.fitting.batches import Batches
+from train.fitting.recipe import Recipe
 
 FRONT_END = FrontEnd()
 FRAMES = 2 * FRONT_END.frames
@@ -33,6 +35,11 @@ def data(tmp_path: Path) -> Dataset:
         return writer.finish()
 
 
+def recipe(clips: int, batch: int, how: Augmentation = OFF, **other: Any) -> Recipe:
+    plain: dict[str, Any] = {"not_music": 0.0, "balanced": False}
+    return Recipe(clips_per_track=clips, batch=batch, augmentation=how, **plain | other)
+
+
 def epoch(batches: Batches) -> tuple[Float32, Float32]:
     mel, targets = zip(*batches.epoch(), strict=True)
     return np.concatenate(mel), np.concatenate(targets)
@@ -41,7 +48,7 @@ def epoch(batches: Batches) -> tuple[Float32, Float32]:
 def drawn(data: Dataset, share: float) -> tuple[list[int], Float32]:
     """How often each was drawn in an epoch of 3,000 clips a track, and the targets."""
     rng = np.random.default_rng(1)
-    mel, targets = epoch(Batches(data, 3000, 500, OFF, rng, renditions=share))
+    mel, targets = epoch(Batches(data, recipe(3000, 500, renditions=share), rng))
     levels = np.rint(-10.0 * np.log10(mel[:, 0, 0])).astype(int)
     np.testing.assert_array_equal(targets.argmax(axis=1), levels >= 4)
     return np.bincount(levels, minlength=8).tolist(), targets
@@ -62,7 +69,7 @@ def test_all_or_none_of_them(data: Dataset, share: float, own: int) -> None:
 
 
 def test_without_renditions_and_sounds_the_draws_are_as_ever(data: Dataset) -> None:
-    plain = Batches(data, 4, 4, OFF, np.random.default_rng(5), renditions=0.0)
+    plain = Batches(data, recipe(4, 4, renditions=0.0), np.random.default_rng(5))
     rng = np.random.default_rng(5)
     order = np.concatenate([rng.permutation(2) for _ in range(4)])
     starts, targets = np.array([0, 4 * FRAMES]), np.eye(2, dtype=np.float32)
@@ -83,7 +90,7 @@ def test_balanced_genres_have_as_many_clips(tmp_path: Path) -> None:
             level = np.full((FRAMES, FRONT_END.n_mels), -float(number), np.float32)
             writer.add(Track(f"{genre}.{number}", genre, "train"), level)
         data = writer.finish()
-    batches = Batches(data, 6, 6, OFF, np.random.default_rng(1), balanced=True)
+    batches = Batches(data, recipe(6, 6, balanced=True), np.random.default_rng(1))
     mel, targets = epoch(batches)
     assert targets.sum(axis=0).tolist() == [21.0, 21.0]
     # A batch is balanced, too, and tracks of a genre take turns.
@@ -100,7 +107,7 @@ def test_tracks_of_a_genre_are_drawn_by_their_shares(tmp_path: Path) -> None:
             writer.add(track, level)
         data = writer.finish()
     # Shares of a half each for the four of one artist, of two and of one: 5 in all.
-    batches = Batches(data, 50, 50, OFF, np.random.default_rng(1), balanced=True)
+    batches = Batches(data, recipe(50, 50, balanced=True), np.random.default_rng(1))
     mel, _ = epoch(batches)
     levels = np.rint(-10.0 * np.log10(mel[:, 0, 0])).astype(int)
     assert np.bincount(levels).tolist() == pytest.approx([30, 30, 30, 30, 120, 60], abs=1)
@@ -110,7 +117,7 @@ def test_tracks_of_a_genre_are_drawn_by_their_shares(tmp_path: Path) -> None:
 
 def test_sounds_that_are_no_music_are_any_genre(data: Dataset) -> None:
     rng = np.random.default_rng(1)
-    batches = Batches(data, 2000, 500, OFF, rng, renditions=0.0, not_music=0.25)
+    batches = Batches(data, recipe(2000, 500, renditions=0.0, not_music=0.25), rng)
     mel, targets = epoch(batches)
     sounds = (targets == 0.5).all(axis=1)
     assert sounds.mean() == pytest.approx(0.25, abs=0.03)
@@ -124,7 +131,7 @@ def test_sounds_that_are_no_music_are_any_genre(data: Dataset) -> None:
 
 def test_batches_repeat_for_seeds_and_for_no_others(data: Dataset) -> None:
     found = [
-        epoch(Batches(data, 40, 40, OFF, np.random.default_rng(1), not_music=0.5, seed=seed))[0]
+        epoch(Batches(data, recipe(40, 40, not_music=0.5, seed=seed), np.random.default_rng(1)))[0]
         for seed in (1, 1, 2)
     ]
     np.testing.assert_array_equal(found[0], found[1])
@@ -134,7 +141,7 @@ def test_batches_repeat_for_seeds_and_for_no_others(data: Dataset) -> None:
 def test_a_restored_generator_goes_on_with_the_next_epoch(data: Dataset) -> None:
     def made() -> tuple[Batches, np.random.Generator]:
         rng = np.random.default_rng(1)
-        return Batches(data, 40, 40, Augmentation(), rng, not_music=0.5), rng
+        return Batches(data, recipe(40, 40, Augmentation(), not_music=0.5), rng), rng
 
     whole, rng = made()
     epoch(whole)

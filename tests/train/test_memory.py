@@ -14,8 +14,8 @@ from tests.outputs import said
 from train.data.dataset import Dataset, Float32
 from train.data.tracks import Track
 from train.data.writer import DatasetWriter
-from train.fitting.augment import Augmentation
 from train.fitting.batches import Batches
+from train.fitting.recipe import Recipe
 from train.scoring.scores import evaluate
 
 TRACKS, FRAMES, BANDS = 400, 320, 128
@@ -61,7 +61,8 @@ def test_a_dataset_is_built_and_read_without_being_held(large: Dataset) -> None:
     with at_most(MEGABYTES / 1.5):
         again = Dataset.load(large.folder or Path())
         rng = np.random.default_rng(1)
-        batches = Batches(again, 2, 16, Augmentation(), rng)
+        recipe = Recipe(clips_per_track=2, batch=16, not_music=0.0, balanced=False)
+        batches = Batches(again, recipe, rng)
         assert sum(len(mel) for mel, _ in batches.epoch()) == TRACKS
         assert evaluate(predict, again, again.tracks).tracks == TRACKS
     for number in (0, 7, TRACKS - 1):

@@ -16,6 +16,7 @@ from train.__main__ import main
 from train.errors import DataError
 from train.evaluation.changes import CHANGES
 from train.evaluation.robustness import Changed, robustness
+from train.progress import counted
 
 FRONT_END = FrontEnd()
 RATE = FRONT_END.sample_rate
@@ -48,10 +49,11 @@ def test_a_change_that_moves_one() -> None:
     assert row.drift == pytest.approx(0.8 / 3), "0.9 for high tones becomes 0.1"
 
 
-def test_every_track_is_told_of() -> None:
-    told: list[None] = []
-    robustness(high_or_low, FRONT_END, TRACKS, {}, lambda: told.append(None))
-    assert len(told) == len(TRACKS)
+def test_every_track_is_counted() -> None:
+    told: list[tuple[int, int]] = []
+    tracks = counted(TRACKS, lambda done, total: told.append((done, total)))
+    robustness(high_or_low, FRONT_END, tracks, {})
+    assert told == [(1, 3), (2, 3), (3, 3)]
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -69,7 +69,7 @@ class Adapted:
     before: Unexplained
     """on held-out clips, with the teacher's own weights"""
     after: Unexplained
-    told: tuple[float, float]
+    recognised: tuple[float, float]
     """shares of held-out music and non-music that are recognised as such"""
     seconds: float
 
@@ -92,25 +92,25 @@ def adapt(
     rng = np.random.default_rng(how.seed)
     held_out = np.arange(len(targets.mel_db)) % _HOLD_OUT == 0
     # Shuffled, or they would come from the first files only.
-    heard = rng.permutation(np.flatnonzero(held_out))[:_MOST_HELD_OUT]
+    held = rng.permutation(np.flatnonzero(held_out))[:_MOST_HELD_OUT]
     trained = np.flatnonzero(~held_out)
     mel = keras.Input(targets.front_end.clip_shape, name="mel", dtype="float32")
     as_input = TeacherInput(targets.front_end.to_dict(), name="teacher_input")
     # Normalised with the statistics of the teacher's far larger data.
     student = keras.Model(mel, teacher(as_input(mel), training=False))
     step = _Step(student, targets, how)
-    before = step.error(targets, heard)
+    before = step.error(targets, held)
     for number in range(1, how.steps + 1):
         chosen = rng.choice(trained, min(how.batch, len(trained)), replace=False)
         mel_db, _ = augment(rng, targets.mel_db[chosen].astype(np.float32), chosen, _AUGMENTATION)
         step(power(mel_db), chosen)
         tell(number)
-    after = step.error(targets, heard)
+    after = step.error(targets, held)
     some = rng.choice(trained, min(_MUSIC_CLIPS, len(trained)), replace=False)
-    music = tuple(targets.mel_db[of].astype(np.float32) for of in (some, heard))
-    is_music, told = _music_head(student, (music[0], music[1]), other, columns, rng)
+    music = tuple(targets.mel_db[of].astype(np.float32) for of in (some, held))
+    is_music, recognised = _music_head(student, (music[0], music[1]), other, columns, rng)
     model = base.assemble(student, columns, is_music)
-    return Adapted(model, before, after, told, time.monotonic() - started)
+    return Adapted(model, before, after, recognised, time.monotonic() - started)
 
 
 def save(done: Adapted, out: Path, teacher: Pinned, how: Adaptation, about: dict[str, Any]) -> Path:
@@ -128,7 +128,7 @@ def save(done: Adapted, out: Path, teacher: Pinned, how: Adaptation, about: dict
             "teacher": asdict(teacher),
             "adaptation": asdict(how),
             "unexplained": held_out,
-            "told_music_and_other": done.told,
+            "recognised_music_and_other": done.recognised,
             "seconds": done.seconds,
             **about,
             "versions": versions(),
@@ -207,10 +207,10 @@ def _music_head(
         np.concatenate([logits(other[::2]), logits(power(changed(in_db)))]),
         _MUSIC_PENALTY,
     )
-    told = [
+    found = [
         float((logits(of) @ weights + bias > 0.0).mean()) for of in (power(music[1]), other[1::2])
     ]
-    return (weights, bias), (told[0], 1.0 - told[1])
+    return (weights, bias), (found[0], 1.0 - found[1])
 
 
 def _power(targets: Targets, clips: NDArray[np.intp]) -> Float32:

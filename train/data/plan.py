@@ -18,20 +18,20 @@ WAYS: tuple[str, ...] = get_args(By)
 FILTERED = Path(__file__).parents[1] / "fault_filtered"
 
 # Measured with this project's network on the 640 tracks of GTZAN's fault-filtered train and valid
-# parts (spectrograms read off pictures, 20 epochs, one seed); docs/training.md shows the table.
+# parts (spectrograms read from images, 20 epochs, one seed); docs/training.md shows the table.
 _CHANCE = (
-    "Valid is drawn by chance, so artists are on both sides and the scores flatter: of GTZAN's "
-    "tracks 74 % came out right where folds that keep artists apart gave 61 %, and the "
-    "fault-filtered split 55 %. For GTZAN take --split filtered, else --split artists."
+    "Valid is drawn at random, so artists are on both sides and scores are too high: of GTZAN's "
+    "tracks 74 % were right, against 61 % in folds that keep artists apart and 55 % in the "
+    "fault-filtered split. For GTZAN use --split filtered, otherwise --split artists."
 )
 _CLIPS = (
-    "Valid clips are drawn by chance, so nearly every track is on both sides: the scores say how "
-    "well tracks are recognised again, not genres. Of GTZAN's clips 69 % came out right where "
-    "folds that keep artists apart gave 50 %. For demonstration only."
+    "Valid clips are drawn at random, so nearly every track is on both sides: the scores show how "
+    "well tracks are recognised again, not genres. Of GTZAN's clips 69 % were right, against 50 % "
+    "in folds that keep artists apart. For demonstration only."
 )
 _FILTERED = (
-    "The test part of the fault-filtered split is not shipped: its list could not be had. Its "
-    "tracks are left out with the faulty ones."
+    "The test part of the fault-filtered split is not shipped, as its list was not available. Its "
+    "tracks are left out along with the faulty ones."
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,18 +51,14 @@ def files(folder: Path, of_track: Splits) -> list[HeldOutFile]:
     ]
 
 
-def usable(
-    heard: Iterable[HeldOutFile], front_end: FrontEnd, advance: Callable[[], None] = lambda: None
-) -> Iterator[Usable]:
-    """The usable files, read; others are left out. `advance` is called for each file."""
-    for file in heard:
+def usable(held_out: Iterable[HeldOutFile], front_end: FrontEnd) -> Iterator[Usable]:
+    """The usable ones of these files, read."""
+    for file in held_out:
         try:
             samples, source_hz = read_mono(file.path, front_end.sample_rate)
             mel = features(samples, front_end)
         except (DataError, TopgenreError):
             continue
-        finally:
-            advance()
         yield Usable(file, source_hz, samples, mel)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from train.data.splits import read
 from train.errors import DataError
 from train.evaluation.changes import CHANGES, Change
 from train.evaluation.held_out import features, files, usable
-from train.progress import Advance
+from train.progress import Advance, counted
 from train.scoring.scores import Predict
 
 if TYPE_CHECKING:
@@ -46,11 +46,10 @@ def robustness(
     front_end: FrontEnd,
     tracks: Iterable[tuple[int, Float32]],
     changes: dict[str, Change] = CHANGES,
-    advance: Callable[[], None] = lambda: None,
 ) -> list[Changed]:
     """The effect of each change on tracks, given as labels and samples at the front end's rate.
 
-    `advance` is called for each track. Raises DataError if there are none.
+    Raises DataError if there are none.
     """
     labels, answers = [], []
     for label, samples in tracks:
@@ -58,7 +57,6 @@ def robustness(
         heard = [features(of, front_end) for of in (samples, *changed)]
         answers.append([track_probabilities(predict(of)) for of in heard])
         labels.append(label)
-        advance()
     if not answers:
         raise DataError("none of the audio files can be used")
     probabilities = np.array(answers)  # (tracks, 1 + changes, genres)
@@ -90,18 +88,12 @@ def of_run(run: Run, predict: Predict, audio: Path, advance: Advance) -> list[Ch
         known = [Changed(**row) for row in found["changes"]]
         if found["audio"] == str(audio.absolute()) and [of.change for of in known] == [*CHANGES]:
             return known
-    heard = [f for f in files(audio, read(run.tracks)) if f.split == "valid"]
-    if not heard:
+    valid = [f for f in files(audio, read(run.tracks)) if f.split == "valid"]
+    if not valid:
         raise DataError(f"{audio} has no audio file of the run's valid tracks")
-    done = 0
-
-    def one_more() -> None:
-        nonlocal done
-        done += 1
-        advance(done, len(heard))
-
-    tracks = ((run.genres.index(of.file.genre), of.samples) for of in usable(heard, run.front_end))
-    changes = robustness(predict, run.front_end, tracks, advance=one_more)
+    found = usable(counted(valid, advance), run.front_end)
+    tracks = ((run.genres.index(of.file.genre), of.samples) for of in found)
+    changes = robustness(predict, run.front_end, tracks)
     rows = [asdict(row) for row in changes]
     from train.fitting.runs import write_json
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from train.data.artists import shares
 from train.data.dataset import Dataset, Float32, power, relative_db
 from train.data.sounds import Sounds
-from train.fitting.augment import Augmentation, Rng, augment
+from train.fitting.augment import Rng, augment
+from train.fitting.recipe import Recipe
 
 Indices = NDArray[np.intp]
 
@@ -26,24 +27,11 @@ def is_music(targets: Float32) -> NDArray[np.bool_]:
 class Batches:
     """Draws training clips: any window of a track's frames, so no two epochs are alike.
 
-    For tracks with renditions, the share `renditions` of the clips comes from one of those. The
-    share `not_music` of all clips comes from `Sounds(…, seed)`, with a uniform target. With
-    `balanced`, all genres have the same number of clips in an epoch, whatever their tracks.
+    `recipe` decides how many clips there are and how they are mixed and augmented; its seed is that
+    of the non-music sounds. `rng` draws everything else.
     """
 
-    def __init__(
-        self,
-        data: Dataset,
-        clips_per_track: int,
-        batch: int,
-        how: Augmentation,
-        rng: Rng,
-        *,
-        renditions: float = 0.5,
-        not_music: float = 0.0,
-        balanced: bool = False,
-        seed: int = 1,
-    ) -> None:
+    def __init__(self, data: Dataset, recipe: Recipe, rng: Rng) -> None:
         tracks = data.of("train")
         others = [data.renditions.get(track.track, ()) for track in tracks]
         # Each track's number of renditions, and the index of the first: they follow all tracks.
@@ -58,23 +46,19 @@ class Batches:
         ]
         self._labels = np.array([data.label(track) for track in tracks])
         self._shares = shares(tracks)
-        self._balanced = balanced
-        self._clips_per_track = clips_per_track
-        self._batch = min(batch, len(tracks) * clips_per_track)
-        self._how = how
-        self._rng = rng
-        self._renditions = renditions if self._others.any() else 0.0
-        self._not_music = not_music
-        if not_music:
-            self._sounds = Sounds(data.front_end, seed)
+        self._recipe, self._rng = recipe, rng
+        self._batch = min(recipe.batch, len(tracks) * recipe.clips_per_track)
+        self._renditions = recipe.renditions if self._others.any() else 0.0
+        if recipe.not_music:
+            self._sounds = Sounds(data.front_end, recipe.seed)
 
     def __len__(self) -> int:
         """Batches in an epoch; all are full."""
-        return len(self._targets) * self._clips_per_track // self._batch
+        return len(self._targets) * self._recipe.clips_per_track // self._batch
 
     def epoch(self) -> Iterator[tuple[Float32, Float32]]:
         """Mel power (n, frames, mel bands) and targets (n, genres) of one epoch's batches."""
-        order = self._balanced_order() if self._balanced else self._order()
+        order = self._balanced_order() if self._recipe.balanced else self._order()
         for number in range(len(self)):
             tracks = order[number * self._batch : (number + 1) * self._batch]
             listed = self._rendered(tracks)
@@ -82,7 +66,7 @@ class Batches:
             mel_db = self._windows[rows].transpose(0, 2, 1).astype(np.float32)
             targets = self._targets[tracks]
             silent = self._put_sounds(mel_db, targets)
-            mel_db, targets = augment(self._rng, mel_db, targets, self._how)
+            mel_db, targets = augment(self._rng, mel_db, targets, self._recipe.augmentation)
             mel = power(mel_db)
             # Zero power, which can't be expressed in dB relative to the loudest cell.
             mel[silent], targets[silent] = 0.0, 1.0 / targets.shape[1]
@@ -90,13 +74,13 @@ class Batches:
 
     def _order(self) -> Indices:
         """Track indices, each `clips_per_track` times, shuffled."""
-        tracks, times = len(self._targets), range(self._clips_per_track)
+        tracks, times = len(self._targets), range(self._recipe.clips_per_track)
         return np.concatenate([self._rng.permutation(tracks) for _ in times])
 
     def _balanced_order(self) -> Indices:
         """As many in all, evenly over genres, and within a genre in proportion to `shares`."""
         genres = np.unique(self._labels)
-        each = len(self._targets) * self._clips_per_track // len(genres) + 1
+        each = len(self._targets) * self._recipe.clips_per_track // len(genres) + 1
         drawn = [self._drawn(np.flatnonzero(self._labels == genre), each) for genre in genres]
         # One of each genre in turn, with the genres in a new order each time.
         rows = self._rng.permuted(np.stack(drawn, axis=1), axis=1)
@@ -124,9 +108,9 @@ class Batches:
 
     def _put_sounds(self, mel_db: Float32, targets: Float32) -> Indices:
         """Replace some clips by sounds; returns the indices of those that must be silent."""
-        if not self._not_music:
+        if not self._recipe.not_music:
             return np.array([], int)
-        chosen = np.flatnonzero(self._rng.random(len(mel_db)) < self._not_music)
+        chosen = np.flatnonzero(self._rng.random(len(mel_db)) < self._recipe.not_music)
         which = self._rng.integers(len(self._sounds), size=len(chosen))
         silent = []
         for row, number in zip(chosen, which, strict=True):

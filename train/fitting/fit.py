@@ -74,17 +74,7 @@ class _Fitting:
         self.epoch = 0
         self._data, self._recipe = data, recipe
         self._rng = np.random.default_rng(recipe.seed)
-        self._batches = Batches(
-            data,
-            recipe.clips_per_track,
-            recipe.batch,
-            recipe.augmentation,
-            self._rng,
-            renditions=recipe.renditions,
-            not_music=recipe.not_music,
-            balanced=recipe.balanced,
-            seed=recipe.seed,
-        )
+        self._batches = Batches(data, recipe, self._rng)
         self._valid = [track for track in data.tracks if track.split == "valid"]
         known = [predictor(run.model()) for run in teachers(recipe.teachers, data)]
         self._distillation = Distillation(recipe, known)
