@@ -85,7 +85,7 @@ def _export(options: argparse.Namespace, console: Console) -> None:
     about = card.make_card(run, names_of(keras_model), valid, heard, calibration)
     graph.check(model, about)
     convert.describe(model, about)
-    in_steps = session.onnx_predictor(loop.carry(model))
+    in_steps = session.onnx_predictor(loop.add_loop(model))
     parity.compare(predict, in_steps, run.front_end)
     seconds = session.seconds_for(in_steps, parity.probe(run.front_end, table[-1].clips))
     measured = card_page.Measured(

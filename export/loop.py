@@ -20,15 +20,15 @@ from serve.inference.card import CLIPS_AT_ONCE, INPUT, ON_CPU
 _SOME = "some_clips"
 
 
-def carry(model: onnx.ModelProto) -> onnx.ModelProto:
+def add_loop(model: onnx.ModelProto) -> onnx.ModelProto:
     """Put the loop into a model's metadata; returns it."""
-    loop = in_steps(model)
+    loop = as_loop(model)
     entry = model.metadata_props.add()
     entry.key, entry.value = ON_CPU, base64.b64encode(loop.SerializeToString()).decode()
     return loop
 
 
-def plain(model: onnx.ModelProto) -> onnx.ModelProto:
+def without_loop(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of a model without the loop that it may carry."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
@@ -37,7 +37,7 @@ def plain(model: onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
-def in_steps(model: onnx.ModelProto) -> onnx.ModelProto:
+def as_loop(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same model as a loop; a second input, `CLIPS_AT_ONCE`, is the clips per step."""
     graph = model.graph
     outputs = list(graph.output)

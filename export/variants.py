@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from export.errors import ExportError
-from export.loop import plain
+from export.loop import without_loop
 from export.parity import BATCHES, probe
 from export.session import onnx_predictor, seconds_for
 from serve.inference.card import INPUT
@@ -70,7 +70,7 @@ def half(model: onnx.ModelProto) -> onnx.ModelProto:
     For GPUs; on a CPU it is slower. ONNX Runtime's own converter gives two nodes the same name when
     an input is used twice, as ours is.
     """
-    changed = plain(model)
+    changed = without_loop(model)
     graph = changed.graph
     parts = _parts(model)
     halves = {}
@@ -109,7 +109,7 @@ def quantised(model: onnx.ModelProto, calibration: Float32) -> onnx.ModelProto:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "int8.onnx")
             quantize_static(
-                plain(model),  # it moves the weights of its argument to a file
+                without_loop(model),  # it moves the weights of its argument to a file
                 str(path),
                 _Clips(calibration),
                 quant_format=QuantFormat.QDQ,

@@ -14,7 +14,7 @@ from train import commands
 from train.errors import DataError
 from train.options import parser
 
-# TensorFlow greets with a page of notes on devices; its errors still come as exceptions.
+# TensorFlow prints a page of device notes at start; its errors still arrive as exceptions.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _COMMANDS = {

@@ -56,7 +56,7 @@ def data(options: argparse.Namespace, console: Console) -> None:
     if options.split is None:
         with _reading(console) as advance:
             made = make(source_of(options), advance)
-        _tell(made, console)
+        _print_notes(made, console)
     else:
         made = _prepare(options, console).data
     console.print(tables.contents(made))
@@ -144,17 +144,17 @@ def adapt(options: argparse.Namespace, console: Console) -> None:
     columns = audioset_classes.columns(options.labels)
     front_end = front_end_of(options, audioset.AT_22_050_HZ) or audioset.AT_22_050_HZ
     audio = unlabelled.Audio(options.audio, options.clips, options.seed)
-    with _working("listening", console) as advance:
+    with _progress("listening", console) as advance:
         targets = unlabelled.targets(teacher, audio, front_end, options.cache, advance)
     console.print(f"{len(targets.mel_db)} clips of {options.audio}", highlight=False)
     family = sounds.Sounds(front_end, options.seed)
     other = [np.stack([family[n] for n in range(0, len(family), _EVERY_SOUND)])]
     if options.other:
         spoken = unlabelled.Audio(options.other, options.clips // _OTHER_SHARE, options.seed)
-        with _working("listening to other sounds", console) as advance:
+        with _progress("listening to other sounds", console) as advance:
             other.append(unlabelled.mel_power(spoken, front_end, advance))
     how = Adaptation(options.steps, options.batch, seed=options.seed)
-    with _working("adapting", console) as advance:
+    with _progress("adapting", console) as advance:
         done = adapting.adapt(
             model,
             targets,
@@ -212,8 +212,8 @@ def report(options: argparse.Namespace, console: Console) -> None:
     result = evaluation.evaluate_run(run, run.dataset(options.cache), "valid", console)
     changed: list[robustness.Changed] = []
     if audio := options.audio or run.audio:
-        with _working("changing audio", console) as advance:
-            changed = robustness.of_run(run, predictor(run.model()), audio, advance)
+        with _progress("changing audio", console) as advance:
+            changed = robustness.run_robustness(run, predictor(run.model()), audio, advance)
     out: Path = options.out or run.folder / "report.html"
     out.write_text(page(run, result, changed), encoding="utf-8")
     console.print(f"[green]wrote[/green] {out}", highlight=False)
@@ -226,7 +226,7 @@ def _new_run(options: argparse.Namespace, console: Console) -> tuple[Dataset, Ru
         dataset.of(part)
     from train.fitting import runs
 
-    recipe, hardware = _taught(recipe_of(options), options, dataset), hardware_of(options)
+    recipe, hardware = _with_teachers(recipe_of(options), options, dataset), hardware_of(options)
     _check_base(recipe, dataset)
     folder = runs.new_folder(options.runs)
     audio = source_of(options).audio
@@ -239,14 +239,14 @@ def _refit(options: argparse.Namespace) -> tuple[Dataset, Run]:
     from train.fitting import refit, runs
 
     known = runs.Run.load(options.refit)
-    dataset = refit.joined(known.dataset(options.cache))
+    dataset = refit.with_valid_trained_on(known.dataset(options.cache))
     recipe = refit.recipe_of(known, dataset, options.teachers)
     folder, about = runs.new_folder(options.runs), known.config["data"]["about"]
     hardware, of = hardware_of(options), Pinned.of(known.checkpoint)
     return dataset, runs.start(folder, recipe, dataset, about, hardware, known.audio, of)
 
 
-def _taught(recipe: Recipe, options: argparse.Namespace, dataset: Dataset) -> Recipe:
+def _with_teachers(recipe: Recipe, options: argparse.Namespace, dataset: Dataset) -> Recipe:
     """The recipe with the given teachers."""
     if options.teachers is None:
         if options.teacher_share is not None:
@@ -308,30 +308,30 @@ def _prepare(options: argparse.Namespace, console: Console, quiet: bool = False)
     with _reading(console) as advance:
         prepared = prepare(source, advance)
     if not quiet:
-        _tell(prepared.data, console, prepared.warning, *_unmatched(prepared.data, source))
+        _print_notes(prepared.data, console, prepared.warning, *_unmatched(prepared.data, source))
     return prepared
 
 
 def _reading(console: Console) -> AbstractContextManager[Advance]:
-    return _working("reading", console)
+    return _progress("reading", console)
 
 
 @contextmanager
-def _working(on: str, console: Console) -> Iterator[Advance]:
+def _progress(on: str, console: Console) -> Iterator[Advance]:
     with bar(console) as progress:
         task = progress.add_task(on, total=None)
         yield lambda done, all_: progress.update(task, completed=done, total=all_)
 
 
-def _tell(dataset: Dataset, console: Console, *warnings: str) -> None:
+def _print_notes(dataset: Dataset, console: Console, *warnings: str) -> None:
     """List skipped files, and print warnings."""
     for reason, entries in _by_reason(dataset).items():
         for name in entries[:_NAMED]:
-            _say(console, "skipped", f"{name}: {reason}")
+            _print_note(console, "skipped", f"{name}: {reason}")
         if (more := len(entries) - _NAMED) > 0:
-            _say(console, "skipped", f"{more} more: {reason}; {ABOUT} of the dataset has all")
+            _print_note(console, "skipped", f"{more} more: {reason}; all are in {ABOUT}")
     for text in (*filter(None, warnings), *warnings_of(dataset)):
-        _say(console, "warning:", text)
+        _print_note(console, "warning:", text)
 
 
 def _unmatched(dataset: Dataset, source: Source) -> Iterator[str]:
@@ -348,7 +348,7 @@ def _by_reason(dataset: Dataset) -> dict[str, list[str]]:
     return of_reason
 
 
-def _say(console: Console, word: str, text: str) -> None:
+def _print_note(console: Console, word: str, text: str) -> None:
     line = Text.assemble((word, "yellow"), f" {one_line(text)}")
     console.print(line, highlight=False, soft_wrap=True)
 

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from benchmarks import gpu
 from benchmarks.__main__ import main
-from export.loop import plain
+from export.loop import without_loop
 from export.variants import half
 from serve.inference.providers.base import DeviceError
 from serve.inference.runner import BoundRunner, Runner
@@ -26,7 +26,7 @@ def on_cpu(monkeypatch, tmp_path):
         asked.append((device, calls, half))
         if device == "tensorrt":
             raise DeviceError("no TensorRT")
-        onnx.save(plain(onnx.load(path)), bare)
+        onnx.save(without_loop(onnx.load(path)), bare)
         return load_model(bare, "cpu")
 
     def runner_for(model, largest, calls):

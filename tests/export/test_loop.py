@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 from onnx import helper
 
-from export.loop import carry, in_steps
+from export.loop import add_loop, as_loop
 from serve.inference.card import CLIPS_AT_ONCE, INPUT, ON_CPU, ModelFileError
 from serve.inference.session import load_model
 from tests.models import CARD, graph
@@ -22,7 +22,7 @@ def mel(clips: int) -> np.ndarray:
 def test_steps_of_any_size_say_what_the_whole_batch_does(clips: int, at_once: int) -> None:
     plain, loop = (
         onnxruntime.InferenceSession(of.SerializeToString(), providers=["CPUExecutionProvider"])
-        for of in (graph(tags=3), in_steps(graph(tags=3)))
+        for of in (graph(tags=3), as_loop(graph(tags=3)))
     )
     expected = plain.run(None, {INPUT: mel(clips)})
     found = loop.run(None, {INPUT: mel(clips), CLIPS_AT_ONCE: np.array(at_once)})
@@ -34,7 +34,7 @@ def test_steps_of_any_size_say_what_the_whole_batch_does(clips: int, at_once: in
 def test_only_as_many_clips_are_worked_on_at_a_time(tmp_path) -> None:
     options = onnxruntime.SessionOptions()
     options.enable_profiling, options.profile_file_prefix = True, str(tmp_path / "profile")
-    loop = in_steps(graph()).SerializeToString()
+    loop = as_loop(graph()).SerializeToString()
     session = onnxruntime.InferenceSession(loop, options, providers=["CPUExecutionProvider"])
     session.run(None, {INPUT: mel(7), CLIPS_AT_ONCE: np.array(3)})
     events = (tmp_path / session.end_profiling()).read_text()
@@ -53,7 +53,7 @@ def test_a_cpu_runs_the_loop_that_the_file_carries(tmp_path) -> None:
     helper.set_model_props(plain, CARD.to_metadata())
     carrying = onnx.ModelProto()
     carrying.CopyFrom(plain)
-    carry(carrying)
+    add_loop(carrying)
     one, other = saved(tmp_path / "plain.onnx", plain), saved(tmp_path / "loop.onnx", carrying)
     assert [of.name for of in other.session.get_inputs()] == [INPUT, CLIPS_AT_ONCE]
     assert other.card == one.card

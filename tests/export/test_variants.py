@@ -11,7 +11,7 @@ from onnx import TensorProto, numpy_helper
 from export import variants
 from export.convert import convert
 from export.errors import ExportError
-from export.loop import carry, plain
+from export.loop import add_loop, without_loop
 from export.parity import probe
 from export.session import onnx_predictor
 from serve.audio.frontend import FrontEnd
@@ -59,8 +59,8 @@ def test_quantised_nearly_keeps_the_answers(model: onnx.ModelProto) -> None:
 
 
 def test_a_loop_in_full_precision_is_not_taken_along(model: onnx.ModelProto) -> None:
-    carrying = plain(model)
-    carry(carrying)
+    carrying = without_loop(model)
+    add_loop(carrying)
     assert len(carrying.metadata_props) == len(model.metadata_props) + 1
     assert variants.half(carrying) == variants.half(model)
 

@@ -46,7 +46,7 @@ def test_the_table_normalises_artists(tmp_path: Path) -> None:
     assert artists.read(path) == {"a.1": "the band", "a.2": "the band"}
     path.write_text("\ufeffTrack; Artist ;Weight\r\na/a.1.wav; The Band;0,5\r\nb.1;;\r\n")
     assert artists.read(path) == {"a.1": "the band"}
-    (track,) = artists.named([Track("a.1", "a", "train")], path)
+    (track,) = artists.with_artists([Track("a.1", "a", "train")], path)
     assert track.weight == 0.5
     path.write_text("track,singer\na.1,The Band\n")
     with pytest.raises(DataError, match="no column 'artist'"):
@@ -59,7 +59,7 @@ def test_tracks_get_their_artists_and_weights(tmp_path: Path) -> None:
     path = tmp_path / "artists.csv"
     path.write_text("track,artist,weight\na.1,The  Band,0.5\na.2,the band,\na.3,,2\n")
     tracks = tuple(Track(f"a.{n}", "a", "train") for n in range(1, 5))
-    found = artists.named(tracks, path)
+    found = artists.with_artists(tracks, path)
     assert [of.artist for of in found] == ["the band", "the band", "", ""]
     assert [of.weight for of in found] == [0.5, 1.0, 2.0, 1.0]
     np.testing.assert_allclose(artists.shares(found), [0.5 / 2**0.5, 0.5**0.5, 2.0, 1.0])
@@ -75,4 +75,4 @@ def test_a_weight_is_a_number_above_0(tmp_path: Path, weight: str) -> None:
     path = tmp_path / "artists.csv"
     path.write_text(f"track,artist,weight\na.1,someone,{weight}\n")
     with pytest.raises(DataError, match=r"weight of a\.1"):
-        artists.named([Track("a.1", "a", "train")], path)
+        artists.with_artists([Track("a.1", "a", "train")], path)

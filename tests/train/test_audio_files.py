@@ -39,14 +39,14 @@ def test_every_file_is_taken_or_named(tmp_path: Path) -> None:
     taken = ["pop/a.m4a", "pop/b.OPUS", "rock/c.Aiff", "rock/d.wma", "rock/e.webm", "rock/f.dts"]
     touch(tmp_path, *taken)
     left_out = {
-        "top.mp3": "not in the folder of a genre",
+        "top.mp3": "not in a genre's folder",
         ".trash/": "a hidden folder",
         "__MACOSX/": "a hidden folder",
         "pop/.ipynb_checkpoints/": "a hidden folder",
         "pop/._a.m4a": "a hidden file",
         "pop/a.mp3": "a second copy of a.m4a",
         "pop/cover.jpg": "not a kind of audio file: .jpg",
-        "pop/cd 1/": "a folder in the folder of a genre, with 2 audio files",
+        "pop/cd 1/": "a folder inside a genre's folder, with 2 audio files",
         "pop/pipe.mp3": "not a regular file",
         "pop/gone.mp3": "a link to nothing",
         "pop/x\ufffd\ufffd.mp3": "its name is not UTF-8",
@@ -71,7 +71,7 @@ def test_a_deeper_layout_hears_what_is_wanted(tmp_path: Path) -> None:
 
 def test_tracks_without_a_genre_hear_that(tmp_path: Path) -> None:
     touch(tmp_path, "one.mp3", "two.flac")
-    with pytest.raises(DataError, match="its audio files lie in no folder of a genre"):
+    with pytest.raises(DataError, match="its audio files are not in a genre's folder"):
         audio_files.find(tmp_path)
 
 

@@ -171,7 +171,7 @@ def test_folds_give_mean_and_spread_and_go_on(
             ["fit", "dataset", "--from-scratch", "--hop-length", "512"],
             "finished dataset, made with hop_length 1920",
         ),
-        (["fit", "dataset", "--from-scratch", "--n-fft", "40000"], "that front end can't be"),
+        (["fit", "dataset", "--from-scratch", "--n-fft", "40000"], "invalid front end"),
         (
             ["fit", "dataset", "--base", "dataset/tracks.csv"],
             "is not a base: make one with `adapt`",

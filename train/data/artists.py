@@ -29,7 +29,7 @@ def read(path: Path) -> Artists:
     return _artists(_rows(path))
 
 
-def named(tracks: Iterable[Track], path: Path) -> tuple[Track, ...]:
+def with_artists(tracks: Iterable[Track], path: Path) -> tuple[Track, ...]:
     """Tracks with the artists of the table, and with the weights of its column `weight`, if any.
 
     Raises DataError if a weight is not a number above 0.
@@ -75,7 +75,7 @@ def folds(
     of_track: dict[str, int] = {}
     for index in order:
         group = groups[names[index]]
-        fold = min(range(number), key=lambda f: (_crowd(held[f], group), held[f].total(), f))
+        fold = min(range(number), key=lambda f: (_rivals(held[f], group), held[f].total(), f))
         held[fold].update(genre for _, genre in group)
         of_track.update((track, fold) for track, _ in group)
     return of_track
@@ -101,5 +101,5 @@ def _weight(path: Path, track: str, text: str) -> float:
     return weight
 
 
-def _crowd(held: Counter[str], group: list[tuple[str, str]]) -> int:
+def _rivals(held: Counter[str], group: list[tuple[str, str]]) -> int:
     return sum(held[genre] for _, genre in group)

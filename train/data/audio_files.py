@@ -13,7 +13,7 @@ from train.errors import DataError
 
 # Kaggle's copy and the original archive keep the genres one folder deeper.
 _INNER = ("genres_original", "genres")
-_IN_NO_GENRE = "not in the folder of a genre"
+_IN_NO_GENRE = "not in a genre's folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,12 @@ class _FileSearch:
         if self._deep is not None:
             found = self._name(self._deep)
             return (
-                f", but deeper ones, as {found}. A genre is one folder, and its tracks lie "
+                f", but deeper ones, such as {found}. A genre is one folder with its tracks "
                 f"directly in it: {found.split('/')[0]}/{one_line(self._deep.name)}"
             )
         if any(entry.reason == _IN_NO_GENRE for entry in self.skipped):
-            return ": its audio files lie in no folder of a genre"
-        return " of a kind that is read, as .mp3 or .wav"
+            return ": its audio files are not in a genre's folder"
+        return " in a supported format, such as .mp3 or .wav"
 
     def skip(self, path: Path, reason: str) -> None:
         """Note a skipped file or folder."""
@@ -89,7 +89,7 @@ class _FileSearch:
             return
         before = len(self.files)
         for path in paths:
-            if reason := self._why_not(path):
+            if reason := self._skip_reason(path):
                 self.skip(path, reason)
             else:
                 name = self._track(path)
@@ -97,7 +97,7 @@ class _FileSearch:
         if len(self.files) == before:
             self.skip(folder, "a folder without usable audio files")
 
-    def _why_not(self, path: Path) -> str:
+    def _skip_reason(self, path: Path) -> str:
         if is_hidden(path.name):
             return f"a hidden {'folder' if path.is_dir() else 'file'}"
         if path.is_dir():
@@ -118,7 +118,7 @@ class _FileSearch:
         deeper = [path for path in below(folder) if has_audio_suffix(path)]
         if deeper:
             self._deep = self._deep or min(deeper)
-        return f"a folder in the folder of a genre, with {len(deeper)} audio files"
+        return f"a folder inside a genre's folder, with {len(deeper)} audio files"
 
     def _track(self, path: Path) -> str:
         return track_name(path.relative_to(self._root).as_posix())

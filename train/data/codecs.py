@@ -37,7 +37,7 @@ class Encoding:
     codec_options: dict[str, str] = field(default_factory=dict)
 
 
-def coded(samples: Float32, sample_rate: int, encoding: Encoding) -> Float32:
+def through_codec(samples: Float32, sample_rate: int, encoding: Encoding) -> Float32:
     """Mono samples encoded (the same in every channel), and decoded as the server does."""
     common = math.gcd(sample_rate, encoding.rate)
     resampled: Float32 = scipy.signal.resample_poly(

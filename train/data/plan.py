@@ -69,7 +69,7 @@ def apply(data: Dataset, plan: SplitPlan) -> Prepared:
     if plan.artists is None:
         return prepared
     made = prepared.data
-    tracks = artists.named(made.tracks, plan.artists)
+    tracks = artists.with_artists(made.tracks, plan.artists)
     return replace(prepared, data=made.with_tracks(tracks, made.split_by))
 
 

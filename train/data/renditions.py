@@ -13,7 +13,7 @@ import numpy as np
 
 from serve.audio.frontend import FrontEnd
 from train.data.audio_files import AudioFile
-from train.data.codecs import Encoding, coded
+from train.data.codecs import Encoding, through_codec
 from train.data.dataset import Float32, relative_db
 from train.data.spectrogram import TrackSpectrogram, read_mono
 from train.data.writer import DatasetWriter
@@ -39,7 +39,7 @@ class Rendition:
             rendered = np.clip(rendered * np.float32(10.0 ** (self.gain_db / 20.0)), -1.0, 1.0)
         if self.encodings:
             encoding = self.encodings[number % len(self.encodings)]
-            rendered = coded(rendered, front_end.sample_rate, encoding)
+            rendered = through_codec(rendered, front_end.sample_rate, encoding)
         return rendered
 
 

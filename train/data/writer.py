@@ -81,7 +81,7 @@ class DatasetWriter:
         about = {
             "front_end": self._front_end.to_dict(),
             "genres": sorted({track.genre for track in self._tracks}),
-            "source": self._source + _also(self._tracks),
+            "source": self._source + _rendition_note(self._tracks),
             "split_by": self._split_by,
             "digest": self._hash.hexdigest(),
             "skipped": [asdict(entry) for entry in self._skipped.values()],
@@ -104,6 +104,6 @@ class DatasetWriter:
         np.lib.format.write_array_header_1_0(self._file, header)
 
 
-def _also(tracks: list[Track]) -> str:
+def _rendition_note(tracks: list[Track]) -> str:
     renditions = sum(bool(track.rendition) for track in tracks)
     return f", {renditions} renditions of them" if renditions else ""

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.signal
 
 from serve.audio.mel import Float32
-from train.data.codecs import Encoding, coded
+from train.data.codecs import Encoding, through_codec
 
 Change = Callable[[Float32, int], Float32]
 """Maps mono samples and their rate to mono samples at the same rate."""
@@ -44,7 +44,7 @@ def cut(samples: Float32, sample_rate: int, *, seconds: float) -> Float32:
 
 #: The changes that should not affect an answer, by name.
 CHANGES: dict[str, Change] = {
-    **{encoding.name: partial(coded, encoding=encoding) for encoding in _ENCODINGS},
+    **{encoding.name: partial(through_codec, encoding=encoding) for encoding in _ENCODINGS},
     **{f"{db:+.0f} dB": partial(gained, db=db) for db in _GAINS_DB},
     f"low-pass {_LOW_PASS_HZ / 1000:g} kHz": partial(low_passed, hz=_LOW_PASS_HZ),
     f"starting {_OFFSET_S:g} s later": partial(cut, seconds=_OFFSET_S),

@@ -76,7 +76,7 @@ def robustness(
     ]
 
 
-def of_run(run: Run, predict: Predict, audio: Path, advance: Advance) -> list[Changed]:
+def run_robustness(run: Run, predict: Predict, audio: Path, advance: Advance) -> list[Changed]:
     """The effect of changes on the run's valid tracks, from a folder of `genre/track` audio files.
 
     Measured once per folder and set of changes, and kept in the run's folder. `advance` gets the

@@ -73,7 +73,7 @@ def _teacher(pinned: Pinned, data: Dataset) -> Run:
         raise DataError(f"{run.folder} can't teach: it has another front end")
     if run.genres != data.genres:
         raise DataError(f"{run.folder} can't teach: its genres are {', '.join(run.genres)}")
-    leaked = _heard(run) & {track.track for track in data.tracks if track.split == "valid"}
+    leaked = _trained_on(run) & {track.track for track in data.tracks if track.split == "valid"}
     if leaked:
         raise DataError(
             f"{run.folder} can't teach: {len(leaked)} of the valid tracks were in its training, "
@@ -82,9 +82,9 @@ def _teacher(pinned: Pinned, data: Dataset) -> Run:
     return run
 
 
-def _heard(run: Run) -> set[str]:
+def _trained_on(run: Run) -> set[str]:
     """The tracks that it, or one of its own teachers, was trained on."""
     if not run.tracks.is_file():
         raise DataError(f"{run.folder} can't teach: nothing says what it was trained on")
     heard = {track.track for track in read_tracks(run.tracks) if track.split == "train"}
-    return heard.union(*(_heard(Run.load(of.path().parent)) for of in run.recipe.teachers))
+    return heard.union(*(_trained_on(Run.load(of.path().parent)) for of in run.recipe.teachers))

@@ -18,7 +18,7 @@ from train.fitting.recipe import Recipe
 from train.fitting.runs import Run
 
 
-def joined(data: Dataset) -> Dataset:
+def with_valid_trained_on(data: Dataset) -> Dataset:
     """The dataset with its valid tracks moved to train; raise DataError if there are none."""
     data.of("valid")
     tracks = (

@@ -67,7 +67,7 @@ class TrainingStep:
         # Scale the optimizer's whole update of the base, weight decay included.
         for variable, start in zip(self._base, before, strict=True):
             variable.assign(start + self._base_rate * (variable - start))
-        self._follow()
+        self._update_average()
         return self._strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
     def _on_replica(self, mel: Any, targets: Any, music: Any) -> Any:
@@ -85,7 +85,7 @@ class TrainingStep:
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return loss
 
-    def _follow(self) -> None:
+    def _update_average(self) -> None:
         # Early on, the average follows closely, or it would keep the random start.
         count = tf.cast(self.optimizer.iterations, tf.float32)
         decay = tf.minimum(self._average, (1.0 + count) / (10.0 + count))
