@@ -166,7 +166,7 @@ def test_folds_give_mean_and_spread_and_go_on(
         (["folds", "dataset", "--resume", "x"], "has its data already"),
         (["dataset", "--resume", "x"], "has its data already"),
         (["fit", "dataset"], "finished dataset, made with n_fft 2048"),
-        (["fit", "dataset", "--hop-length", "512"], "for another one give --from-scratch"),
+        (["fit", "dataset", "--hop-length", "512"], "to use another, give --from-scratch"),
         (
             ["fit", "dataset", "--from-scratch", "--hop-length", "512"],
             "finished dataset, made with hop_length 1920",
