@@ -74,9 +74,9 @@ def test_its_card_says_whose_scores_it_shows(place: Path, refitted: Path) -> Non
     assert again.scores == first.scores, "what is shown was measured of the run before"
     assert out["again"].read_bytes() != out["first"].read_bytes()
     page = out["again"].with_suffix(".md").read_text()
-    assert f"measured of `{first.version}`" in page
+    assert f"are those of `{first.version}`" in page
     assert "each refitted with the validation tracks too" in page
-    assert "was measured of" not in out["first"].with_suffix(".md").read_text()
+    assert "are those of" not in out["first"].with_suffix(".md").read_text()
 
 
 def test_what_cannot_be_refitted_is_refused(
