@@ -127,7 +127,7 @@ def hardware_of(options: argparse.Namespace) -> Hardware:
 def _training(commands: Any, name: str, help_: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=help_)
     command.add_argument("data", type=Path, nargs="?", help=_DATA)
-    command.add_argument("--resume", type=Path, metavar="FOLDER", help="one that was stopped")
+    command.add_argument("--resume", type=Path, metavar="FOLDER", help="resume a stopped one")
     _add_data(command)
     _add_recipe(command)
     _add_base(command)

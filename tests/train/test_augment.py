@@ -7,18 +7,7 @@ import numpy as np
 import pytest
 
 from train.data.dataset import Float32
-from train.fitting.augment import Augmentation, augment
-
-OFF = Augmentation(
-    contrast=0.0,
-    eq_db=0.0,
-    shift_bands=0,
-    low_pass=0.0,
-    noise_floor=0.0,
-    mask_bands=0,
-    mask_frames=0,
-    mixup=0.0,
-)
+from train.fitting.augment import OFF, Augmentation, augment
 
 
 @pytest.fixture

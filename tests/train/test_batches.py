@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from serve.audio.frontend import FrontEnd
-from tests.train.test_augment import OFF
 from train.data.dataset import Dataset, Float32
 from train.data.tracks import Track
 from train.data.writer import DatasetWriter
-from train.fitting.augment import Augmentation, augment
+from train.fitting.augment import OFF, Augmentation, augment
 from train.fitting.batches import Batches
 from train.fitting.recipe import Recipe
 

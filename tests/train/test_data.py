@@ -126,7 +126,7 @@ def nothing(folder: Path) -> None:
         (too_few_frames, "pulses.00003: its frames don't lie in mel_db"),
         (no_table, "has no tracks.csv"),
         (empty_table, "no track in its split 'train'"),
-        (unknown_split, "'tarin' is no split"),
+        (unknown_split, "'tarin' is not a split"),
         (no_column, "is broken: 'genre'"),
         (wrong_genres, "is not in the list"),
         (empty_about, "is broken"),

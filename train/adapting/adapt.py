@@ -20,7 +20,7 @@ from serve.inference.outputs import Float64
 from train.adapting.adaptation import Adaptation
 from train.adapting.unlabelled import Targets
 from train.data.dataset import Float32, power, relative_db
-from train.fitting.augment import Augmentation, augment
+from train.fitting.augment import OFF, augment
 from train.fitting.runs import versions, write_json
 from train.hardware import make_deterministic
 from train.model import base
@@ -29,16 +29,7 @@ from train.model.pinned import Pinned
 from train.model.teacher_input import TeacherInput
 
 # Weaker than in training: the teacher heard the unaltered clip.
-_AUGMENTATION = Augmentation(
-    contrast=0.0,
-    eq_db=2.0,
-    shift_bands=0,
-    low_pass=0.3,
-    noise_floor=0.3,
-    mask_bands=6,
-    mask_frames=1,
-    mixup=0.0,
-)
+_AUGMENTATION = replace(OFF, eq_db=2.0, low_pass=0.3, noise_floor=0.3, mask_bands=6, mask_frames=1)
 _WARM_UP = 0.05
 _GRADIENT_NORM = 3.0
 # One of so many clips is held out.

@@ -40,7 +40,7 @@ _PEAK = np.float32(0.7)
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Which clips of which files: `clips` in all, spread evenly over the files."""
+    """Which clips of which files: at most `clips`, spread evenly over the files."""
 
     folder: Path
     clips: int = CLIPS

@@ -180,6 +180,6 @@ def _check(
         if track.genre not in genres:
             raise DataError(f"track {track.track}: its genre {track.genre!r} is not in the list")
         if track.split not in SPLITS:
-            raise DataError(f"track {track.track}: {track.split!r} is no split")
+            raise DataError(f"track {track.track}: {track.split!r} is not a split")
         if track.frames < front_end.frames or track.start + track.frames > len(mel_db):
             raise DataError(f"track {track.track}: its frames don't lie in mel_db")

@@ -38,6 +38,19 @@ class Augmentation:
     """alpha of mixup's Beta distribution (Zhang et al. 2018); 0 for none"""
 
 
+#: No change at all.
+OFF = Augmentation(
+    contrast=0.0,
+    eq_db=0.0,
+    shift_bands=0,
+    low_pass=0.0,
+    noise_floor=0.0,
+    mask_bands=0,
+    mask_frames=0,
+    mixup=0.0,
+)
+
+
 def augment(
     rng: Rng, mel_db: Float32, targets: Float32, how: Augmentation
 ) -> tuple[Float32, Float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from serve.inference.outputs import Float64
 from train.data.artists import shares
 from train.data.dataset import Dataset, Float32, power
 from train.data.tracks import Track
-from train.fitting.augment import Augmentation, Rng, augment
+from train.fitting.augment import OFF, Rng, augment
 from train.fitting.recipe import Recipe
 from train.model.logistic import balanced, regression
 from train.model.network import embedding_of, set_head
@@ -22,17 +22,7 @@ _BATCH = 64
 # Every third clip of a rendition is enough; it weighs half as much as the track itself.
 _EVERY, _RENDITION = 3, 0.5
 # Old recordings often have no treble: from 4 kHz up in the shipped front end.
-_LOW_PASS = Augmentation(
-    contrast=0.0,
-    eq_db=0.0,
-    shift_bands=0,
-    low_pass=1.0,
-    low_pass_from=0.62,
-    noise_floor=0.0,
-    mask_bands=0,
-    mask_frames=0,
-    mixup=0.0,
-)
+_LOW_PASS = replace(OFF, low_pass=1.0, low_pass_from=0.62)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Recipe:
     """share of each track's clips that are repeated with their treble cut off for the first head on
     a base; together they weigh as much as all the unaltered clips"""
     base_rate: float = 0.15
-    """factor of the learning rate for the base's weights, if there is a base"""
+    """factor of each update of the base's weights, if there is a base"""
     teachers: tuple[Pinned, ...] = ()
     """checkpoints of runs that are distilled"""
     teacher_share: float = 0.7
