@@ -35,10 +35,10 @@ from benchmarks import (
     memory,
     old_way,
     overhead,
+    processor,
     replaced,
     report,
     scale,
-    sharing,
     stages,
     start,
 )
@@ -54,7 +54,7 @@ _GPU_RUNS = 200
 #: What is measured beside its goal. TensorFlow comes last: it keeps threads and memory.
 COMPARISONS: dict[str, Callable[..., Iterator[goals.Result]]] = {
     "file": file.measure,
-    "sharing": sharing.measure,
+    "processor": processor.measure,
     "features": features.measure,
     "overhead": overhead.measure,
     "link": link.measure,
