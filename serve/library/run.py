@@ -102,11 +102,10 @@ class LibraryRun:
         if job.error:
             raise job.error
         with self._bars.track(job.tracks[0]) as tell:
-            if job.path is None:
-                video = f"youtube:{job.video}"
-                return self._known(video) or await self._classified(
-                    video, self._pipeline.video(job.tracks[0]), tell
-                )
+            if job.link is not None:
+                key, source = job.link.key, self._pipeline.linked(job.tracks[0])
+                return self._known(key) or await self._classified(key, source, tell)
+            assert job.path is not None
             limit = self._pipeline.settings.max_body_bytes
             content = await aside(partial(_read, job.path, limit))
             record_id = await asyncio.to_thread(digest, content)

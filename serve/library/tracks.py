@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import glob
 import os
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,18 +14,14 @@ from pathlib import Path
 from serve.audio_files import below, has_audio_suffix
 from serve.errors import BadRequest, TopgenreError
 from serve.library.files import check_regular
-from serve.sources.youtube import video_id
+from serve.sources.links import link_of, mentions_service
+from serve.sources.stream import Link
 from serve.text import UTF_8, encoding_of
-
-# Without a scheme, at the beginning or after a space, quote or bracket.
-_YOUTUBE = re.compile(
-    r"(?i)(?:^|[^\w./*~-])(?://)?(?:[a-z]+\.)?(?:youtube(?:-nocookie)?\.com|youtu\.be)(?=[/?#:])"
-)
 
 
 @dataclass(slots=True)
 class ListedTrack:
-    """One track to be classified: a file, a video, or what is wrong with what was given.
+    """One track to be classified: a file, a link, or what is wrong with what was given.
 
     `tracks` are its names, as they were given or found: several, where they lead to one file or
     one video. `has_peers` says that another file is as large, and may be a copy.
@@ -34,13 +29,13 @@ class ListedTrack:
 
     tracks: list[str]
     path: Path | None = None
-    video: str | None = None
+    link: Link | None = None
     error: TopgenreError | None = None
     has_peers: bool = False
 
 
 def jobs_of(given: Iterable[str]) -> list[ListedTrack]:
-    """The jobs, in order, for files, folders (recursively), glob patterns and YouTube links."""
+    """The jobs, in order, for files, folders (recursively), glob patterns and links."""
     jobs: dict[object, ListedTrack] = {}
     sizes: Counter[int] = Counter()
     size_of: dict[object, int] = {}
@@ -53,11 +48,11 @@ def jobs_of(given: Iterable[str]) -> list[ListedTrack]:
     for name in given:
         if is_link(name):
             try:
-                video = video_id(name)
+                link = link_of(name)
             except TopgenreError as error:
                 add(("wrong", name), name, error=error)
             else:
-                add(("video", video), name, video=video)
+                add(link, name, link=link)
             continue
         found = False
         for path in _files(name):
@@ -122,13 +117,13 @@ def _listed(line: str) -> str:
 
 
 def is_link(name: str) -> bool:
-    """Whether this is a link, with a scheme or to YouTube without one, rather than a path."""
+    """Whether this is a link, with a scheme or to a known site without one, rather than a path."""
     if os.path.lexists(name):
         return False
-    if "://" in name or _YOUTUBE.search(name):
+    if "://" in name or mentions_service(name):
         return True
     try:
-        video_id(name)
+        link_of(name)
     except TopgenreError:
         return False
     return True

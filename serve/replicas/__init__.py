@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class SharedBreaker(Protocol):
     """A circuit breaker: it opens when `failures` of a kind come within `window_s` seconds."""
 
+    name: str
     kind: type[TopgenreError]
     failures: int
     window_s: float

@@ -51,4 +51,4 @@ class SharedFailures:
 
 
 def _key(breaker: SharedBreaker) -> str:
-    return f"{PREFIX}breaker:{breaker.kind.code}"
+    return f"{PREFIX}breaker:{breaker.name}"

@@ -20,6 +20,7 @@ from serve.library.results import Record
 from serve.library.run import digest, persistently, typed, workers_for
 from serve.library.tracks import is_link
 from serve.pipeline import Pipeline
+from serve.sources.links import link_of
 from serve.sources.memory import MemorySource
 from serve.sources.stream import AudioSource
 from serve.text import safe
@@ -93,8 +94,8 @@ class CatalogueRun:
 
     async def _record(self, entry: Entry) -> Record:
         if _is_link(entry.path):
-            video = self._pipeline.video(entry.path)
-            return await self._classified(":".join(video.identity), video)
+            key = link_of(entry.path).key
+            return await self._classified(key, self._pipeline.linked(entry.path))
         limit = self._pipeline.settings.max_body_bytes
         content = await aside(partial(_read, entry.path, limit))
         key = await asyncio.to_thread(digest, content)

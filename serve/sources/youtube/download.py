@@ -53,11 +53,13 @@ class YouTubeSource:
     start: Start = spawn
     told: Callable[[dict[str, Any]], None] = lambda confinement: None
     origin: ClassVar[Origin] = "youtube"
+    #: the first part of its identity
+    kind: ClassVar[str] = "youtube"
 
     @property
     def identity(self) -> tuple[str, str]:
         """The video's, whatever the link looked like."""
-        return "youtube", self.video_id
+        return self.kind, self.video_id
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[YouTubeStream]:
