@@ -48,11 +48,17 @@ def blocks(open_url: Open, track: Track, *, max_bytes: int, retries: int) -> Ite
                     position += len(block)
         except (HTTPError, TransportError) as error:
             broken += 1
-            if isinstance(error, HTTPError):
-                error.close()
-            if broken > retries or getattr(error, "status", 500) < 500:
+            if broken > retries or _is_final(error):
                 raise
             time.sleep(BACKOFF_S * broken * random.uniform(0.5, 1.5))  # noqa: S311
+
+
+def _is_final(error: HTTPError | TransportError) -> bool:
+    """Whether asking again would be answered alike; an answer is closed."""
+    if isinstance(error, TransportError):
+        return False
+    error.close()
+    return bool(error.status < 500)
 
 
 def _request(track: Track, start: int, end: int) -> Request:
