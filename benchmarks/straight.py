@@ -15,7 +15,7 @@ from serve.audio.features import FeatureStream
 from serve.audio.mel import MelSpectrogram
 from serve.container import cores
 from serve.inference.outputs import Outputs
-from serve.inference.session import Model, load_model
+from serve.inference.session import LoadedModel, load_model
 from serve.pipeline import front_end_of
 from serve.settings import Settings
 
@@ -23,7 +23,7 @@ from serve.settings import Settings
 class Straight:
     """Decodes a file of at most `max_s` seconds, and runs the model on it; for one thread."""
 
-    def __init__(self, model: Model, max_s: float) -> None:
+    def __init__(self, model: LoadedModel, max_s: float) -> None:
         self._model = model
         self._max_s = max_s
         self._mel = MelSpectrogram(front_end_of(model))

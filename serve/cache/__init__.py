@@ -8,14 +8,14 @@ from typing import get_args
 
 from serve.cache.answers import AnswerCache
 from serve.cache.store import Store
-from serve.inference.session import Model
+from serve.inference.session import LoadedModel
 from serve.metrics import Metrics
 from serve.settings import REDIS, CacheMode, Settings
 
 __all__ = ["AnswerCache", "cache_for"]
 
 
-def cache_for(settings: Settings, model: Model, metrics: Metrics) -> AnswerCache:
+def cache_for(settings: Settings, model: LoadedModel, metrics: Metrics) -> AnswerCache:
     """The cache that the settings ask for, of what this model says here. It is not open yet."""
     store = _store(settings)
     watch = metrics.watch

@@ -17,7 +17,7 @@ from serve.inference.card import ModelFileError
 from serve.inference.engine import Engine
 from serve.inference.providers import PROVIDERS
 from serve.inference.runner import runner_for
-from serve.inference.session import Model
+from serve.inference.session import LoadedModel
 from serve.metrics import Metrics
 from serve.pipeline.breaker import Breaker
 from serve.pipeline.heads import Heads
@@ -36,7 +36,7 @@ class Parts:
     """What all tracks share: decoders, model, cache, and limits."""
 
     settings: Settings
-    model: Model
+    model: LoadedModel
     metrics: Metrics
     front_end: FrontEnd
     links: Links
@@ -53,7 +53,7 @@ class Parts:
     heads: Heads = field(default_factory=Heads)
 
     @classmethod
-    def of(cls, settings: Settings, model: Model, metrics: Metrics) -> Self:
+    def of(cls, settings: Settings, model: LoadedModel, metrics: Metrics) -> Self:
         """Make all parts; raise ModelFileError if the model's front end does not fit."""
         front_end = front_end_of(model)
         pool = _pool(settings, front_end)
@@ -129,7 +129,7 @@ def decoders_of(settings: Settings) -> int:
 
 
 def _engine(
-    settings: Settings, model: Model, front_end: FrontEnd, pool: DecoderPool, metrics: Metrics
+    settings: Settings, model: LoadedModel, front_end: FrontEnd, pool: DecoderPool, metrics: Metrics
 ) -> Engine:
     share = settings.batch_clips or PROVIDERS[model.provider].shared_clips
     largest = max(share, FeatureStream.capacity(front_end, settings.max_duration_s))
@@ -152,7 +152,7 @@ def _breaker(settings: Settings, name: str, kind: type[TopgenreError]) -> Breake
     )
 
 
-def front_end_of(model: Model) -> FrontEnd:
+def front_end_of(model: LoadedModel) -> FrontEnd:
     """The front end named in the model file; raise ModelFileError if it does not fit."""
     try:
         front_end = FrontEnd.from_dict(model.card.front_end)

@@ -15,7 +15,7 @@ from serve.answer import Answer, OnProgress, Outcome, Progress, answer_type
 from serve.backoff import pauses_s
 from serve.durations import spoken
 from serve.errors import Origin, Overloaded, Timeout, TopgenreError
-from serve.inference.session import Model
+from serve.inference.session import LoadedModel
 from serve.inference.tuning import tuned
 from serve.metrics import Metrics
 from serve.pipeline.breaker import Breaker, through_all
@@ -37,7 +37,9 @@ class Pipeline:
     An asynchronous context manager: entering starts and warms up everything, leaving stops it.
     """
 
-    def __init__(self, settings: Settings, model: Model, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self, settings: Settings, model: LoadedModel, metrics: Metrics | None = None
+    ) -> None:
         self.settings = settings
         self.model = model
         self.metrics = metrics or Metrics()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from serve.metrics import Metrics
-from serve.replicas.failures import SharedFailures
+from serve.replicas.breakers import SharedFailures
 from serve.replicas.flights import SharedFlights
 from serve.replicas.redis import SharedRedis
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from serve.errors import TopgenreError
 from serve.library.catalogue.bar import Bar
-from serve.library.catalogue.engine import engine_for
+from serve.library.catalogue.engines import engine_for
 from serve.library.catalogue.manifest import read_manifest
 from serve.library.catalogue.places import Place
 from serve.library.catalogue.shards import Shards

@@ -22,7 +22,7 @@ from serve.errors import (
 from serve.sources.stream import SourceInfo
 from serve.sources.youtube.downloader import Running, Start, running, spawn
 from serve.sources.youtube.messages import (
-    Job,
+    DownloadJob,
     Kind,
     YouTubeOptions,
     parse_json,
@@ -67,7 +67,7 @@ class YouTubeSource:
 
         Raises a TopgenreError that says why it can't be had: see `failures`.
         """
-        async with running(Job(self.video_id, self.options), self.start) as child:
+        async with running(DownloadJob(self.video_id, self.options), self.start) as child:
             kind, payload = await read_frame(child.reader)
             if kind is Kind.HELD:
                 self.told(parse_object(payload))

@@ -16,7 +16,7 @@ from yt_dlp.networking import Request  # type: ignore[import-untyped]
 from yt_dlp.networking.exceptions import HTTPError, TransportError  # type: ignore[import-untyped]
 
 from serve.errors import TooBig, YouTubeError
-from serve.sources.youtube.extract import Track
+from serve.sources.youtube.extract import FoundAudio
 
 #: Bytes asked for at once, as YouTube's own player does; what is asked beyond comes throttled.
 RANGE_BYTES = 10 << 20
@@ -29,7 +29,7 @@ BACKOFF_S = 0.2
 Open = Callable[[Request], Any]
 
 
-def blocks(open_url: Open, track: Track, *, max_bytes: int, retries: int) -> Iterator[bytes]:
+def blocks(open_url: Open, track: FoundAudio, *, max_bytes: int, retries: int) -> Iterator[bytes]:
     """Yield the whole file in order, in blocks as they come, however small.
 
     A transfer that breaks, or that a server error ends, is taken up again at the next byte,
@@ -61,7 +61,7 @@ def _is_final(error: HTTPError | TransportError) -> bool:
     return bool(error.status < 500)
 
 
-def _request(track: Track, start: int, end: int) -> Request:
+def _request(track: FoundAudio, start: int, end: int) -> Request:
     headers = {**track.headers, "Accept-Encoding": "identity", "Range": f"bytes={start}-{end}"}
     return Request(track.url, headers=headers)
 

@@ -15,7 +15,7 @@ from serve.library.run import pipeline_for
 from serve.settings import Settings
 
 
-class Engine(Protocol):
+class CatalogueEngine(Protocol):
     """To be run in the main thread."""
 
     model: str
@@ -38,7 +38,7 @@ class Here:
             await CatalogueRun(self._pipeline, manifest.__getitem__, shards, bar).run(todo)
 
 
-def engine_for(settings: Settings, on: str | None, address: str | None) -> Engine:
+def engine_for(settings: Settings, on: str | None, address: str | None) -> CatalogueEngine:
     """This machine, or with `on="ray"` a cluster of Ray's: the one at the address, or a new one.
 
     Raises BadRequest where Ray is not installed, ModelFileError or DeviceError.
@@ -52,5 +52,5 @@ def engine_for(settings: Settings, on: str | None, address: str | None) -> Engin
         if error.name != "ray":
             raise
         raise BadRequest("This needs Ray: pip install 'topgenre[ray]'") from None
-    engine: Engine = ray.OnRay(settings, address)
+    engine: CatalogueEngine = ray.OnRay(settings, address)
     return engine
