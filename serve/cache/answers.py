@@ -104,7 +104,7 @@ class AnswerCache:
         return replace(known, cached=True, timings_ms={"cache": took_ms, "total": took_ms})
 
     def put(self, key: str, outcome: Outcome) -> None:
-        """Cache an outcome, if it is to be cached; the store is written to in the background."""
+        """Cache an outcome, if it may be cached; the store is written in the background."""
         if not self.active:
             return
         if isinstance(outcome, TopgenreError):

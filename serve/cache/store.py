@@ -1,4 +1,4 @@
-"""Stores that keep answers for longer than a process lives."""
+"""Stores that keep answers beyond the life of a process."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def unpacked(stored: object) -> bytes | None:
         return None
     inflater = zlib.decompressobj()
     try:
-        # One byte more, so that a value of the largest size reaches its end.
+        # One byte more, so that the decompressor reaches the end of a value of the largest size.
         value = inflater.decompress(stored, MAX_VALUE_BYTES + 1)
     except zlib.error:
         return None

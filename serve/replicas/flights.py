@@ -157,7 +157,7 @@ class SharedFlights:
             await self._shared.ask(writing.execute, anyway=True)
 
     async def _read_along(self, key: str, on_progress: OnProgress) -> Outcome | None:
-        """The outcome from the replica that holds the lease; None if no replica holds it any more."""
+        """The outcome from the replica that holds the lease; None if none holds it any more."""
         holder = await self._holder(key)
         if holder is None:
             return None
