@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -130,8 +131,10 @@ def _goals(options: Mapping[str, dict[str, Any]], console: Console) -> dict[str,
     """Make these comparisons, each with its own options; print each as soon as it is made."""
     results: list[goals.Result] = []
     for name in progress([*options], "goals", console=console):
+        start = time.perf_counter()
         made = goals.attempted(name, lambda name=name: COMPARISONS[name](**options[name]))  # type: ignore[misc]
         console.print(goals.table(made))
+        console.print(f"{name} took {time.perf_counter() - start:.0f} s", highlight=False)
         results += made
     return {"results": [result.to_dict() for result in results]}
 

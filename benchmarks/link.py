@@ -12,7 +12,7 @@ from benchmarks.media import CONTAINERS, track
 _TAILS = {180.0: 40.0, 600.0: 110.0}
 
 
-def measure(runs: int = 5, *, tails: Mapping[float, float] = _TAILS) -> Iterator[Result]:
+def measure(runs: int = 3, *, tails: Mapping[float, float] = _TAILS) -> Iterator[Result]:
     """Links over a network of 40 Mbit/s; `tails` are the lengths that are asked for."""
     tracks = {
         f"{seconds:g} s of {container}": (track(seconds, container), seconds)

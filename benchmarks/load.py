@@ -22,7 +22,7 @@ _EACH = 3
 
 
 def measure(
-    runs: int = 5, *, seconds: float = 180.0, tracks: int = 500, block: int = 50, arriving: int = 60
+    runs: int = 3, *, seconds: float = 180.0, tracks: int = 500, block: int = 50, arriving: int = 60
 ) -> Iterator[Result]:
     """Clients with tracks of so many seconds, and `tracks` short ones, memory after each block."""
     request = Request.raw(track(seconds, "m4a"))
