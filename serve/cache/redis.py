@@ -11,7 +11,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from serve.cache.in_time import in_time
-from serve.cache.store import MAX_VALUE_BYTES, StoreError, packed, unpacked
+from serve.cache.store import MAX_VALUE_BYTES, PATIENCE_S, StoreError, packed, unpacked
 
 T = TypeVar("T")
 
@@ -19,8 +19,6 @@ T = TypeVar("T")
 PREFIX = "topgenre:"
 #: What redis-py raises where Redis is unreachable.
 FAULTS = (RedisError, OSError, TimeoutError)
-# An answer is not worth a longer wait: it can be computed again.
-_TIMEOUT_S = 0.25
 # Over TLS the peer has to acknowledge the end, too.
 _CLOSE_S = 0.5
 # redis-py's own timeouts are this many times ours.
@@ -42,7 +40,7 @@ class RedisStore:
 
     def __init__(self, url: str, *, max_age_s: float) -> None:
         self._max_age_ms = max(1, int(1000 * max_age_s))
-        self._redis = client(url, _TIMEOUT_S)
+        self._redis = client(url, PATIENCE_S)
 
     async def open(self) -> None:
         """Check that Redis answers."""
@@ -84,6 +82,17 @@ def client(url: str, timeout_s: float, *, blocking: bool = False) -> Redis:
     return Redis.from_pool(pool)
 
 
+def reason(fault: BaseException) -> str:
+    """What is wrong with Redis: the name of the error at the root of the fault.
+
+    redis-py wraps the refusal of a password over a Unix socket in a ConnectionError. The error's
+    own text is left out: it may contain the address, and with it the password.
+    """
+    while isinstance(cause := fault.__cause__ or fault.__context__, FAULTS):
+        fault = cause
+    return f"Redis: {type(fault).__name__}"
+
+
 async def close(redis: Redis) -> None:
     """Close its connections, without waiting for a server that no longer answers."""
     with suppress(*FAULTS):
@@ -92,7 +101,6 @@ async def close(redis: Redis) -> None:
 
 async def _told(answer: Awaitable[T]) -> T:
     try:
-        return await in_time(answer, _TIMEOUT_S)
+        return await answer
     except FAULTS as error:
-        # Not the error's own text: it may contain the address, and with it the password.
-        raise StoreError(f"Redis: {type(error).__name__}") from None
+        raise StoreError(reason(error)) from None

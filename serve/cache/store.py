@@ -7,6 +7,8 @@ from typing import Protocol
 
 #: Most bytes of a value, compressed or not: two hours with a hundred genres.
 MAX_VALUE_BYTES = 4 << 20
+#: Longest wait for a store, in seconds: an answer is not worth more, it can be made again.
+PATIENCE_S = 0.5
 _COMPRESSION = 1
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from serve.cache.in_time import in_time
-from serve.cache.redis import FAULTS, client, close
+from serve.cache.redis import FAULTS, client, close, reason
 from serve.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
@@ -54,8 +54,7 @@ class SharedRedis:
             if not self._rests:  # which another command's failure may have begun meanwhile
                 self._rests_until = time.monotonic() + _REST_S
                 self._metrics.alone.inc()
-                # Not the error's own text: it may contain the address, and with it the password.
-                _LOG.warning("working without other replicas: Redis: %s", type(error).__name__)
+                _LOG.warning("working without other replicas: %s", reason(error))
             raise AloneError from None
 
     @property
