@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -35,10 +36,10 @@ from benchmarks import (
     memory,
     old_way,
     overhead,
+    processor,
     replaced,
     report,
     scale,
-    sharing,
     stages,
     start,
 )
@@ -54,7 +55,7 @@ _GPU_RUNS = 200
 #: What is measured beside its goal. TensorFlow comes last: it keeps threads and memory.
 COMPARISONS: dict[str, Callable[..., Iterator[goals.Result]]] = {
     "file": file.measure,
-    "sharing": sharing.measure,
+    "processor": processor.measure,
     "features": features.measure,
     "overhead": overhead.measure,
     "link": link.measure,
@@ -130,8 +131,10 @@ def _goals(options: Mapping[str, dict[str, Any]], console: Console) -> dict[str,
     """Make these comparisons, each with its own options; print each as soon as it is made."""
     results: list[goals.Result] = []
     for name in progress([*options], "goals", console=console):
+        start = time.perf_counter()
         made = goals.attempted(name, lambda name=name: COMPARISONS[name](**options[name]))  # type: ignore[misc]
         console.print(goals.table(made))
+        console.print(f"{name} took {time.perf_counter() - start:.0f} s", highlight=False)
         results += made
     return {"results": [result.to_dict() for result in results]}
 

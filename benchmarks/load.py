@@ -7,16 +7,12 @@ import statistics
 import time
 from collections.abc import Iterator
 
-from threadpoolctl import threadpool_limits
-
 from benchmarks.clients import Loop, Request, closed_loop, paced_s
 from benchmarks.goals import Result, quantile_ms
-from benchmarks.media import track
+from benchmarks.media import files, track
 from benchmarks.servers import Server, topgenre
-from benchmarks.straight import Straight
+from benchmarks.straight import OnAllCores
 from serve.container import cores
-from serve.inference.session import load_model
-from serve.settings import Settings
 
 _CLIENTS = 8
 _SHARE = 0.8
@@ -26,28 +22,29 @@ _EACH = 3
 
 
 def measure(
-    runs: int = 5, *, seconds: float = 180.0, tracks: int = 500, block: int = 50, arriving: int = 60
+    runs: int = 3, *, seconds: float = 180.0, tracks: int = 500, block: int = 50, arriving: int = 60
 ) -> Iterator[Result]:
     """Clients with tracks of so many seconds, and `tracks` short ones, memory after each block."""
-    content = track(seconds, "m4a")
-    request = Request.raw(content)
-    settings = Settings.from_environment()
-    straight = Straight(load_model(settings.model, "cpu", 1), seconds + 1)
+    request = Request.raw(track(seconds, "m4a"))
     # Arrivals at random bunch up: they wait, and are not refused.
-    with topgenre(max_requests=64, queue_size=64) as server:
+    with (
+        topgenre(max_requests=64, queue_size=64) as server,
+        OnAllCores(seconds + 1) as work,
+        files(seconds) as paths,
+    ):
+        work.predict(paths["m4a"])
         closed_loop(server.port, request, _CLIENTS, _CLIENTS)  # warms up
         loops: dict[int, list[Loop]] = {_CLIENTS: [], 1: []}
         cores_per_s = []
         for _ in range(runs):
             for clients, done in loops.items():
                 done.append(closed_loop(server.port, request, clients, clients * _EACH))
-            with threadpool_limits(1):
-                start = time.perf_counter()
-                straight.predict(content)
-                cores_per_s.append(cores() / (time.perf_counter() - start))
+            start = time.perf_counter()
+            work.predict(paths["m4a"])
+            cores_per_s.append(cores() / (time.perf_counter() - start))
         rates = {clients: [loop.per_s for loop in done] for clients, done in loops.items()}
         of = {f"{_CLIENTS} clients/s": rates[_CLIENTS], "1/s": rates[1]}
-        yield Result.ratio(f"{_CLIENTS} clients' tracks/s, of one's", of, 1.7, at_least=True)
+        yield Result.ratio(f"{_CLIENTS} clients' tracks/s, of one's", of, None, at_least=True)
         yield _of_the_cores(rates[_CLIENTS], cores_per_s)
         for clients, done in loops.items():
             taken_s = [s for loop in done for s in loop.taken_s]
@@ -61,7 +58,7 @@ def _of_the_cores(rates: list[float], cores_per_s: list[float]) -> Result:
     """What is left of the cores, had they nothing to do but the work on the tracks itself."""
     of = {"clients/s": rates, "cores/s": cores_per_s}
     name = f"{_CLIENTS} clients' tracks/s, of what the cores can do"
-    return Result.ratio(name, of, None, at_least=True)
+    return Result.ratio(name, of, 0.95, at_least=True)
 
 
 def _waiting(server: Server, request: Request, rate: float, arriving: int) -> Iterator[Result]:

@@ -22,7 +22,7 @@ _CLIP_S = 1.4
 _BANDS, _FRAMES, _GENRES = 128, 78, 10
 
 
-def measure(runs: int = 5, *, seconds: float = 600.0) -> Iterator[Result]:
+def measure(runs: int = 3, *, seconds: float = 600.0) -> Iterator[Result]:
     """The old way's wall time over that of our running server; both are warm."""
     try:
         network = build()

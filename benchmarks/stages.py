@@ -19,7 +19,7 @@ from serve.audio.frames import Frames
 from serve.audio.mel import Float32, MelSpectrogram
 from serve.audio.resample import Resampler
 from serve.inference.aggregate import aggregate
-from serve.inference.session import Model
+from serve.inference.session import LoadedModel
 from serve.pipeline import front_end_of
 
 #: The stages that follow one another on a track's way, in that order.
@@ -44,7 +44,9 @@ class Timing:
         return cls(stage, track, round(median_ms, 3), round(slowest_ms, 3), noise(taken_ms))
 
 
-def measure(model: Model, name: str, content: bytes, seconds: float, runs: int) -> Iterator[Timing]:
+def measure(
+    model: LoadedModel, name: str, content: bytes, seconds: float, runs: int
+) -> Iterator[Timing]:
     """Time decoding, features, librosa's features, inference and aggregation of a track."""
     front_end = front_end_of(model)
     mel = MelSpectrogram(front_end)

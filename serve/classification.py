@@ -8,7 +8,7 @@ from html import escape
 from typing import Any, Self
 
 from serve.answer import Answer, Clip, Tag
-from serve.parts import not_music
+from serve.genre_parts import not_music
 
 # The page's (style.css), for light notebooks and dark ones. Which one it is says JupyterLab by an
 # attribute, VS Code by a class and Colab by another attribute; the browser does not know.

@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.text import Text
 
 from serve.errors import BadRequest, Internal, TopgenreError
+from serve.genre_parts import changes, not_music
 from serve.library.bars import Bars
 from serve.library.results import CsvLines, JsonLines, Lines, Record, ResultsFile
 from serve.library.run import LibraryRun, pipeline_for, report
 from serve.library.tracks import ListedTrack, jobs_of, read_list
-from serve.parts import changes, not_music
 from serve.pipeline import Pipeline
 from serve.settings import Settings
 from serve.signals import signalled, until_signalled

@@ -78,7 +78,7 @@ class _Service:
     def _source(self, track: Track) -> AudioSource:
         limit = self._pipeline.settings.max_body_bytes
         if isinstance(track, str) and is_link(track):
-            return self._pipeline.video(track)
+            return self._pipeline.linked(track)
         if track == "":  # as a path it would be this folder
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), track)
         if isinstance(track, str | PathLike):

@@ -107,66 +107,69 @@ class Settings(BaseSettings):
     port: int = Field(5000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     cors_origins: Words = Field(
         ("*",),
-        description="origins of pages that may use the server, separated by commas; * is any page",
+        description="origins of web pages that may use the server, separated by "
+        "commas; * allows all",
     )
     hosts: Words = Field(
         (),
-        description="names it is called by; empty is any, or loopback's where origins are named",
+        description="host names that requests may use; empty allows any, or "
+        "loopback's if origins are set",
     )
     trusted_proxies: Words = Field(
-        (), description="addresses or networks of proxies whose X-Forwarded-For is believed"
+        (), description="addresses or networks of proxies whose X-Forwarded-For is trusted"
     )
     api_keys: Annotated[Words, AfterValidator(_key_hashes)] = Field(
         (),
-        description="NAME:SHA256 of each API key (`python -m serve key`); empty asks for none",
+        description="NAME:SHA256 of each API key (`python -m serve key`); empty requires none",
     )
     key_rate: Annotated[str, AfterValidator(_rate)] = Field(
         "",
-        description="tracks a key may ask for, such as `600/hour burst 20`; empty is any number",
+        description="rate limit of tracks for each key, such as `600/hour burst "
+        "20`; empty is no limit",
     )
     address_rate: Annotated[str, AfterValidator(_rate)] = Field(
-        "", description="the same for each address that has no key"
+        "", description="rate limit of tracks for each address without a key"
     )
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="how much is logged"
-    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
     log_format: Literal["console", "json"] = Field(
-        "console", description="logs for people, or one JSON object a line"
+        "console", description="logs for people, or one JSON object per line"
     )
     traces: str = Field(
         "",
         pattern=r"^(https?://\S+)?$",
-        description="OpenTelemetry collector (OTLP over HTTP) to send traces to; empty makes none",
+        description="OpenTelemetry collector (OTLP over HTTP) for traces; empty turns tracing off",
     )
     stop_grace_s: float = Field(
-        1.0, ge=0, description="seconds a stopping server still takes tracks, but is not ready"
+        1.0,
+        ge=0,
+        description="seconds that a stopping server is not ready but still accepts tracks",
     )
     stop_deadline_s: float = Field(
-        25.0, ge=0, description="seconds that accepted tracks then have to be finished"
+        25.0, ge=0, description="seconds that accepted tracks then have to finish"
     )
 
     model: File = Field(MODELS / "topgenre.onnx", description="the model file")
     device: Device = Field(
         "auto",
-        description="where the model runs; a GPU that is named and can't be had stops the start",
+        description="where the model runs; the server does not start if a named GPU is unavailable",
     )
     tuning: Annotated[File, AfterValidator(_tuning)] = Field(
         ROOT / "topgenre.toml",
-        description="file of what `make tune` measured; the next three, if set, win over it",
+        description="file written by `make tune`; the next three settings, if set, override it",
     )
     inference_threads: int = Field(
-        0, ge=0, le=256, description="threads of one inference call at most; 0 is one for each core"
+        0, ge=0, le=256, description="most threads of one inference call; 0 is one for each core"
     )
     batch_clips: int = Field(
         0,
         ge=0,
         le=8192,
-        description="clips up to which waiting tracks share a call; 0 is what suits the device",
+        description="most clips of waiting tracks that share a call; 0 is what suits the device",
     )
     gpu_calls: Calls = Field(
         "plain",
-        description="a GPU's memory: `plain`, `bound` once, also `pinned`, also with CUDA `graphs`",
+        description="GPU memory: `plain`, `bound` once, also `pinned`, also with CUDA `graphs`",
     )
     queue_size: int = Field(32, ge=1, le=10_000, description="tracks that may wait for the model")
 
@@ -178,10 +181,16 @@ class Settings(BaseSettings):
     )
     deadline_s: float = Field(60.0, gt=0, description="most seconds one request may take")
     max_requests: int = Field(
-        16, ge=1, le=10_000, description="requests worked on at once; more are answered overloaded"
+        16,
+        ge=1,
+        le=10_000,
+        description="most requests processed at once; more are answered `overloaded`",
     )
     max_batches: int = Field(
-        4, ge=1, le=1000, description="batches worked on at once; more are answered overloaded"
+        4,
+        ge=1,
+        le=1000,
+        description="most batches processed at once; more are answered `overloaded`",
     )
     batch_size: int = Field(50, ge=1, le=1000, description="most tracks of one batch")
     batch_bytes: int = Field(
@@ -191,15 +200,18 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=10_000,
-        description="tracks of batches worked on at once; 0 is a quarter of max_requests",
+        description="most tracks of batches processed at once; 0 is a quarter of max_requests",
     )
     batch_deadline_s: float = Field(600.0, gt=0, description="most seconds one batch may take")
 
     max_connections: int = Field(
-        512, ge=1, le=100_000, description="clients connected at once; more are answered overloaded"
+        512,
+        ge=1,
+        le=100_000,
+        description="most connections at once; more are answered `overloaded`",
     )
     max_header_bytes: int = Field(
-        64 << 10, ge=1 << 10, description="longest head of a request, about"
+        64 << 10, ge=1 << 10, description="approximate limit of a request's head in bytes"
     )
     client_timeout_s: float = Field(
         10.0,
@@ -208,7 +220,10 @@ class Settings(BaseSettings):
         "until it takes what it is sent",
     )
     client_rate_bytes: int = Field(
-        2048, ge=0, description="least bytes a second of an upload over client_timeout_s; 0 for any"
+        2048,
+        ge=0,
+        description="least bytes per second of an upload, averaged over "
+        "client_timeout_s; 0 is no limit",
     )
     waiting_bytes: int = Field(
         512 << 20,
@@ -220,44 +235,52 @@ class Settings(BaseSettings):
         128,
         ge=1,
         le=100_000,
-        description="connections of one address at once, but for proxies that are trusted",
+        description="most connections of one address at once, except trusted proxies",
     )
 
     cache: Annotated[str, AfterValidator(_cache)] = Field(
         "~/.cache/topgenre",
-        description="folder of known answers (absolute, or begins with `~` or `.`), a `redis://` "
-        "address, `memory` for no longer than the server runs, or `off`",
+        description="folder for cached answers (absolute, or beginning with `~` "
+        "or `.`), a `redis://` "
+        "address, `memory` to keep them only while the server runs, or `off`",
     )
-    cache_bytes: int = Field(256 << 20, ge=1 << 20, description="largest size of that folder")
+    cache_bytes: int = Field(
+        256 << 20, ge=1 << 20, description="largest size of that folder in bytes"
+    )
     cache_entries: int = Field(
-        10_000, ge=1, le=10_000_000, description="answers in it; the least used go first"
+        10_000,
+        ge=1,
+        le=10_000_000,
+        description="most answers in it; the least recently used are evicted first",
     )
-    cache_age_s: float = Field(30 * 86_400.0, gt=0, description="seconds that an answer is kept")
+    cache_age_s: float = Field(30 * 86_400.0, gt=0, description="seconds that an answer is cached")
     cache_failure_age_s: float = Field(
-        300.0, gt=0, description="seconds that a failure is kept that would only come again"
+        300.0, gt=0, description="seconds that a failure that would only recur is cached"
     )
     cache_memory_entries: int = Field(
-        128, ge=0, le=100_000, description="answers and failures kept in memory besides"
+        128, ge=0, le=100_000, description="most answers and failures cached in memory as well"
     )
     breaker_failures: int = Field(
         5,
         ge=1,
         le=1000,
-        description="bot checks or limits by YouTube after which it is left alone",
+        description="bot checks or rate limits by YouTube that open the circuit breaker",
     )
-    breaker_window_s: float = Field(60.0, gt=0, description="seconds in which so many must come")
+    breaker_window_s: float = Field(60.0, gt=0, description="seconds within which they must occur")
     breaker_pause_s: float = Field(
-        60.0, gt=0, description="seconds that YouTube is left alone before one request tries"
+        60.0,
+        gt=0,
+        description="seconds that the breaker stays open before one request probes YouTube",
     )
 
     decoders: int = Field(
         0,
         ge=0,
         le=256,
-        description="decoder processes; 0 is one for each core, if memory allows",
+        description="decoder processes; 0 is one for each core, memory permitting",
     )
     decoder_memory_bytes: int = Field(
-        2 << 30, ge=256 << 20, description="address space of one decoder process"
+        2 << 30, ge=256 << 20, description="address space of one decoder process in bytes"
     )
     decoder_cpu_s: float = Field(
         30.0, gt=0, description="processor time that one track may take in one decoder process"
@@ -271,14 +294,14 @@ class Settings(BaseSettings):
         None, description="file of cookies in Netscape format for YouTube"
     )
     youtube_timeout_s: float = Field(
-        10.0, gt=0, description="most seconds YouTube may stay silent on one connection"
+        10.0, gt=0, description="most seconds that YouTube may send nothing on a connection"
     )
     youtube_retries: int = Field(
-        3, ge=0, le=20, description="times a broken media transfer is taken up again"
+        3, ge=0, le=20, description="times that an interrupted media transfer is resumed"
     )
 
     youtube_preload: bool = Field(
-        True, description="keep yt-dlp loaded in an idle process, so that a link starts at once"
+        True, description="keep yt-dlp loaded in an idle process, so that links start at once"
     )
 
     @classmethod

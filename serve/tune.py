@@ -19,7 +19,7 @@ from serve.inference.measure import median_ms, seconds
 from serve.inference.providers import PROVIDERS
 from serve.inference.providers.base import DeviceError
 from serve.inference.runner import Runner, runner_for
-from serve.inference.session import Model
+from serve.inference.session import LoadedModel
 from serve.inference.tuning import Tuning, load
 from serve.settings import Settings
 
@@ -57,7 +57,7 @@ def choose(costs: Mapping[Choice, float]) -> Choice:
 
 
 def _measure(
-    settings: Settings, model: Model, rounds: int, on_round: Callable[[], None]
+    settings: Settings, model: LoadedModel, rounds: int, on_round: Callable[[], None]
 ) -> tuple[Table, Tuning]:
     provider = model.provider
     table = Table(

@@ -11,9 +11,9 @@ from tests.redis_process import RedisServer, redis_process
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[RedisServer]:
+def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
     """A server for as long as the context; the test is skipped where it is not installed."""
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed")
-    with redis_process(folder) as server:
+    with redis_process(folder, *options) as server:
         yield server

@@ -16,7 +16,8 @@ _KEEPS_NOTHING = ("--save", "", "--appendonly", "no")
 class RedisServer:
     """Redis at a socket in a folder, empty at each start."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._options = options
         self._folder = folder
         self._socket = folder / "socket"
         self.url = f"unix://{self._socket}"
@@ -26,7 +27,7 @@ class RedisServer:
         """Start it, and wait until it answers."""
         command = ("redis-server", "--port", "0", "--unixsocket", str(self._socket))
         self.process = subprocess.Popen(
-            (*command, *_KEEPS_NOTHING), cwd=self._folder, stdout=subprocess.DEVNULL
+            (*command, *_KEEPS_NOTHING, *self._options), cwd=self._folder, stdout=subprocess.DEVNULL
         )
         until(self._answers)
 
@@ -43,9 +44,9 @@ class RedisServer:
 
 
 @contextmanager
-def redis_process(folder: Path) -> Iterator[RedisServer]:
+def redis_process(folder: Path, *options: str) -> Iterator[RedisServer]:
     """A server for as long as the context."""
-    server = RedisServer(folder)
+    server = RedisServer(folder, *options)
     server.start()
     try:
         yield server

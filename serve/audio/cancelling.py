@@ -20,8 +20,8 @@ from serve.audio.resample import Resampler
 _AUDIBLE = 1e-8
 _CANCELLED = 8
 _MOST_CHANNELS = 8
-# Of so many frames one is looked at.
-_LOOKED_AT = 32
+# So many samples are looked at together, and so many from the first of them to the next to look at.
+_TOGETHER, _LOOKED_AT = 1024, 1 << 15
 
 
 def cancel(mean: Float32, channels: Float32) -> bool:
@@ -32,13 +32,11 @@ def cancel(mean: Float32, channels: Float32) -> bool:
     )
 
 
-def cancelling(frames: list[AudioFrame]) -> bool:
-    """Whether the channels cancel each other in some of the frames."""
-    for frame in frames[::_LOOKED_AT]:
-        channels = _channels(frame)
-        if cancel(channels.mean(axis=0), channels):
-            return True
-    return False
+def cancelling(frame: AudioFrame) -> bool:
+    """Whether the channels of a frame cancel each other, somewhere in it."""
+    channels = _channels(frame)
+    parts = (channels[:, at : at + _TOGETHER] for at in range(0, channels.shape[1], _LOOKED_AT))
+    return any(cancel(part.mean(axis=0), part) for part in parts)
 
 
 def _channels(frame: AudioFrame) -> Float32:
@@ -64,13 +62,12 @@ class Apart:
     Blocks are (samples, 1 + channels), whatever the number of channels: some come more than once.
     """
 
-    #: who hears each channel has nothing to look for in them
-    faint = False
-
     def __init__(
         self, like: AudioFrame, sample_rate: int, skipped: int = 0, begin: int = 0
     ) -> None:
         heard = _heard(like.layout)
+        #: who hears each channel has nothing to look for in them
+        self.faint: list[AudioFrame] = []
         self._resamplers = [
             Resampler(like, sample_rate, skipped, begin, channel=channel)
             for channel in (None, *heard)

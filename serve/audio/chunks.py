@@ -11,7 +11,7 @@ from typing import NamedTuple
 AUDIO = (b"data", b"SSND")
 
 
-class Place(NamedTuple):
+class Chunk(NamedTuple):
     """Where a chunk's content begins in its file, and the bytes that the file says it has.
 
     That may be any number, negative ones too.
@@ -39,17 +39,17 @@ _LAYOUTS = (
 )
 
 
-def chunks_of(head: bytes) -> dict[bytes, Place]:
+def chunks_of(head: bytes) -> dict[bytes, Chunk]:
     """The chunks that are known from the first bytes of a file; {} for files without chunks."""
     layout = next((layout for begin, layout in _LAYOUTS if begin.match(head)), None)
     return dict(_walk(head, layout)) if layout else {}
 
 
-def _walk(head: bytes, layout: _Layout) -> Iterator[tuple[bytes, Place]]:
+def _walk(head: bytes, layout: _Layout) -> Iterator[tuple[bytes, Chunk]]:
     at, header = layout.first, layout.header
     while at + header.size <= len(head):
         name, size = header.unpack_from(head, at)
-        place = Place(at + header.size, size - layout.counted)
+        place = Chunk(at + header.size, size - layout.counted)
         yield name, place
         if name in AUDIO or place.size < 0:
             return
@@ -57,7 +57,7 @@ def _walk(head: bytes, layout: _Layout) -> Iterator[tuple[bytes, Place]]:
         at = end + -end % layout.step
 
 
-def needed(chunks: dict[bytes, Place]) -> int:
+def needed(chunks: dict[bytes, Chunk]) -> int:
     """How many bytes of the file tell of one more chunk; 0 where none is looked for."""
     if not chunks or any(name in chunks for name in AUDIO):
         return 0

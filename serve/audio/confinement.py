@@ -55,7 +55,7 @@ def limit(memory_bytes: int) -> None:
     sandbox.limit(address_space=memory_bytes, descriptors=_MAX_FILES, core=0)
 
 
-def confine(mel: MelSpectrogram) -> sandbox.Confinement:
+def confine(mel: MelSpectrogram) -> sandbox.Restrictions:
     """Use everything once, so that it is loaded, then lock this process; what holds it now.
 
     No thread may run yet.

@@ -152,7 +152,6 @@ class Part:
     ) -> Iterator[Float32]:
         resampler: Resampler | Apart | None = None
         setup = None
-        of_block: list[AudioFrame] = []
         for frame in frames:
             # A stream may change its format on the way, as chained Ogg and AAC with SBR do.
             if (found := (frame.format.name, frame.layout.name, frame.sample_rate)) != setup:
@@ -169,19 +168,16 @@ class Part:
                 resampler = following
                 skipped = begin = 0
             assert resampler
-            of_block.append(frame)
             if resampler.push(frame):
                 yield from resampler.blocks()
-                self._look_at(of_block, resampler.faint)
+                self._look_at(resampler.faint)
         # What is broken off is gone on with elsewhere: its end is not the track's.
         if resampler and not self._frames.broken_off:
             yield from resampler.end()
-            self._look_at(of_block, resampler.faint)
+            self._look_at(resampler.faint)
 
-    def _look_at(self, frames: list[AudioFrame], faint: bool) -> None:
-        if faint and not self.cancelling:
-            self.cancelling = cancelling(frames)
-        frames.clear()
+    def _look_at(self, faint: list[AudioFrame]) -> None:
+        self.cancelling = self.cancelling or any(map(cancelling, faint))
 
 
 def part_begin_s(duration_s: float | None, done_s: float, number: int, parts: int) -> float:

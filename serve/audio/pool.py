@@ -13,7 +13,7 @@ from serve.audio.features import FeatureStream
 from serve.audio.frontend import FrontEnd
 from serve.audio.inflow import Inflow
 from serve.audio.shared import SharedFeatures
-from serve.audio.track import Track
+from serve.audio.track import LeasedTrack
 from serve.backoff import pauses_s
 from serve.errors import unexpected
 
@@ -113,7 +113,7 @@ class DecoderPool:
         return Inflow(blocks, self._memory_bytes)
 
     @asynccontextmanager
-    async def lease(self) -> AsyncIterator[Track]:
+    async def lease(self) -> AsyncIterator[LeasedTrack]:
         """Wait for a free decoder and have it until it is done with the track, or left.
 
         What it makes of the track is there until the context is left.
@@ -125,7 +125,7 @@ class DecoderPool:
             async with AsyncExitStack() as held:
                 held.push_async_callback(self._give_back, decoder)
                 with SharedFeatures(self._features_shape) as features:
-                    yield Track(decoder, features, self._borrowed, held.aclose)
+                    yield LeasedTrack(decoder, features, self._borrowed, held.aclose)
 
     @contextmanager
     def _wait(self) -> Iterator[None]:

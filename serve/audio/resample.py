@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import numpy as np
 from av import AudioFrame
+from av.audio.fifo import AudioFifo
 from av.filter import Graph
 
 from serve.audio.mel import Float32
 from serve.audio.polyphase import Polyphase, polyphase
 from serve.audio.products import zeros
 
-# Samples that are gathered and resampled at once where FFmpeg does it: each call costs as much for
-# a frame of 20 ms as for many.
+# Samples that are gathered and resampled at once where FFmpeg does it.
 _BLOCK = 1 << 15
 # Below this rate, which no music has, a block is a second: so many samples would make hours.
 _USUAL_RATE = 8000
@@ -48,21 +48,85 @@ class Resampler:
         filters = polyphase(rate, sample_rate)
         self._stream = _Stream(filters, begin > 0) if filters else None
         self._block = filters.inputs if filters else _BLOCK if rate >= _USUAL_RATE else rate
-        self._graph = Graph()
+        # Each call into FFmpeg's filters costs as much for a frame of 20 ms as for many.
+        self._fifo = AudioFifo()
+        self._skipped = skipped
+        self._gathered = -skipped
+        planar = like.format.name == "fltp" and like.layout.name in ("mono", "stereo")
+        self._mixed: Callable[[AudioFrame | None], Iterator[Float32]]
+        if planar and channel is None and (filters or rate == sample_rate):
+            self._mixed = _mean
+        else:
+            self._mixed = _Filters(like, rate if filters else sample_rate, channel).push
+        #: the newest blocks, as decoded, that are so soft that something may be lost in their mean
+        self.faint: list[AudioFrame] = []
+
+    def push(self, frame: AudioFrame) -> bool:
+        """Take in a frame; whether there are blocks by then."""
+        # Time stamps don't matter here, and broken ones would be complained about.
+        frame.pts = None
+        self._fifo.write(frame)
+        self._gathered += frame.samples
+        return self._gathered >= self._block
+
+    def blocks(self) -> Iterator[Float32]:
+        """The blocks of samples that are ready."""
+        self.faint.clear()
+        self._skip()
+        while self._gathered >= self._block:
+            self._gathered -= self._block
+            yield from self._resampled(cast(AudioFrame, self._fifo.read(self._block)))
+
+    def end(self) -> Iterator[Float32]:
+        """The blocks that are still to come: there is no frame any more."""
+        self.faint.clear()
+        self._skip()
+        if self._gathered > 0:
+            yield from self._resampled(cast(AudioFrame, self._fifo.read()))
+        yield from self._resampled(None)
+        if self._stream is not None:
+            yield from self._stream.end()
+
+    def _skip(self) -> None:
+        if self._skipped:
+            self._fifo.read(self._skipped, partial=True)
+            self._skipped = 0
+
+    def _resampled(self, block: AudioFrame | None) -> Iterator[Float32]:
+        for mixed in self._mixed(block):
+            samples, power = _numbers(mixed)
+            if block is not None and power < _FAINT * len(samples):
+                self.faint.append(block)
+            if self._stream is None:
+                yield samples
+            else:
+                yield from self._stream.push(samples)
+
+
+def _mean(block: AudioFrame | None) -> Iterator[Float32]:
+    """The mean of one or two planes of floats: what swresample gives, in half the time."""
+    if block is not None:
+        planes = [_plane(block, channel) for channel in range(block.layout.nb_channels)]
+        yield planes[0] if len(planes) == 1 else (planes[0] + planes[1]) * np.float32(0.5)
+
+
+class _Filters:
+    """FFmpeg's filters for blocks of any format: channels to their mean or to one, and the rate."""
+
+    def __init__(self, like: AudioFrame, sample_rate: int, channel: int | None) -> None:
+        self._graph = graph = Graph()  # its nodes don't keep it alive
         # One track a process: more threads would only take cores from other tracks.
-        self._graph.threads = 1
-        self._source = self._graph.add_abuffer(
-            sample_rate=rate, format=like.format.name, layout=like.layout.name
+        graph.threads = 1
+        self._source = graph.add_abuffer(
+            sample_rate=like.sample_rate, format=like.format.name, layout=like.layout.name
         )
-        self._sink = self._graph.add("abuffersink")
-        self._graph.link_nodes(
+        self._sink = graph.add("abuffersink")
+        graph.link_nodes(
             self._source,
-            self._graph.add("atrim", start_sample=str(skipped)),
-            self._graph.add("asetnsamples", n=str(self._block), p="0"),
-            *([] if channel is None else [self._graph.add("pan", f"mono|c0=c{channel}")]),
-            self._graph.add(
+            *([] if channel is None else [graph.add("pan", f"mono|c0=c{channel}")]),
+            graph.add(
                 "aresample",
-                out_sample_rate=str(rate if filters else sample_rate),
+                out_sample_rate=str(sample_rate),
                 out_sample_fmt="flt",
                 out_chlayout="mono",
                 # Channels are averaged: no sum of them leaves full scale.
@@ -70,51 +134,32 @@ class Resampler:
             ),
             self._sink,
         ).configure()
-        self._gathered = -skipped
-        #: whether the newest block is so soft that something may have got lost in the mean
-        self.faint = False
 
-    def push(self, frame: AudioFrame) -> bool:
-        """Take in a frame; whether there are blocks by then."""
-        # Time stamps don't matter here, and broken ones would make the filter complain.
-        frame.pts = None
-        self._source.push(frame)
-        self._gathered += frame.samples
-        return self._gathered >= self._block
-
-    def blocks(self) -> Iterator[Float32]:
-        """The blocks of samples that are ready."""
-        self._gathered %= self._block
-        if self._stream is None:
-            yield from self._pulled()
-            return
-        for samples in self._pulled():
-            yield from self._stream.push(samples)
-
-    def end(self) -> Iterator[Float32]:
-        """The blocks that are still to come: there is no frame any more."""
-        self._source.push(None)
-        yield from self.blocks()
-        if self._stream is not None:
-            yield from self._stream.end()
-
-    def _pulled(self) -> Iterator[Float32]:
+    def push(self, block: AudioFrame | None) -> Iterator[Float32]:
+        """Its samples, as far as they are ready; with None those that are still to come."""
+        self._source.push(block)
         while True:
             try:
-                block = cast(AudioFrame, self._sink.pull())
+                yield _plane(cast(AudioFrame, self._sink.pull()), 0)
             except (BlockingIOError, EOFError):
                 return
-            samples: Float32 = np.frombuffer(memoryview(block.planes[0]), np.float32)
-            samples = samples[: block.samples]  # a plane may be longer
-            # No sample is louder than all of them together. Of numbers that are none, any
-            # comparison is false.
-            with np.errstate(over="ignore", invalid="ignore"):  # some kernels of BLAS tell of it
-                power = np.dot(samples, samples)
-                if not power <= _LOUDEST**2:
-                    samples = np.where(np.abs(samples) <= _LOUDEST, samples, np.float32(0.0))
-                    power = np.dot(samples, samples)
-            self.faint = bool(power < _FAINT * len(samples))
-            yield samples
+
+
+def _plane(block: AudioFrame, channel: int) -> Float32:
+    samples: Float32 = np.frombuffer(memoryview(block.planes[channel]), np.float32)
+    return samples[: block.samples]  # a plane may be longer
+
+
+def _numbers(samples: Float32) -> tuple[Float32, float]:
+    """The samples with silence for what is no sound, and the sum of their squares."""
+    # No sample is louder than all of them together. Of numbers that are none, any comparison is
+    # false.
+    with np.errstate(over="ignore", invalid="ignore"):  # some kernels of BLAS tell of it
+        power = np.dot(samples, samples)
+        if not power <= _LOUDEST**2:
+            samples = np.where(np.abs(samples) <= _LOUDEST, samples, np.float32(0.0))
+            power = np.dot(samples, samples)
+    return samples, float(power)
 
 
 class _Stream:

@@ -92,7 +92,7 @@ class Decoded:
     cancelled_s: float
 
 
-class Track:
+class LeasedTrack:
     """A decoder for one track, and memory for its features.
 
     `borrowed` lends further decoders that are free, up to a number. `decoded` is called when the

@@ -1,4 +1,4 @@
-"""Answers that are known already: in memory, and behind that, if wanted, on disk or in Redis."""
+"""The cache of answers: in memory and, behind it, optionally on disk or in Redis."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import get_args
 
 from serve.cache.answers import AnswerCache
 from serve.cache.store import Store
-from serve.inference.session import Model
+from serve.inference.session import LoadedModel
 from serve.metrics import Metrics
 from serve.settings import REDIS, CacheMode, Settings
 
 __all__ = ["AnswerCache", "cache_for"]
 
 
-def cache_for(settings: Settings, model: Model, metrics: Metrics) -> AnswerCache:
-    """The cache that the settings ask for, of what this model says here. It is not open yet."""
+def cache_for(settings: Settings, model: LoadedModel, metrics: Metrics) -> AnswerCache:
+    """The cache for the answers of this model, as the settings ask for; not open yet."""
     store = _store(settings)
     watch = metrics.watch
     watch("cache_entries", "Answers in the cache on disk", lambda: store.entries if store else 0)
@@ -28,7 +28,7 @@ def cache_for(settings: Settings, model: Model, metrics: Metrics) -> AnswerCache
             "model": model.sha256,
             "front_end": model.card.front_end,
             "provider": model.provider,
-            # They decode, resample and sum up.
+            # Versions of what decodes, resamples and multiplies.
             "versions": [version(package) for package in ("topgenre", "av", "numpy")],
         },
         memory_entries=settings.cache_memory_entries,
@@ -40,7 +40,7 @@ def cache_for(settings: Settings, model: Model, metrics: Metrics) -> AnswerCache
 
 
 def _store(settings: Settings) -> Store | None:
-    """Where answers outlive the server; None where they don't."""
+    """The store in which answers outlive the server, if any."""
     if settings.cache in get_args(CacheMode):
         return None
     if settings.cache.startswith(REDIS):

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from serve.answer import Answer, Outcome, answer_type
 from serve.cache.in_time import in_time
-from serve.cache.store import Store, StoreError
+from serve.cache.store import PATIENCE_S, Store, StoreError
 from serve.errors import TopgenreError, from_code
 from serve.metrics import Metrics
 
@@ -23,8 +23,6 @@ _LOG = logging.getLogger(__name__)
 
 # Version of the stored form: raise it when that changes.
 _FORM = 3
-# Longest wait for the store, in seconds.
-_PATIENCE_S = 0.5
 # After a failure, the store is not used for this many seconds.
 _REST_S = 5.0
 # Most answers being written to the store; further ones are only kept in memory.
@@ -104,7 +102,7 @@ class AnswerCache:
         return replace(known, cached=True, timings_ms={"cache": took_ms, "total": took_ms})
 
     def put(self, key: str, outcome: Outcome) -> None:
-        """Cache an outcome, if it is to be cached; the store is written to in the background."""
+        """Cache an outcome, if it may be cached; the store is written in the background."""
         if not self.active:
             return
         if isinstance(outcome, TopgenreError):
@@ -151,7 +149,7 @@ class AnswerCache:
 
     async def _attempt(self, work: Any) -> Any:
         try:
-            return await in_time(work, _PATIENCE_S)
+            return await in_time(work, PATIENCE_S)
         except (StoreError, TimeoutError) as error:
             if time.monotonic() >= self._rests_until:  # the first of those that wait for it
                 self._rests_until = time.monotonic() + _REST_S

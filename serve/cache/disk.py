@@ -1,4 +1,4 @@
-"""Answers in a SQLite file, which several servers may share and any of them may die over."""
+"""Answers in a SQLite file, which several servers may share, and which survives their crashes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from serve.cache.store import MAX_VALUE_BYTES, StoreError, packed, unpacked
 T = TypeVar("T")
 
 _FILE = "answers.sqlite"
-# It, and what SQLite has beside it.
+# The file, and those that SQLite keeps beside it.
 _FILES = tuple(_FILE + suffix for suffix in ("", "-wal", "-shm", "-journal"))
 # Longest wait for another server that writes, in seconds.
 _BUSY_S = 1.0
 _LOOK_S = 0.01
-# What others have written since we looked at the clock is not from the future, in seconds.
+# Seconds that a value may be newer than our last look at the clock.
 _AHEAD_S = 60.0
 _PAGE = 4096
 _JOURNAL_BYTES = 4 << 20
@@ -43,7 +43,7 @@ CREATE INDEX IF NOT EXISTS by_age ON answers (made);
 
 
 class DiskStore:
-    """Compressed values in a folder: at most so many, bytes, and seconds old.
+    """Compressed values in a folder, limited in number, bytes and age.
 
     What was used longest ago goes first. Everything happens in one thread. A file that turns out
     to be broken is thrown away; a value that does is passed over. Folder and file are open to
@@ -61,7 +61,7 @@ class DiskStore:
         self.size_bytes = 0
 
     async def open(self) -> None:
-        """Open the file, and make it if there is none."""
+        """Open the file, or create it."""
         await self._do(self._trim)
 
     async def get(self, key: str) -> tuple[bytes, float] | None:
@@ -69,11 +69,11 @@ class DiskStore:
         return await self._do(lambda database: self._get(database, key))
 
     async def put(self, key: str, value: bytes) -> None:
-        """Keep a value; one that is larger than what may be taken is not kept."""
+        """Store a value, unless it is larger than the limit."""
         await self._do(lambda database: self._put(database, key, value))
 
     async def close(self) -> None:
-        """Wait for what is being done, and close the file."""
+        """Wait for pending work, and close the file."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
         self._thread.shutdown(wait=False)
         self._thread = ThreadPoolExecutor(1, "cache")  # it may be opened again
@@ -95,7 +95,7 @@ class DiskStore:
                     self._path.with_name(name).unlink(missing_ok=True)
                 return self._within(work)
         except (sqlite3.Error, OSError) as error:
-            # Anew next time: another server may have thrown the file away.
+            # Reopen it next time: another server may have deleted the file.
             self._disconnect()
             raise StoreError(f"{self._path}: {error}") from error
 
@@ -111,14 +111,14 @@ class DiskStore:
         try:
             for pragma in (
                 f"page_size = {_PAGE}",
-                # Survives a crash of ours whole; of the machine's, but for the last answers.
+                # Survives a crash of the process; one of the machine may lose the last answers.
                 "journal_mode = WAL",
                 "synchronous = NORMAL",
                 f"journal_size_limit = {_JOURNAL_BYTES}",
             ):
                 _execute(database, f"PRAGMA {pragma}")
             database.executescript(_SCHEMA)
-            # Whatever is counted wrong: the file itself can't grow beyond this.
+            # Even if the counts are wrong, the file can't grow beyond this.
             pages = max(self._max_bytes, 64 * _PAGE) // _PAGE
             (now,) = database.execute("PRAGMA page_count").fetchone()
             if now > pages:
@@ -157,7 +157,7 @@ class DiskStore:
     def _put(self, database: sqlite3.Connection, key: str, value: bytes) -> None:
         if (compressed := packed(value)) is None:
             return
-        # In whole pages, and one for its place in the tables.
+        # In whole pages, plus one for its entries in the tables.
         size = (len(compressed) // _PAGE + 2) * _PAGE
         if size > self._max_bytes * _FULL:
             return
@@ -170,7 +170,7 @@ class DiskStore:
         self._count(database)
 
     def _evict(self, database: sqlite3.Connection, coming: int) -> None:
-        """Let go of what is too old, and of so much that this many bytes more can be taken.
+        """Evict what is too old, and enough more to make room for this many bytes.
 
         What comes from the future, as after a clock was set back, is of no age that can be told.
         """
@@ -200,7 +200,7 @@ class DiskStore:
 
 
 def _execute(database: sqlite3.Connection, statement: str) -> None:
-    """Wait for others also where SQLite does not: two that change the journal at the same time."""
+    """Wait for other processes where SQLite itself does not: while they change the journal mode."""
     until = time.monotonic() + _BUSY_S
     while True:
         try:

@@ -1,4 +1,4 @@
-"""A limit on how long something may take, which a stalled process does not use up."""
+"""A timeout that does not run while this process gets no processor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PARTS = 40
 
 
 async def in_time(work: Awaitable[T], within_s: float) -> T:
-    """What `work` comes to; raises TimeoutError, and whatever `work` raises.
+    """The result of `work`; raises TimeoutError, and whatever `work` raises.
 
     The limit is a sum of short waits. Where this process gets no processor for a while, what has
     arrived meanwhile is read before the next of them is over: it is not taken for a peer that is

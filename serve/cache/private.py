@@ -1,4 +1,4 @@
-"""A folder and files that nobody but the server's own user can read or write."""
+"""A folder and files that only the server's own user can read and write."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
-# A file that one thread has just made is still open there, and its closing would end the locks
-# that SQLite holds on it for another thread.
+# Closing a file that one thread has just created would release the locks that SQLite holds on it
+# for another thread.
 _MAKING = threading.Lock()
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -20,7 +20,7 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def make_private(file: Path, beside: Collection[str]) -> None:
-    """See to it that the file and its folder are there and open to their owner alone.
+    """Create the file and its folder if missing, accessible to their owner alone.
 
     `beside` are names of other files that are ours in the folder. What is wider than 0700 and 0600
     is narrowed, with a word in the log; files that others could write are thrown away, as they may
@@ -59,7 +59,7 @@ def _narrow_files(folder: Path, names: set[str]) -> None:
 
 
 def _files(folder: Path, names: Collection[str]) -> Iterator[tuple[Path, int]]:
-    """Those of our files that are there, with their modes; another server may remove some."""
+    """Those of our files that exist, with their modes; another server may remove some."""
     for path in (folder / name for name in names):
         with suppress(FileNotFoundError):
             status = path.lstat()

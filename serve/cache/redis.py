@@ -11,28 +11,26 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from serve.cache.in_time import in_time
-from serve.cache.store import MAX_VALUE_BYTES, StoreError, packed, unpacked
+from serve.cache.store import MAX_VALUE_BYTES, PATIENCE_S, StoreError, packed, unpacked
 
 T = TypeVar("T")
 
-#: Of all keys that are ours.
+#: The prefix of all our keys.
 PREFIX = "topgenre:"
-#: What redis-py raises where Redis can't be had.
+#: What redis-py raises where Redis is unreachable.
 FAULTS = (RedisError, OSError, TimeoutError)
-# An answer is not worth a longer wait: it can be made again.
-_TIMEOUT_S = 0.25
-# Over TLS the other side has to take its leave, too.
+# Over TLS the peer has to acknowledge the end, too.
 _CLOSE_S = 0.5
 # redis-py's own timeouts are this many times ours.
 _BACKSTOP = 20
-# To make a connection costs more than many commands do: a burst waits for these.
+# Opening a connection costs more than many commands: bursts wait for these.
 _CONNECTIONS = 8
-# One for each command that blocks, of which there are as many as tracks under way.
+# One for each blocking command, of which there are as many as tracks in progress.
 _BLOCKING_CONNECTIONS = 4096
 
 
 class RedisStore:
-    """Compressed values that Redis lets go of by itself when they are `max_age_s` seconds old.
+    """Compressed values that Redis expires by itself after `max_age_s` seconds.
 
     How many there may be and how much they take is Redis' own to limit (`maxmemory`).
     """
@@ -42,14 +40,14 @@ class RedisStore:
 
     def __init__(self, url: str, *, max_age_s: float) -> None:
         self._max_age_ms = max(1, int(1000 * max_age_s))
-        self._redis = client(url, _TIMEOUT_S)
+        self._redis = client(url, PATIENCE_S)
 
     async def open(self) -> None:
-        """Ask whether it is there."""
+        """Check that Redis answers."""
         await _told(self._redis.ping())
 
     async def get(self, key: str) -> tuple[bytes, float] | None:
-        """A value and its age in seconds: one that ends with ours, or sooner."""
+        """A value and its age in seconds, by our own maximum age."""
         async with self._redis.pipeline(transaction=False) as asked:
             asked.getrange(PREFIX + key, 0, MAX_VALUE_BYTES)  # so much and a byte, of whatever
             asked.pttl(PREFIX + key)
@@ -60,7 +58,7 @@ class RedisStore:
         return None if value is None else (value, (self._max_age_ms - left_ms) / 1000)
 
     async def put(self, key: str, value: bytes) -> None:
-        """Keep a value, unless it is too large."""
+        """Store a value, unless it is too large."""
         compressed = await asyncio.to_thread(packed, value)
         if compressed is not None:
             await _told(self._redis.set(PREFIX + key, compressed, px=self._max_age_ms))
@@ -71,8 +69,8 @@ class RedisStore:
 
 
 def client(url: str, timeout_s: float, *, blocking: bool = False) -> Redis:
-    """Connections to Redis, made as they are needed, for commands that are awaited `in_time`."""
-    # Where redis-py swallows a cancellation, as it may while it connects, it ends by itself.
+    """Connections to Redis, opened as needed, for commands that are awaited with `in_time`."""
+    # redis-py may swallow a cancellation while it connects; these timeouts end it anyway.
     longest_s = _BACKSTOP * timeout_s
     pool = BlockingConnectionPool.from_url(
         url,
@@ -84,15 +82,25 @@ def client(url: str, timeout_s: float, *, blocking: bool = False) -> Redis:
     return Redis.from_pool(pool)
 
 
+def reason(fault: BaseException) -> str:
+    """What is wrong with Redis: the name of the error at the root of the fault.
+
+    redis-py wraps the refusal of a password over a Unix socket in a ConnectionError. The error's
+    own text is left out: it may contain the address, and with it the password.
+    """
+    while isinstance(cause := fault.__cause__ or fault.__context__, FAULTS):
+        fault = cause
+    return f"Redis: {type(fault).__name__}"
+
+
 async def close(redis: Redis) -> None:
-    """Close its connections; one to a server that no longer answers is given up."""
+    """Close its connections, without waiting for a server that no longer answers."""
     with suppress(*FAULTS):
         await in_time(redis.aclose(), _CLOSE_S)
 
 
 async def _told(answer: Awaitable[T]) -> T:
     try:
-        return await in_time(answer, _TIMEOUT_S)
+        return await answer
     except FAULTS as error:
-        # Not in its own words: they may repeat the address, and with it the password.
-        raise StoreError(f"Redis: {type(error).__name__}") from None
+        raise StoreError(reason(error)) from None

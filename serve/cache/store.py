@@ -1,4 +1,4 @@
-"""Stores that keep answers for longer than a process lives."""
+"""Stores that keep answers beyond the life of a process."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Protocol
 
 #: Most bytes of a value, compressed or not: two hours with a hundred genres.
 MAX_VALUE_BYTES = 4 << 20
+#: Longest wait for a store, in seconds: an answer is not worth more, it can be made again.
+PATIENCE_S = 0.5
 _COMPRESSION = 1
 
 
@@ -64,7 +66,7 @@ def unpacked(stored: object) -> bytes | None:
         return None
     inflater = zlib.decompressobj()
     try:
-        # One byte more, so that a value of the largest size reaches its end.
+        # One byte more, so that the decompressor reaches the end of a value of the largest size.
         value = inflater.decompress(stored, MAX_VALUE_BYTES + 1)
     except zlib.error:
         return None

@@ -9,6 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from serve.devices import Provider
+from serve.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,12 @@ class Info:
     versions: Annotated[dict[str, str], Field(description="of Python and of packages")]
 
 
+def limits_of(settings: Settings) -> dict[str, float]:
+    """What `/info` says of the limits of a request."""
+    names = ("max_duration_s", "max_body_bytes", "deadline_s", "max_requests")
+    return {name: getattr(settings, name) for name in (*names, "batch_size", "batch_bytes")}
+
+
 # Examples, for the description of the API.
 CHECK = Check("kJQP7kiw5Fk", "https://www.youtube.com/watch?v=kJQP7kiw5Fk")
 _LIMITS = {"address_space": 2147483648, "file_size": 0, "processes": 0}
@@ -78,7 +85,7 @@ INFO = Info(
     front_end={"sample_rate": 22050, "n_fft": 2048, "hop_length": 1920, "n_mels": 128},
     clip_s=1.4,
     provider="cpu",
-    limits={"max_duration_s": 600, "max_body_bytes": 268435456, "deadline_s": 60.0},
+    limits=limits_of(Settings()),
     sandbox={
         "decoders": {
             "landlock": 7,

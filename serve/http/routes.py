@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from serve.errors import BadRequest, MethodNotAllowed, NotFound, NotReady, ShuttingDown
 from serve.http.api.description import describe
-from serve.http.bodies import Info, Sandbox, Status
+from serve.http.bodies import Info, Sandbox, Status, limits_of
 from serve.http.predict.batch import batch
 from serve.http.predict.track import check, predict
 from serve.http.record import record_of
@@ -58,14 +58,7 @@ async def info(request: Request) -> Response:
             front_end=card.front_end,
             clip_s=pipeline.parts.front_end.clip_s,
             provider=model.provider,
-            limits={
-                "max_duration_s": settings.max_duration_s,
-                "max_body_bytes": settings.max_body_bytes,
-                "deadline_s": settings.deadline_s,
-                "max_requests": settings.max_requests,
-                "batch_size": settings.batch_size,
-                "batch_bytes": settings.batch_bytes,
-            },
+            limits=limits_of(settings),
             sandbox=cast(Sandbox, pipeline.sandbox),
             versions={"python": platform.python_version()} | _VERSIONS,
         )

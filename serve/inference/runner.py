@@ -14,7 +14,7 @@ from serve.inference.buckets import bucket_for, bucket_sizes
 from serve.inference.card import INPUT
 from serve.inference.outputs import Float32, Outputs
 from serve.inference.providers import PROVIDERS
-from serve.inference.session import Model
+from serve.inference.session import LoadedModel
 
 
 class Runner:
@@ -25,7 +25,7 @@ class Runner:
     """
 
     def __init__(
-        self, model: Model, largest: int, busy_cores: Callable[[], int] = lambda: 0
+        self, model: LoadedModel, largest: int, busy_cores: Callable[[], int] = lambda: 0
     ) -> None:
         self.largest = largest
         self._busy_cores = busy_cores
@@ -87,7 +87,7 @@ class BoundRunner(Runner):
     Raises DeviceError if memory can't be pinned.
     """
 
-    def __init__(self, model: Model, largest: int, calls: Calls) -> None:
+    def __init__(self, model: LoadedModel, largest: int, calls: Calls) -> None:
         super().__init__(model, largest)
         self._session = model.session
         self._device = PROVIDERS[model.provider].memory
@@ -134,7 +134,7 @@ class BoundRunner(Runner):
 
 
 def runner_for(
-    model: Model, largest: int, calls: Calls, busy_cores: Callable[[], int] = lambda: 0
+    model: LoadedModel, largest: int, calls: Calls, busy_cores: Callable[[], int] = lambda: 0
 ) -> Runner:
     """The way to call a model in `calls`, or the closest that its provider supports."""
     ways = PROVIDERS[model.provider].calls

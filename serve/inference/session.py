@@ -28,7 +28,7 @@ _ON_CPU: Providers = [PROVIDERS["cpu"].runtime_name]
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class LoadedModel:
     """A loaded model: its card, its digest, and the session that runs it.
 
     `clip_shape` is the shape of one clip's input: frames, mel bands. `provider` is what the
@@ -66,7 +66,7 @@ def load_model(
     calls: Calls = "plain",
     *,
     half: bool = False,
-) -> Model:
+) -> LoadedModel:
     """Load a self-describing model file.
 
     `threads` is for one call on an idle CPU, 0 for one on each core; `calls` is how a GPU will be
@@ -109,7 +109,7 @@ def load_model(
         for fewer in (widest >> times for times in range(1, widest.bit_length())):
             sessions[fewer] = _session(graph, fewer, _ON_CPU)
     sha256 = hashlib.sha256(content).hexdigest()
-    return Model(card, sha256, clip_shape, provider, session, sessions)
+    return LoadedModel(card, sha256, clip_shape, provider, session, sessions)
 
 
 def _on_cpu(session: ort.InferenceSession) -> bytes | None:

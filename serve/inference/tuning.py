@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serve.container import cores
 from serve.devices import Calls, Provider
-from serve.inference.session import Model, load_model
+from serve.inference.session import LoadedModel, load_model
 from serve.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Tuning(BaseModel):
         lines += [f"{name} = {value!r}".replace("'", '"') for name, value in self]
         path.write_text("\n".join(lines) + "\n", "utf-8")
 
-    def check(self, model: Model) -> None:
+    def check(self, model: LoadedModel) -> None:
         """Raise TuningError if it was measured with another model or on another machine."""
         found = {"sha256": model.sha256, "provider": model.provider, "cores": cores()}
         if other := [name for name, value in found.items() if getattr(self, name) != value]:
@@ -65,7 +65,7 @@ class Tuning(BaseModel):
         return settings.model_copy(update=self.model_dump(include=names))
 
 
-def tuned(settings: Settings) -> tuple[Settings, Model]:
+def tuned(settings: Settings) -> tuple[Settings, LoadedModel]:
     """The settings with what was measured for this model and machine, if it was, and the model.
 
     Raises ModelFileError or DeviceError if the model can't be loaded.
@@ -84,7 +84,7 @@ def tuned(settings: Settings) -> tuple[Settings, Model]:
     return settings, load(settings)
 
 
-def load(settings: Settings) -> Model:
+def load(settings: Settings) -> LoadedModel:
     """Load the model with these settings."""
     return load_model(
         settings.model, settings.device, settings.inference_threads, settings.gpu_calls

@@ -1,1 +1,1 @@
-"""Many tracks on the command line: what they are, how they are worked through, what is kept."""
+"""Many tracks on the command line: finding them, classifying them, keeping the results."""

@@ -1,4 +1,4 @@
-"""Work that may never return, as reading from a network folder whose server has gone."""
+"""Work that may never return, such as reading from a network folder whose server is gone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def aside(work: Callable[[], T]) -> T:
-    """What the work gives or raises, done in a thread that nobody waits for at the end.
+    """The result of work done in a daemon thread, which does not delay the exit of the process.
 
     The threads of `asyncio.to_thread` have to come back before the process can end.
     """

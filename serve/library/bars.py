@@ -1,4 +1,4 @@
-"""What a terminal shows while tracks are worked on."""
+"""Progress bars for tracks on a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from serve.answer import Progress as Report
 from serve.answer import Stage
 from serve.text import one_line
 
-# How much of the whole way has been gone when a stage begins, and when it ends.
+# The share of the whole work that is done when a stage begins and when it ends.
 _STAGES: dict[Stage, tuple[float, float]] = {
     "accepted": (0.0, 0.05),
     "found": (0.05, 0.1),
@@ -24,7 +24,7 @@ _STAGES: dict[Stage, tuple[float, float]] = {
 
 
 class Bars:
-    """A bar for each track that is worked on and, where there are several, one for all.
+    """A bar for each track in progress and, where there are several tracks, one for all.
 
     To be used as a context; it draws on terminals only, and nothing if `hidden`.
     """
@@ -53,14 +53,14 @@ class Bars:
 
     @contextmanager
     def track(self, name: str) -> Iterator[Callable[[Report], None]]:
-        """A bar for a track, while the context lasts; gives what it is to be told."""
+        """A bar for a track while the context lasts; yields the callback for its progress."""
         bar = self._bars.add_task(one_line(name), total=1.0, stage="")
         done = 0.0
 
         def report(progress: Report) -> None:
             nonlocal done
             start, end = _STAGES[progress.stage]
-            # Stages overlap, and not each can tell its fraction; a bar that shrinks tells nothing.
+            # Stages overlap, and some have no known fraction; the bar must not move backwards.
             done = max(done, start + (end - start) * (progress.fraction or 0.0))
             self._bars.update(bar, completed=done, stage=progress.stage)
 
@@ -78,7 +78,7 @@ class Bars:
 
     @property
     def summary(self) -> str:
-        """What became of all tracks, in a line."""
+        """A one-line summary of all tracks."""
         seconds = time.monotonic() - self._start
         done = f"{self._done} of {self._total} tracks in {seconds:.1f} s"
         return f"{done}, {self._failed} failed" if self._failed else done

@@ -1,4 +1,4 @@
-"""Regular files, read whole: a pipe or device of the same name is refused, not waited for."""
+"""Reads regular files whole; pipes and devices are refused, never waited for."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from serve.errors import BadRequest, TooBig
 
 
 def read(path: Path, limit: int) -> bytes:
-    """The content of a file; raise TooBig past `limit` bytes, BadRequest where it is no file.
+    """The content of a file; raise TooBig past `limit` bytes, BadRequest for a non-regular file.
 
     Raises OSError where it can't be read.
     """
     check_regular(path, path.stat().st_mode)
-    # It may have become a pipe by now: opened like this, a pipe does not wait for a writer.
+    # It may be a pipe by now: opened like this, a pipe does not wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)

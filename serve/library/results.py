@@ -16,20 +16,20 @@ from typing import IO, Any, Protocol, Self
 from serve.errors import BadRequest
 from serve.text import encoding_of, one_line
 
-#: A result: "track" and, where it is known, "id"; beside them an answer or an error as in HTTP.
+#: A result: "track", "id" where it is known, and an answer or an error as in HTTP.
 Record = dict[str, Any]
 
 
-# What of JSON may end a line or command a terminal, beyond what is escaped anyway.
+# Characters that JSON leaves as they are, but that end lines or control terminals.
 _TO_ESCAPE = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-# A spreadsheet takes what begins like this for a formula, but not behind an apostrophe.
+# Spreadsheets read text that begins like this as a formula, unless an apostrophe comes first.
 _FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠]")
-# Between the warnings of a cell.
+# Separates the warnings in a cell.
 _BETWEEN = " | "
 
 
 class Lines(Protocol):
-    """Records as lines: how they are written, and how much of a record can be read again."""
+    """A format of result files: how records become lines, and lines become records again."""
 
     head: str
     """the first line of a file"""
@@ -41,15 +41,15 @@ class Lines(Protocol):
         ...
 
     def read(self, lines: Iterator[str]) -> Iterator[Record]:
-        """The records of a file's lines; raise ValueError where one is none."""
+        """The records in the lines of a file; raise ValueError for a line that is not a record."""
         ...
 
     def parse(self, line: str) -> Record:
-        """The record of a line that was written here; raise ValueError where it is none."""
+        """The record in a line; raise ValueError if there is none."""
         ...
 
     def name(self, track: str) -> str:
-        """A track as it is read again."""
+        """How a track reads back from the file."""
         ...
 
 
@@ -81,7 +81,7 @@ class JsonLines:
 
 
 class CsvLines:
-    """A table (RFC 4180, but for the line ends) with a column for each genre, in percent.
+    """A CSV table (RFC 4180 except for line ends) with a column for each genre, in percent.
 
     A record is one line, whatever is in its names, and no cell is a formula to a spreadsheet.
     """
@@ -101,19 +101,19 @@ class CsvLines:
         self.start = self.head = self._line(map(_cell, self._columns))
 
     def format(self, record: Record) -> str:
-        """The row; what the record does not have is empty, and the timeline is left out."""
+        """The row: missing values are empty, and the timeline is left out."""
         flat = record | {
             "tags": "; ".join(f"{of['tag']} {of['probability']}" for of in record.get("tags", ())),
             "warnings": _BETWEEN.join(record.get("warnings", ())),
             "model": record.get("model", {}).get("sha256", ""),
         }
         results = record.get("results", {})
-        # By place, not by name: a genre may be called as another column is.
+        # By position, not by name: a genre may have the name of another column.
         before, after = ([flat.get(name, "") for name in of] for of in (self._BEFORE, self._AFTER))
         return self._line(map(_cell, [*before, *map(results.get, self._genres), *after]))
 
     def read(self, lines: Iterator[str]) -> Iterator[Record]:
-        """The rows as records, also of a table that a spreadsheet has saved since."""
+        """The rows as records, even if a spreadsheet has saved the table since."""
         if (head := next(lines, None)) is None:
             return
         for delimiter in ",;\t":
@@ -126,7 +126,7 @@ class CsvLines:
                 yield self._record(values)
 
     def parse(self, line: str) -> Record:
-        """The row as a record, without timeline and timings."""
+        """The row as a record without timeline and timings."""
         return self._record(_cells(line, ","))
 
     def name(self, track: str) -> str:
@@ -186,7 +186,7 @@ def _number(cell: str) -> float:
 
 
 class ResultsFile:
-    """A file that gains a line with every result, and can be gone on with after any stop.
+    """A file that gains a line with every result and can be continued after any interruption.
 
     Results of this model are kept and known by their id and track; failures, results of other
     models and a last line that was broken off are forgotten. Raises BadRequest for a file that
@@ -197,7 +197,7 @@ class ResultsFile:
         self._path = path
         self._lines = lines
         self._model = model_sha256
-        #: where the results of an id begin, and the tracks that have them
+        #: by id: where its results begin in the file, and the tracks that have them
         self._at: dict[str, int] = {}
         self._tracks: set[tuple[str, str]] = set()
 
@@ -219,7 +219,7 @@ class ResultsFile:
         return (record_id, self._lines.name(track)) in self._tracks
 
     def get(self, record_id: str) -> Record | None:
-        """The result for what this id stands for, whatever track has it: without "track"."""
+        """The result for this id, whichever track has it, without "track"."""
         if record_id not in self._at:
             return None
         self._file.seek(self._at[record_id])
@@ -228,7 +228,7 @@ class ResultsFile:
         return record
 
     def write(self, record: Record) -> None:
-        """Add a result; it is the file's when this returns. Raises OSError."""
+        """Append a result; it is in the file when this returns. Raises OSError."""
         at = self._file.seek(0, os.SEEK_END)
         self._file.write(self._lines.format(record).encode())
         self._file.flush()
@@ -240,7 +240,7 @@ class ResultsFile:
             self._tracks.add((record["id"], self._lines.name(record["track"])))
 
     def _opened(self) -> IO[bytes]:
-        """The file, made if need be, and nobody else's while it is open."""
+        """The file, created if missing, and locked while it is open."""
         while True:
             if self._path.exists() and not self._path.is_file():
                 raise BadRequest(f"{self._path}: Results can only be kept in a regular file.")
@@ -255,7 +255,7 @@ class ResultsFile:
             file.close()  # another run has just replaced it
 
     def _tidied(self, before: IO[bytes]) -> IO[bytes]:
-        # Into a new file that takes the old one's place: a stop in between loses nothing.
+        # Into a new file that replaces the old one, so that an interruption loses nothing.
         path = self._path.resolve()
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         after = os.fdopen(descriptor, "w+b")
@@ -280,7 +280,7 @@ class ResultsFile:
         before.seek(0)
         encoding = encoding_of(before.read(2))
         before.seek(0)
-        # Whatever ends its lines: within one there is neither CR nor LF.
+        # Any line ends are accepted: no record contains CR or LF.
         text = io.TextIOWrapper(before, encoding, "surrogateescape")
 
         def lines() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Many tracks at the pace of all cores."""
+"""Classifies many tracks on all cores."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from serve.sources.memory import MemorySource
 from serve.sources.stream import AudioSource
 from serve.text import one_line, safe
 
-# Seconds after which a track is tried once more, where its failure does not say when; one that says
-# so is not tried later than that.
+# Seconds until a failed track is retried where the failure does not say when, and the longest that
+# a failure may ask to wait.
 _AGAIN_S = 1.0
 _SOON_S = 5.0
 
@@ -62,7 +62,7 @@ class LibraryRun:
         self._last_failure = (-1, 0)
 
     async def run(self) -> int:
-        """Do it all; the exit code is that of the last track, in order, that failed, or 0.
+        """Do all jobs; the exit code is that of the last failed track in order, or 0.
 
         On leaving early nothing is under way any more, and what was finished has been emitted.
         """
@@ -76,7 +76,7 @@ class LibraryRun:
         return self._last_failure[1]
 
     async def _work(self, jobs: Iterator[tuple[int, ListedTrack]]) -> None:
-        # One iterator for all workers: each job is taken once.
+        # All workers share one iterator, so that each job is done once.
         for number, job in jobs:
             try:
                 record, code = await self._record(job), 0
@@ -102,11 +102,10 @@ class LibraryRun:
         if job.error:
             raise job.error
         with self._bars.track(job.tracks[0]) as tell:
-            if job.path is None:
-                video = f"youtube:{job.video}"
-                return self._known(video) or await self._classified(
-                    video, self._pipeline.video(job.tracks[0]), tell
-                )
+            if job.link is not None:
+                key, source = job.link.key, self._pipeline.linked(job.tracks[0])
+                return self._known(key) or await self._classified(key, source, tell)
+            assert job.path is not None
             limit = self._pipeline.settings.max_body_bytes
             content = await aside(partial(_read, job.path, limit))
             record_id = await asyncio.to_thread(digest, content)
@@ -133,20 +132,20 @@ class LibraryRun:
 
 
 async def persistently(classify: Callable[[], Awaitable[Answer]]) -> Answer:
-    """The answer, of a second try where the first one's failure may pass soon."""
+    """The answer, after one retry where the failure may be temporary."""
     try:
         return await classify()
     except (NotReady, Overloaded, Timeout, Upstream) as error:
         pause_s = error.retry_after_s or _AGAIN_S
         if not error.retryable or pause_s > _SOON_S:
             raise
-    # The first try is over here, with all that its failure held.
+    # Outside the handler, so that the first failure and all that it refers to are released.
     await asyncio.sleep(pause_s)
     return await classify()
 
 
 def pipeline_for(settings: Settings) -> Pipeline:
-    """A pipeline that takes all that the workers bring: one user's tracks are never too many.
+    """A pipeline with a place for every worker, so that no track is refused as too many.
 
     Raises ModelFileError or DeviceError.
     """
@@ -156,7 +155,7 @@ def pipeline_for(settings: Settings) -> Pipeline:
 
 
 def workers_for(decoders: int) -> int:
-    """Tracks under way at once: one for each decoder, and one more to keep them fed."""
+    """Tracks in progress at once: one for each decoder, and one more to keep them busy."""
     return decoders + 1
 
 
@@ -168,7 +167,7 @@ def _read(path: Path, limit: int) -> bytes:
 
 
 def digest(content: bytes) -> str:
-    """What a file is known by, whatever it is called."""
+    """The key of a file: the digest of its content."""
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
@@ -179,7 +178,7 @@ def report(error: TopgenreError | OSError) -> int:
 
 
 def typed(failure: Exception) -> TopgenreError:
-    """The failure, or an internal error that names it."""
+    """The failure as a typed error: internal for any other exception, which it names."""
     if isinstance(failure, TopgenreError):
         return failure
     return Internal(f"{type(failure).__name__}: {failure}")

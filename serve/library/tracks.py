@@ -1,11 +1,10 @@
-"""From what was given on the command line to the tracks that it means."""
+"""Resolves command-line arguments to tracks."""
 
 from __future__ import annotations
 
 import codecs
 import glob
 import os
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,18 +14,14 @@ from pathlib import Path
 from serve.audio_files import below, has_audio_suffix
 from serve.errors import BadRequest, TopgenreError
 from serve.library.files import check_regular
-from serve.sources.youtube import video_id
+from serve.sources.links import link_of, mentions_service
+from serve.sources.stream import Link
 from serve.text import UTF_8, encoding_of
-
-# Without a scheme, at the beginning or after a space, quote or bracket.
-_YOUTUBE = re.compile(
-    r"(?i)(?:^|[^\w./*~-])(?://)?(?:[a-z]+\.)?(?:youtube(?:-nocookie)?\.com|youtu\.be)(?=[/?#:])"
-)
 
 
 @dataclass(slots=True)
 class ListedTrack:
-    """One track to be classified: a file, a video, or what is wrong with what was given.
+    """One track to classify: a file, a link, or the error of an argument.
 
     `tracks` are its names, as they were given or found: several, where they lead to one file or
     one video. `has_peers` says that another file is as large, and may be a copy.
@@ -34,13 +29,13 @@ class ListedTrack:
 
     tracks: list[str]
     path: Path | None = None
-    video: str | None = None
+    link: Link | None = None
     error: TopgenreError | None = None
     has_peers: bool = False
 
 
 def jobs_of(given: Iterable[str]) -> list[ListedTrack]:
-    """The jobs, in order, for files, folders (recursively), glob patterns and YouTube links."""
+    """The jobs, in order, for files, folders (recursively), glob patterns and links."""
     jobs: dict[object, ListedTrack] = {}
     sizes: Counter[int] = Counter()
     size_of: dict[object, int] = {}
@@ -53,11 +48,11 @@ def jobs_of(given: Iterable[str]) -> list[ListedTrack]:
     for name in given:
         if is_link(name):
             try:
-                video = video_id(name)
+                link = link_of(name)
             except TopgenreError as error:
                 add(("wrong", name), name, error=error)
             else:
-                add(("video", video), name, video=video)
+                add(link, name, link=link)
             continue
         found = False
         for path in _files(name):
@@ -80,7 +75,7 @@ def jobs_of(given: Iterable[str]) -> list[ListedTrack]:
 
 
 def read_list(name: str) -> list[str]:
-    """The tracks that a file names, one a line; `-` is standard input. Raises BadRequest.
+    """The tracks listed in a file, one per line; `-` is standard input. Raises BadRequest.
 
     Blank lines are left out, and those that begin with # where no file is called so. Names need
     not be UTF-8.
@@ -93,9 +88,9 @@ def read_list(name: str) -> list[str]:
 
 
 def listed(content: bytes, name: str) -> Iterator[str]:
-    """The tracks in the content of a list called `name`; raise BadRequest where it is none."""
+    """The tracks in the content of a list file; raise BadRequest if it is not a list."""
     text = _decoded(content)
-    # As old programs of the Macintosh write it; otherwise a CR may be part of a name.
+    # Old Macintosh programs end lines with CR; otherwise a CR may be part of a name.
     line_end = "\n" if "\n" in text else "\r"
     lines = [line for line in text.split(line_end) if line.strip()]
     if "\0" in text or (lines and not any(_is_text(of) or os.path.lexists(of) for of in lines)):
@@ -114,7 +109,7 @@ def _is_text(line: str) -> bool:
 
 
 def _listed(line: str) -> str:
-    """The track of a line, or nothing."""
+    """The track in a line, or an empty string."""
     if os.path.lexists(line):
         return line  # as it is: a name may begin with # or end in a space
     track = line.strip()
@@ -122,13 +117,13 @@ def _listed(line: str) -> str:
 
 
 def is_link(name: str) -> bool:
-    """Whether this is a link, with a scheme or to YouTube without one, rather than a path."""
+    """Whether this is a link rather than a path: with a scheme, or to a known site without one."""
     if os.path.lexists(name):
         return False
-    if "://" in name or _YOUTUBE.search(name):
+    if "://" in name or mentions_service(name):
         return True
     try:
-        video_id(name)
+        link_of(name)
     except TopgenreError:
         return False
     return True
@@ -151,7 +146,7 @@ def _files(name: str) -> Iterator[Path]:
     if os.path.lexists(name) or not glob.has_magic(name):
         matches, named = [name], True
     else:
-        # `*.xyz` names its files; `folder/**` is as good as the folder.
+        # `*.xyz` names files explicitly; `folder/**` means the same as the folder.
         matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207
         matches, named = matches or [name], bool(Path(name).suffix)
     for path in map(Path, matches):

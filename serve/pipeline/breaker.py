@@ -36,9 +36,12 @@ class Breaker:
         failures: int,
         window_s: float,
         pause_s: float,
+        name: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.kind = kind
+        #: unlike that of any other; its failure's code unless it is given
+        self.name = name or kind.code
         self.failures = failures
         self.window_s = window_s
         self.pause_s = pause_s

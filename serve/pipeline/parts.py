@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Self
 
 from serve.audio.features import FeatureStream
@@ -11,12 +12,12 @@ from serve.audio.frontend import FrontEnd
 from serve.audio.pool import DecoderPool
 from serve.cache import AnswerCache, cache_for
 from serve.container import cores
-from serve.errors import BotCheck, RateLimited, TopgenreError
+from serve.errors import TopgenreError
 from serve.inference.card import ModelFileError
 from serve.inference.engine import Engine
 from serve.inference.providers import PROVIDERS
 from serve.inference.runner import runner_for
-from serve.inference.session import Model
+from serve.inference.session import LoadedModel
 from serve.metrics import Metrics
 from serve.pipeline.breaker import Breaker
 from serve.pipeline.heads import Heads
@@ -25,10 +26,8 @@ from serve.pipeline.single_flight import SingleFlight
 from serve.pipeline.waiting import WaitingRoom
 from serve.replicas import Replicas, replicas_for
 from serve.settings import Settings
-from serve.sources.youtube import Launcher, YouTubeOptions
+from serve.sources.links import Links
 
-#: Failures with a circuit breaker: they show that YouTube blocks this server.
-BREAKERS: tuple[type[TopgenreError], ...] = (BotCheck, RateLimited)
 _STATES = {"closed": 0.0, "half-open": 0.5, "open": 1.0}
 
 
@@ -37,40 +36,43 @@ class Parts:
     """What all tracks share: decoders, model, cache, and limits."""
 
     settings: Settings
-    model: Model
+    model: LoadedModel
     metrics: Metrics
     front_end: FrontEnd
-    launcher: Launcher
-    youtube: YouTubeOptions
+    links: Links
     pool: DecoderPool
     engine: Engine
     cache: AnswerCache
     #: this server and those that share its Redis
     replicas: Replicas
     flights: SingleFlight
-    breakers: list[Breaker]
+    #: those of each service that links lead to
+    breakers: dict[str, list[Breaker]]
     places: Places
     room: WaitingRoom
     heads: Heads = field(default_factory=Heads)
 
     @classmethod
-    def of(cls, settings: Settings, model: Model, metrics: Metrics) -> Self:
+    def of(cls, settings: Settings, model: LoadedModel, metrics: Metrics) -> Self:
         """Make all parts; raise ModelFileError if the model's front end does not fit."""
         front_end = front_end_of(model)
         pool = _pool(settings, front_end)
+        links = Links(settings)
         parts = cls(
             settings,
             model,
             metrics,
             front_end,
-            launcher=Launcher(),
-            youtube=_youtube(settings),
+            links=links,
             pool=pool,
             engine=_engine(settings, model, front_end, pool, metrics),
             cache=cache_for(settings, model, metrics),
             replicas=replicas_for(settings, metrics),
             flights=SingleFlight(joinable_s=settings.deadline_s),
-            breakers=[_breaker(settings, kind) for kind in BREAKERS],
+            breakers={
+                name: [_breaker(settings, *named) for named in service.breakers.items()]
+                for name, service in links.services.items()
+            },
             places=Places(settings.max_requests),
             room=WaitingRoom(settings.waiting_bytes),
         )
@@ -93,14 +95,15 @@ class Parts:
             "Decoders at work and tracks that wait for one, of all decoders: above 1 tracks queue",
             lambda: pool.load,
         )
-        watch("youtube_preloaded", "1 while yt-dlp is loaded", lambda: self.launcher.preloaded)
+        for service in self.links.services.values():
+            service.watch(watch)
         watch("inference_waiting", "Tracks waiting for the model", lambda: engine.waiting)
         watch("ready", "1 when tracks are taken", lambda: self.ready)
         watch("flights", "Videos being worked on, each once", lambda: len(flights))
         watch("flight_waiters", "Requests that wait for them", lambda: flights.waiting)
-        for breaker in self.breakers:
+        for breaker in chain.from_iterable(self.breakers.values()):
             watch(
-                f"breaker_{breaker.kind.code}",
+                f"breaker_{breaker.name}",
                 "1 while YouTube is left alone for this, 0.5 while one request tries",
                 partial(_state, breaker),
             )
@@ -108,18 +111,6 @@ class Parts:
 
 def _state(breaker: Breaker) -> float:
     return _STATES[breaker.state]
-
-
-def _youtube(settings: Settings) -> YouTubeOptions:
-    return YouTubeOptions(
-        max_duration_s=settings.max_duration_s,
-        max_bytes=settings.max_body_bytes,
-        clients=settings.youtube_clients,
-        proxy=settings.youtube_proxy,
-        cookies=settings.youtube_cookies,
-        timeout_s=settings.youtube_timeout_s,
-        retries=settings.youtube_retries,
-    )
 
 
 def _pool(settings: Settings, front_end: FrontEnd) -> DecoderPool:
@@ -138,7 +129,7 @@ def decoders_of(settings: Settings) -> int:
 
 
 def _engine(
-    settings: Settings, model: Model, front_end: FrontEnd, pool: DecoderPool, metrics: Metrics
+    settings: Settings, model: LoadedModel, front_end: FrontEnd, pool: DecoderPool, metrics: Metrics
 ) -> Engine:
     share = settings.batch_clips or PROVIDERS[model.provider].shared_clips
     largest = max(share, FeatureStream.capacity(front_end, settings.max_duration_s))
@@ -151,16 +142,17 @@ def _engine(
     )
 
 
-def _breaker(settings: Settings, kind: type[TopgenreError]) -> Breaker:
+def _breaker(settings: Settings, name: str, kind: type[TopgenreError]) -> Breaker:
     return Breaker(
         kind,
+        name=name,
         failures=settings.breaker_failures,
         window_s=settings.breaker_window_s,
         pause_s=settings.breaker_pause_s,
     )
 
 
-def front_end_of(model: Model) -> FrontEnd:
+def front_end_of(model: LoadedModel) -> FrontEnd:
     """The front end named in the model file; raise ModelFileError if it does not fit."""
     try:
         front_end = FrontEnd.from_dict(model.card.front_end)

@@ -15,15 +15,14 @@ from serve.answer import Answer, OnProgress, Outcome, Progress, answer_type
 from serve.backoff import pauses_s
 from serve.durations import spoken
 from serve.errors import Origin, Overloaded, Timeout, TopgenreError
-from serve.inference.session import Model
+from serve.inference.session import LoadedModel
 from serve.inference.tuning import tuned
 from serve.metrics import Metrics
-from serve.pipeline.breaker import through_all
+from serve.pipeline.breaker import Breaker, through_all
 from serve.pipeline.job import Job
 from serve.pipeline.parts import Parts, decoders_of
 from serve.settings import Settings, fitted
 from serve.sources.stream import AudioSource
-from serve.sources.youtube import YouTubeSource, video_id
 
 # Pauses between attempts while all places are taken.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
@@ -38,7 +37,9 @@ class Pipeline:
     An asynchronous context manager: entering starts and warms up everything, leaving stops it.
     """
 
-    def __init__(self, settings: Settings, model: Model, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self, settings: Settings, model: LoadedModel, metrics: Metrics | None = None
+    ) -> None:
         self.settings = settings
         self.model = model
         self.metrics = metrics or Metrics()
@@ -62,7 +63,7 @@ class Pipeline:
         """
         return {
             "decoders": self.parts.pool.confinement,
-            "downloaders": self.parts.launcher.confinement,
+            "downloaders": self.parts.links.confinement,
         }
 
     @property
@@ -93,14 +94,13 @@ class Pipeline:
             stopping.push_async_callback(self.parts.replicas.close)
             stopping.push_async_callback(self.parts.flights.stop)
 
-    def video(self, url: str) -> YouTubeSource:
+    def linked(self, url: str) -> AudioSource:
         """The source for a link as people paste it; raises BadUrl, NotYouTube or Playlist."""
-        launcher = self.parts.launcher
-        return YouTubeSource(video_id(url), self.parts.youtube, launcher.start, launcher.told)
+        return self.parts.links.source(url)
 
     def preloading(self) -> AbstractAsyncContextManager[object]:
-        """A context in which yt-dlp stays loaded, if the settings ask for it."""
-        return self.parts.launcher if self.settings.youtube_preload else nullcontext()
+        """A context in which what downloads links stays loaded, as the settings have it."""
+        return self.parts.links.preloading()
 
     def remembering(self) -> AbstractAsyncContextManager[object]:
         """A context in which answers are cached, if the settings ask for it."""
@@ -150,7 +150,8 @@ class Pipeline:
             if isinstance(known, TopgenreError):
                 raise known
             return known
-        once = partial(self.parts.replicas.once, key, partial(self._video, source, key))
+        breakers = self.parts.breakers[source.identity[0]]
+        once = partial(self.parts.replicas.once, key, partial(self._linked, source, key, breakers))
         return await self.parts.flights.join(key, once, on_progress)
 
     async def _file(self, source: AudioSource, on_progress: OnProgress) -> Answer:
@@ -163,9 +164,11 @@ class Pipeline:
         job = Job(self.parts, source, on_progress, lookup, self.parts.places.take)
         return await self._kept(job.work(), lambda: job.digest and key(job.digest))
 
-    async def _video(self, source: AudioSource, key: str, on_progress: OnProgress) -> Answer:
+    async def _linked(
+        self, source: AudioSource, key: str, breakers: list[Breaker], on_progress: OnProgress
+    ) -> Answer:
         async def work() -> Answer:
-            async with through_all(self.parts.breakers, self.parts.replicas):
+            async with through_all(breakers, self.parts.replicas):
                 with self.parts.places.take():
                     return await Job(self.parts, source, on_progress).work()
 

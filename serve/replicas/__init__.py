@@ -1,4 +1,4 @@
-"""What servers with one Redis share, so that they act as one; without it each works on its own."""
+"""What servers that share a Redis coordinate through it; without Redis each works alone."""
 
 from __future__ import annotations
 
@@ -14,47 +14,48 @@ if TYPE_CHECKING:
 
 
 class SharedBreaker(Protocol):
-    """A circuit breaker: it opens when `failures` of a kind come within `window_s` seconds."""
+    """A circuit breaker: it opens after `failures` of one kind within `window_s` seconds."""
 
+    name: str
     kind: type[TopgenreError]
     failures: int
     window_s: float
     pause_s: float
 
     def open_for(self, seconds: float) -> None:
-        """Let nothing pass for so long at least; 0 or less changes nothing."""
+        """Stay open for at least this many seconds; 0 or less changes nothing."""
         ...
 
 
 class Limiter(Protocol):
-    """A rate for each of many."""
+    """A rate limit, counted separately for each client."""
 
     async def limit(self, who: str, tracks: int) -> RateLimitResult | None:
-        """Count so many tracks, if that is not too many; None where that can't be known."""
+        """Count this many tracks unless they exceed the limit; None where the count is unknown."""
         ...
 
 
 class Replicas(Protocol):
-    """This server and all that share its Redis."""
+    """This server and all others that share its Redis."""
 
     async def once(self, key: str, work: Work, on_progress: OnProgress) -> Answer:
-        """The outcome of `work`, here or where it is done already; raises what that raises."""
+        """The outcome of `work`, run here or by another replica; raises its error."""
         ...
 
     def limiter(self, quota: Quota) -> Limiter:
-        """A rate that they count together."""
+        """A rate limit that all replicas count together."""
         ...
 
     async def heed(self, breaker: SharedBreaker) -> None:
-        """Open a breaker that another of them has opened."""
+        """Open a breaker if another replica has opened it."""
         ...
 
     async def count(self, breaker: SharedBreaker) -> None:
-        """Count a failure with those of the others, and open the breaker for one too many."""
+        """Count a failure with those of the others; open the breaker if there are too many."""
         ...
 
     async def close(self) -> None:
-        """Tell the others what is still to be told, and leave them."""
+        """Send what is still unsent, and disconnect."""
         ...
 
 
@@ -66,25 +67,25 @@ class Alone:
         return await work(on_progress)
 
     def limiter(self, quota: Quota) -> Limiter:
-        """One that knows of nobody."""
+        """No shared limit."""
         return self
 
     async def limit(self, who: str, tracks: int) -> RateLimitResult | None:
-        """None: others don't count."""
+        """None: nothing is shared."""
         return None
 
     async def heed(self, breaker: SharedBreaker) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     async def count(self, breaker: SharedBreaker) -> None:
-        """Nothing: the breaker counts for itself."""
+        """Do nothing: the breaker counts by itself."""
 
     async def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def replicas_for(settings: Settings, metrics: Metrics) -> Replicas:
-    """Those that share the Redis which the settings name as their cache, if they do."""
+    """The replicas that share the Redis named in `settings.cache`, if it is one."""
     if not settings.cache.startswith(REDIS):
         return Alone()
     from serve.replicas.together import Together  # needs an extra

@@ -1,4 +1,4 @@
-"""One job for all replicas that want the same at the same time.
+"""Single flight across replicas: one job for all that want the same at the same time.
 
 Whoever takes a key's lease in Redis does the job, renews the lease, and writes to a stream how far
 it is and what comes of it. The others read along. A lease that runs out, as its holder was killed,
@@ -26,13 +26,13 @@ from serve.errors import TopgenreError, from_code
 from serve.replicas.redis import AloneError, SharedRedis, milliseconds
 
 _LEASE_S = 4.0
-# Times that a lease is renewed before it would run out.
+# How many times a lease is renewed before it would expire.
 _RENEWALS = 4
-# For so long an answer can be read after the job is over: whoever looked into the cache just before
-# it got there still finds it.
+# How long an answer can be read after the job has ended: a replica that looked into the cache just
+# before it was stored there still finds it.
 _AFTERWARDS_S = 2.0
 _STREAM_S = 60.0
-# A lease that was lost, as Redis was started anew, is taken again.
+# A lease that was lost because Redis restarted is taken again.
 _RENEW = """
 local holder = redis.call('get', KEYS[1])
 if not holder or holder == ARGV[1] then redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2]) end
@@ -43,7 +43,7 @@ _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS
 class SharedFlights:
     """Jobs that replicas share, by key.
 
-    One that has run for `joinable_s` is left to those who wait for it already: it may hang.
+    A job that has run for `joinable_s` accepts no more waiters: it may hang.
     """
 
     def __init__(self, shared: SharedRedis, joinable_s: float, lease_s: float = _LEASE_S) -> None:
@@ -55,7 +55,7 @@ class SharedFlights:
         self._telling: set[asyncio.Task[None]] = set()
 
     async def once(self, key: str, work: Work, on_progress: OnProgress) -> Answer:
-        """The outcome of `work`, here or at the replica that does it; raises what that raises."""
+        """The outcome of `work`, run here or by another replica; raises its error."""
         while True:
             token = f"{uuid.uuid4().hex}@{time.time():.3f}"
             try:
@@ -73,7 +73,7 @@ class SharedFlights:
                 return outcome
 
     async def close(self) -> None:
-        """Tell what is still to be told."""
+        """Send what is still unsent."""
         await asyncio.gather(*self._telling)
 
     async def _take(self, key: str, token: str) -> bool:
@@ -97,14 +97,14 @@ class SharedFlights:
             on_progress(progress)
             told.put_nowait(progress)
 
-        # Nobody here waits for what others are told.
+        # Nobody here waits for messages to the others.
         self._in_background(self._tell(key, token, told))
         outcome: Outcome | None = None
         try:
             outcome = await work(tell)
             return outcome
         except TopgenreError as error:
-            # What only this server can't do is no answer for the others: one of them takes over.
+            # A failure of this server alone is not passed to the others: one of them takes over.
             outcome = None if error.origin == "server" else error
             raise
         finally:
@@ -113,7 +113,7 @@ class SharedFlights:
     async def _tell(
         self, key: str, token: str, told: asyncio.Queue[Progress | Outcome | None]
     ) -> None:
-        """Write progress to the stream as it comes, and the outcome; hold the lease until then."""
+        """Write progress to the stream, then the outcome; hold the lease until then."""
         due = time.monotonic() + self._lease_s / _RENEWALS
         while True:
             news: list[Progress | Outcome | None] = []
@@ -157,7 +157,7 @@ class SharedFlights:
             await self._shared.ask(writing.execute, anyway=True)
 
     async def _read_along(self, key: str, on_progress: OnProgress) -> Outcome | None:
-        """The outcome at the replica that holds the lease; None if there is none any more."""
+        """The outcome from the replica that holds the lease; None if none holds it any more."""
         holder = await self._holder(key)
         if holder is None:
             return None
@@ -166,7 +166,7 @@ class SharedFlights:
             raise AloneError
         stream, last, held = _told(key, token), "0", True
         while True:
-            # Once the lease is another's, what was written before that is all.
+            # Once another replica has the lease, nothing more will be written.
             block_s = self._shared.block_s if held else 0.0
             block = milliseconds(block_s) if held else None
             read = partial(self._shared.blocking.xread, {stream: last}, block=block)
@@ -196,7 +196,7 @@ def _told(key: str, token: str) -> str:
 
 
 def _since(token: str) -> float:
-    """When the lease was taken, in seconds of the clock on the wall."""
+    """When the lease was taken, in Unix seconds."""
     try:
         return float(token.rpartition("@")[2])
     except ValueError:
@@ -214,7 +214,7 @@ def _entry(news: Progress | Outcome | None) -> dict[Any, Any]:
 
 
 def _said(entry: dict[bytes, bytes]) -> Progress | Outcome | None:
-    """What an entry says; None where the job was given up, or it can't be read."""
+    """What an entry says; None if the job was abandoned or the entry is unreadable."""
     try:
         if b"progress" in entry:
             return Progress(**json.loads(entry[b"progress"]))

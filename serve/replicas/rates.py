@@ -1,4 +1,4 @@
-"""Rates that replicas count together."""
+"""Rate limits that replicas count together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SharedLimiter:
-    """Counts by GCRA in Redis."""
+    """A rate limit by the generic cell rate algorithm (GCRA) in Redis."""
 
     def __init__(self, shared: SharedRedis, quota: Quota) -> None:
         class Backend(RedisStoreBackend):
@@ -30,7 +30,7 @@ class SharedLimiter:
         self._limiter = RateLimiterRegistry.get("gcra")(quota, Store())
 
     async def limit(self, who: str, tracks: int) -> RateLimitResult | None:
-        """Count so many tracks, if that is not too many; None where Redis can't be had."""
+        """Count this many tracks unless they exceed the limit; None where Redis is unreachable."""
         try:
             return await self._shared.ask(lambda: self._limited(who, tracks))
         except AloneError:

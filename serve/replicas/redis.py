@@ -1,4 +1,4 @@
-"""A Redis that may be away: nothing fails for it, and nothing waits for it for long."""
+"""A Redis that may be unreachable: no request fails or waits long because of it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from serve.cache.in_time import in_time
-from serve.cache.redis import FAULTS, client, close
+from serve.cache.redis import FAULTS, client, close, reason
 from serve.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# What is shared saves work; to wait for it any longer would cost more.
+# Sharing saves work; waiting any longer for it would cost more.
 _TIMEOUT_S = 1.0
-# After a failure it is left alone for so long, in seconds.
+# Seconds for which Redis is not tried again after a failure.
 _REST_S = 5.0
 
 
 class AloneError(Exception):
-    """Redis can't be had: whoever asked goes on alone."""
+    """Redis is unreachable: the caller continues alone."""
 
 
 class SharedRedis:
-    """A connection to what replicas share.
+    """Connections to the Redis that replicas share.
 
     `block_s` is the longest that `blocking` commands wait. A failure is counted and logged, and for
     some seconds afterwards everything raises AloneError at once.
@@ -42,9 +42,9 @@ class SharedRedis:
     async def ask(
         self, command: Callable[[], Awaitable[T]], *, anyway: bool = False, block_s: float = 0.0
     ) -> T:
-        """What Redis answers to a command that blocks for so long; AloneError where it does not.
+        """The result of a command that may block for `block_s`; AloneError if there is none.
 
-        `anyway` asks even if it has just failed: for what others wait for.
+        `anyway` tries even after a recent failure: for what other replicas wait for.
         """
         if self._rests and not anyway:
             raise AloneError
@@ -54,8 +54,7 @@ class SharedRedis:
             if not self._rests:  # which another command's failure may have begun meanwhile
                 self._rests_until = time.monotonic() + _REST_S
                 self._metrics.alone.inc()
-                # Not in its own words: they may repeat the address, and with it the password.
-                _LOG.warning("working without other replicas: Redis: %s", type(error).__name__)
+                _LOG.warning("working without other replicas: %s", reason(error))
             raise AloneError from None
 
     @property
@@ -73,5 +72,5 @@ class SharedRedis:
 
 
 def milliseconds(seconds: float) -> int:
-    """As Redis has times: at least one."""
+    """A duration for Redis: whole milliseconds, at least one."""
     return max(1, round(1000 * seconds))

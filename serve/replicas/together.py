@@ -1,11 +1,11 @@
-"""Servers that share a Redis."""
+"""Replicas: servers that share a Redis."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from serve.metrics import Metrics
-from serve.replicas.failures import SharedFailures
+from serve.replicas.breakers import SharedFailures
 from serve.replicas.flights import SharedFlights
 from serve.replicas.redis import SharedRedis
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Together:
-    """What they share, on one set of connections."""
+    """Everything that replicas share, over one set of connections."""
 
     def __init__(self, url: str, metrics: Metrics, joinable_s: float = 60.0) -> None:
         self._shared = SharedRedis(url, metrics)
@@ -26,12 +26,12 @@ class Together:
         self.heed, self.count = failures.heed, failures.count
 
     def limiter(self, quota: Quota) -> Limiter:
-        """A rate that they count together."""
+        """A rate limit that all replicas count together."""
         from serve.replicas.rates import SharedLimiter  # takes its time
 
         return SharedLimiter(self._shared, quota)
 
     async def close(self) -> None:
-        """Tell the others what is still to be told, and close the connections."""
+        """Send what is still unsent, and close the connections."""
         await self._flights.close()
         await self._shared.close()

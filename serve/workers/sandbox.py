@@ -39,7 +39,7 @@ _OWNER_CALLS = (0x8901, 0x8902)
 
 
 @dataclass(frozen=True, slots=True)
-class Confinement:
+class Restrictions:
     """What holds a process: which attempts were `refused`, and its resource limits."""
 
     landlock: int
@@ -148,7 +148,7 @@ def limit(**limits: int) -> None:
             resource.setrlimit(which, (most, most))
 
 
-def enter(calls: Filter, attempts: Iterable[str] = ATTEMPTS, **access: Any) -> Confinement:
+def enter(calls: Filter, attempts: Iterable[str] = ATTEMPTS, **access: Any) -> Restrictions:
     """Lock this process but for this access (see `landlock.restrict`); what holds it now.
 
     Its limits are set before (`limit`). No thread may run yet.
@@ -158,7 +158,7 @@ def enter(calls: Filter, attempts: Iterable[str] = ATTEMPTS, **access: Any) -> C
     version = landlock.restrict(**access)
     loaded = calls.load()
     refused = tuple(name for name in attempts if _is_refused(ATTEMPTS[name]))
-    return Confinement(version, loaded, refused, bounds)
+    return Restrictions(version, loaded, refused, bounds)
 
 
 def _is_refused(attempt: Callable[[], None]) -> bool:

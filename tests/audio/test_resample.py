@@ -18,15 +18,17 @@ def noise(seconds, rate, channels=1):
     return rng.uniform(-0.5, 0.5, (channels, round(seconds * rate))).astype(np.float32)
 
 
-def frame(samples, rate):
-    layout = {1: "mono", 2: "stereo"}[len(samples)]
-    made = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=layout)
+def frame(samples, rate, kind="fltp"):
+    layout = {1: "mono", 2: "stereo"}.get(len(samples), "7.1")
+    if kind == "flt":
+        samples = samples.T.reshape(1, -1)
+    made = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format=kind, layout=layout)
     made.sample_rate = rate
     return made
 
 
-def resampled(samples, rate, cut=1000, out=RATE, **given):
-    frames = [frame(samples[:, n : n + cut], rate) for n in range(0, samples.shape[1], cut)]
+def resampled(samples, rate, cut=1000, out=RATE, kind="fltp", **given):
+    frames = [frame(samples[:, n : n + cut], rate, kind) for n in range(0, samples.shape[1], cut)]
     resampler = Resampler(frames[0], out, **given)
     ready = (given for given in frames if resampler.push(given))
     blocks = [block for _ in ready for block in resampler.blocks()]
@@ -99,3 +101,17 @@ def test_broken_numbers_are_silence_and_break_no_others():
     for at, value in ((10_000, np.nan), (20_000, np.inf), (30_000, -np.inf), (40_000, 1e30)):
         broken[:, at : at + 50], silent[:, at : at + 50] = value, 0.0
     np.testing.assert_array_equal(resampled(broken, 48_000), resampled(silent, 48_000))
+
+
+@pytest.mark.parametrize("rate", [22_050, 44_100, 48_000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_planes_and_packed_samples_have_the_same_mean_bit_for_bit(rate, channels):
+    samples = noise(3.0, rate, channels)
+    packed = resampled(samples, rate, kind="flt")
+    np.testing.assert_array_equal(resampled(samples, rate), packed)
+
+
+def test_one_channel_of_many():
+    samples = noise(1.0, 48_000, channels=8)
+    found = resampled(samples, 48_000, kind="flt", channel=6)
+    np.testing.assert_array_equal(found, resampled(samples[6:7], 48_000))

@@ -209,7 +209,7 @@ async def test_a_failure_that_is_kept_keeps_nothing_of_its_track(cache):
 async def test_a_store_that_fails_costs_nothing_but_a_warning(
     cache, store, fault, reason, caplog, monkeypatch
 ):
-    monkeypatch.setattr("serve.cache.answers._PATIENCE_S", 0.01)
+    monkeypatch.setattr("serve.cache.answers.PATIENCE_S", 0.01)
     for name, value in fault.items():
         setattr(store, name, value)
     cache.put("a", answer())

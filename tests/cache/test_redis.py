@@ -11,7 +11,10 @@ from redis.exceptions import RedisError
 
 from serve.cache.redis import RedisStore, close
 from serve.cache.store import MAX_VALUE_BYTES, StoreError
+from serve.metrics import Metrics
+from serve.replicas.redis import AloneError, SharedRedis
 from serve.settings import Settings, SettingsError
+from tests.process import free_port
 from tests.redis import redis_server
 
 
@@ -97,6 +100,22 @@ async def test_none_there_is_said(tmp_path):
     with pytest.raises(StoreError):
         await store.get("a")
     await store.close()
+
+
+async def test_a_wrong_password_is_said(tmp_path, caplog):
+    options = ("--requirepass", "right", "--bind", "127.0.0.1", "--port", str(port := free_port()))
+    with redis_server(tmp_path, *options) as server:
+        for url in (f"{server.url}?password=wrong", f"redis://:wrong@127.0.0.1:{port}"):
+            store, shared = RedisStore(url, max_age_s=1), SharedRedis(url, Metrics())
+            with pytest.raises(StoreError, match="Redis: AuthenticationError"):
+                await store.get("a")
+            with pytest.raises(AloneError):
+                await shared.ask(shared.redis.ping)
+            await store.close()
+            await shared.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "working without other replicas: Redis: AuthenticationError"
+    ] * 2
 
 
 def test_without_the_extra_the_start_stops(monkeypatch):

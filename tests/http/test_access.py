@@ -226,7 +226,7 @@ def test_an_origin_that_is_not_named_is_refused_before_any_work(closed, method, 
     for name in (
         "predict.batch.read_tracks",
         "predict.track.classify_request",
-        "predict.track.video_id",
+        "predict.track.link_of",
     ):
         monkeypatch.setattr(f"serve.http.{name}", work)
     with closed.client() as client:

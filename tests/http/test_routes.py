@@ -10,7 +10,7 @@ from serve.audio.frontend import FrontEnd
 from serve.audio.pool import DecoderPool
 from serve.http.app import create_app
 from serve.inference.card import ModelFileError
-from serve.inference.session import Model
+from serve.inference.session import LoadedModel
 from serve.pipeline import Pipeline
 from serve.settings import Settings
 from tests.http.test_predict import multipart
@@ -131,13 +131,13 @@ def test_a_model_that_can_not_be_served_stops_the_start(tmp_path):
 
 def test_the_model_is_told_how_many_decoders_are_busy(tiny_model, monkeypatch):
     told = []
-    run = Model.run
+    run = LoadedModel.run
 
     def noted(self, mel, busy_cores=0):
         told.append(busy_cores)
         return run(self, mel, busy_cores)
 
-    monkeypatch.setattr(Model, "run", noted)
+    monkeypatch.setattr(LoadedModel, "run", noted)
     with running_server(model=tiny_model, decoders=1) as server, server.client() as client:
         assert client.post("/predict", **multipart()).status_code == 200
         assert told[-1] == 0

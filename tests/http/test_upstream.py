@@ -41,7 +41,7 @@ def client(server, youtube):
 
 
 def later(server, monkeypatch, seconds):
-    for breaker in server.pipeline.parts.breakers:
+    for breaker in server.pipeline.parts.breakers["youtube"]:
         clock = breaker._clock
         monkeypatch.setattr(breaker, "_clock", lambda clock=clock: clock() + seconds)
 

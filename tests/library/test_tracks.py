@@ -129,7 +129,7 @@ def test_one_video_under_several_links_is_one_job():
     links += [f"youtu.be/{ID}", f"M.YouTube.com/watch?v={ID}"]
     (job,) = jobs_of([*links, links[0]])
     assert job.tracks == links
-    assert job.video == ID
+    assert job.link.id == ID
 
 
 def test_only_files_of_one_size_can_be_copies(music):

@@ -13,7 +13,7 @@ from typing import Any
 from unittest import mock
 
 from serve.sources.youtube import child, runner
-from serve.sources.youtube.messages import Job, Kind, YouTubeOptions
+from serve.sources.youtube.messages import DownloadJob, Kind, YouTubeOptions
 
 
 @dataclass
@@ -51,7 +51,7 @@ def read_frames(exit_code: int, sent: bytes) -> Outcome:
 def fetch(video_id: str, options: YouTubeOptions | None = None) -> Outcome:
     """Do one job as the child does it, in this process."""
     pipe = io.BytesIO()
-    job = Job(video_id, options or YouTubeOptions())
+    job = DownloadJob(video_id, options or YouTubeOptions())
     with (
         mock.patch.dict(os.environ),
         warnings.catch_warnings(),

@@ -14,7 +14,7 @@ from serve.errors import Internal, NotReady, TooLong, TopgenreError
 from serve.sources.youtube import YouTubeSource, downloader, preloaded, runner
 from serve.sources.youtube.messages import (
     MAX_PAYLOAD,
-    Job,
+    DownloadJob,
     Kind,
     YouTubeOptions,
     write_frame,
@@ -166,4 +166,4 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
         raise BrokenPipeError
 
     monkeypatch.setattr(runner, "_download", broken)
-    assert runner.run(Job(ID, YouTubeOptions()), io.BytesIO()) == 1
+    assert runner.run(DownloadJob(ID, YouTubeOptions()), io.BytesIO()) == 1

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from serve.sources.youtube import runner
-from serve.sources.youtube.messages import Job, Kind, YouTubeOptions
+from serve.sources.youtube.messages import DownloadJob, Kind, YouTubeOptions
 from tests.sources.fetching import fetch
 from tests.standin import StandIn, Video
 
@@ -310,10 +310,10 @@ def test_does_not_wait_for_ever(youtube: StandIn) -> None:
 
 
 def test_job_survives_its_line(tmp_path: Path) -> None:
-    job = Job(ID, YouTubeOptions(1.5, 7, ("a", "b"), "http://p", tmp_path, 2.5, 0))
-    assert Job.from_line(job.to_line()) == job
-    plain = Job(ID, YouTubeOptions())
-    assert Job.from_line(plain.to_line()) == plain
+    job = DownloadJob(ID, YouTubeOptions(1.5, 7, ("a", "b"), "http://p", tmp_path, 2.5, 0))
+    assert DownloadJob.from_line(job.to_line()) == job
+    plain = DownloadJob(ID, YouTubeOptions())
+    assert DownloadJob.from_line(plain.to_line()) == plain
     assert plain.to_line().count(b"\n") == 1
-    relative = Job(ID, YouTubeOptions(cookies=Path("cookies.txt")))
-    assert Job.from_line(relative.to_line()).options.cookies == Path.cwd() / "cookies.txt"
+    relative = DownloadJob(ID, YouTubeOptions(cookies=Path("cookies.txt")))
+    assert DownloadJob.from_line(relative.to_line()).options.cookies == Path.cwd() / "cookies.txt"

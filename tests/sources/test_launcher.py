@@ -325,7 +325,7 @@ def test_one_that_still_loads_ends_with_the_server() -> None:
 LOADED = """
 import io, os, re, sys
 from serve.sources.youtube import child
-from serve.sources.youtube.messages import Job, YouTubeOptions
+from serve.sources.youtube.messages import DownloadJob, YouTubeOptions
 run = child.load()
 from serve.sources.youtube.rehearsal import rehearse
 if sys.argv[1] == "rehearsed":
@@ -333,7 +333,7 @@ if sys.argv[1] == "rehearsed":
 modules = set(sys.modules)
 compiled, parse = [], re._compiler.compile
 re._compiler.compile = lambda pattern, *more: compiled.append(pattern) or parse(pattern, *more)
-assert run(Job("AAAAAAAAAAA", YouTubeOptions(clients=("visionos",))), io.BytesIO()) == 0
+assert run(DownloadJob("AAAAAAAAAAA", YouTubeOptions(clients=("visionos",))), io.BytesIO()) == 0
 print(len(set(sys.modules) - modules), len(compiled))
 """
 

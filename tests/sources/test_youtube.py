@@ -19,7 +19,7 @@ from serve.paths import ROOT
 from serve.sources.stream import AudioSource, AudioStream, SourceInfo
 from serve.sources.youtube import Launcher, YouTubeOptions, YouTubeSource
 from serve.sources.youtube.downloader import COMMAND, Start, spawn
-from serve.sources.youtube.messages import Job, Kind
+from serve.sources.youtube.messages import DownloadJob, Kind
 from tests.eventually import eventually, until
 from tests.sources.fetching import read_frames
 from tests.sources.processes import LOAD_S, PATIENCE_S, downloaders, members, open_pipes, zombies
@@ -338,7 +338,7 @@ def test_child_can_start_before_its_job_is_known(youtube: StandIn) -> None:
     ) as child:
         assert child.stdin is not None
         assert child.stdout is not None
-        child.stdin.write(Job(ID, YouTubeOptions()).to_line())
+        child.stdin.write(DownloadJob(ID, YouTubeOptions()).to_line())
         child.stdin.flush()
         sent = child.stdout.read()
         outcome = read_frames(child.wait(), sent)

@@ -1,4 +1,4 @@
-"""A track that changes genre says so on the page, as `serve.parts` has it."""
+"""A track that changes genre says so on the page, as `serve.genre_parts` has it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from serve.parts import parts
-from tests.test_parts import CASES, GENRES
+from serve.genre_parts import parts
+from tests.test_genre_parts import CASES, GENRES
 from tests.web.conftest import module, shot
 
 REMEMBER = """answer => {

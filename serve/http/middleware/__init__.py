@@ -1,1 +1,1 @@
-"""What each request passes on its way in, and each answer on its way out."""
+"""Middleware: what every request passes on its way in, and every answer on its way out."""

@@ -1,4 +1,4 @@
-"""Who may ask: by the server's right name, from a right origin, with a key, within the rates."""
+"""Access control: the Host header, the origin, the API key and the rate limits."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from serve.keys import Keys
 from serve.metrics import Metrics
 from serve.settings import Settings
 
-#: What needs no key: it costs next to nothing and tells of nobody.
+#: Paths that need no key: they cost next to nothing and reveal nothing about users.
 OPEN = {"/", "/docs", "/info", "/openapi.json", "/health/live", "/health/ready"}
 OPEN_UNDER = ("/web/",)
 _TRACKS = "/predict"
-# Asked by machines, which call the server by its address.
+# Requested by machines, which use the server's address as its name.
 _PROBES = "/health/"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Access(Layer):
-    """Refuses requests that may not be made, before they are routed; needs `Observed` around it."""
+    """Refuses requests that are not allowed, before routing; must be wrapped in `Observed`."""
 
     def __init__(self, app: ASGIApp, settings: Settings, rates: Rates, metrics: Metrics) -> None:
         super().__init__(app)
@@ -39,7 +39,7 @@ class Access(Layer):
         self._metrics = metrics
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer it with what is wrong."""
+        """Pass the request on, or answer it with an error."""
         record, headers = record_of(scope), Headers(scope=scope)
         path: str = scope["path"]
         tracks = path == _TRACKS or path.startswith(_TRACKS + "/")
@@ -50,7 +50,7 @@ class Access(Layer):
             if isinstance(error, Unauthorized):
                 response.headers["WWW-Authenticate"] = 'Bearer realm="topgenre"'
             return await response(scope, receive, send)
-        # Who is only told to stop asking has asked for no track.
+        # An event stream that is only being told to stop does not count as a track.
         free = not tracks or (path == _TRACKS and heard_out(headers))
         allowance = None if free else await self._rates.take(record.key, client_address(scope))
         if allowance is None:
@@ -77,13 +77,13 @@ class Access(Layer):
                 raise Unauthorized("This API key is not known." if given else None)
 
     def _admits(self, origin: str, host: str) -> bool:
-        """Whether this origin is one that is named, or that of our own page.
+        """Whether this origin is in the settings, or is that of our own page.
 
-        Browsers would only keep the answer from another one: the work would be done.
+        For any other, a browser would withhold the answer only after the work was done.
         """
         if "*" in self._origins or origin in self._origins:
             return True
-        # Behind a proxy the scheme is not known here.
+        # The scheme is not compared: behind a proxy it is unknown here.
         return bool(host) and origin.partition("://")[2].lower() == host.lower()
 
     def _refusal(
@@ -97,7 +97,7 @@ class Access(Layer):
 
 
 def allowed_hosts(settings: Settings) -> tuple[str, ...]:
-    """Names that a request may call the server by; none means any.
+    """Host names that requests may use; empty means any.
 
     A page whose name is made to lead to this machine (DNS rebinding) has the server's own origin in
     its browser's eyes. Where any origin may call, that gains it nothing; where origins are named, a

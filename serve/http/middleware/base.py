@@ -1,4 +1,4 @@
-"""Middleware in plain ASGI: what wraps requests must not hide that a client has left."""
+"""Base classes for middleware in plain ASGI, which does not hide that a client disconnected."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Layer(ABC):
-    """An application around another one."""
+    """An ASGI application that wraps another."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request through the layer, and all else by it."""
+        """Send HTTP requests through the layer; everything else bypasses it."""
         await (self.handle if scope["type"] == "http" else self.app)(scope, receive, send)
 
     @abstractmethod
@@ -24,7 +24,7 @@ class Layer(ABC):
 
 
 def with_headers(send: Send, headers: Callable[[], Iterable[tuple[bytes, bytes]]]) -> Send:
-    """Sends the same, but for these headers on top, which are asked for when an answer starts."""
+    """A `send` that adds headers, which are determined when the response starts."""
 
     async def send_more(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -35,14 +35,14 @@ def with_headers(send: Send, headers: Callable[[], Iterable[tuple[bytes, bytes]]
 
 
 class Sent:
-    """Sends the same, and knows the answer's status (0 before it starts) and size in bytes."""
+    """A `send` that notes the response's status (0 before it starts) and size in bytes."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.status = self.size = 0
 
     async def __call__(self, message: Message) -> None:
-        """Send it."""
+        """Note a message and send it."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
         else:

@@ -1,4 +1,4 @@
-"""What pages of other origins may ask, refused in the form of all errors."""
+"""CORS whose refusals look like all other errors."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from serve.http.replies import error_response
 
 
 class Cors(CORSMiddleware):
-    """Starlette's, whose own refusals are plain text."""
+    """Starlette's middleware, which itself refuses in plain text."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """The answer to a browser that asks whether a request may be made."""
+        """The answer to a preflight request."""
         answer = super().preflight_response(request_headers)
         return answer if answer.status_code == 200 else _Refusal(answer)
 

@@ -1,4 +1,4 @@
-"""Headers of every answer: its id, what a browser may do with it, whether its connection stays."""
+"""Headers of every response: request id, security policy, and whether the connection stays open."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from serve.http.middleware.base import Layer, with_headers
 
 _GIVEN_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
-# The page comes from this server alone, without inline scripts and styles. What it plays is the
-# file that its user has chosen (`blob:`).
+# The page loads from this server alone, without inline scripts or styles. It plays the file that
+# its user has chosen (`blob:`).
 _POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -36,7 +36,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",  # for browsers that do not know frame-ancestors
     "Referrer-Policy": "no-referrer",
-    # The page records a few seconds, if it is told to.
+    # The page can record a few seconds.
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
@@ -44,14 +44,14 @@ _RAW = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items
 
 
 class ResponseHeaders(Layer):
-    """Adds `HEADERS` to every answer, and closes connections once the server is stopping."""
+    """Adds `HEADERS` to every response, and closes connections while the server is stopping."""
 
     def __init__(self, app: ASGIApp, drain: Drain) -> None:
         super().__init__(app)
         self._drain = drain
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; its answer gets the headers."""
+        """Pass the request on, and add the headers to its response."""
 
         def headers() -> list[tuple[bytes, bytes]]:
             return [*_RAW, (b"connection", b"close")] if self._drain.stopping else _RAW

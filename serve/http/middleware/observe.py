@@ -1,4 +1,4 @@
-"""One line in the log and one sample in the metrics for each request, when it is over."""
+"""Access log and metrics: one line and one sample for each request, when it ends."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from serve.http.replies import error_response
 from serve.metrics import Metrics
 
 _LOG = logging.getLogger("serve.requests")
-# They are asked every second by machines, and say the same each time.
+# Machines request these every second; they are not logged.
 _QUIET = ("/health/", "/metrics")
 
 
 class Observed(Layer):
-    """Times, counts and logs each request; what an application lets through becomes `internal`.
+    """Times, counts and logs each request; an uncaught exception becomes `internal`.
 
-    The path is logged as it came, percent-encoded and without its query, which may hold a link.
+    The path is logged percent-encoded, without the query, which may contain a link.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -29,7 +29,7 @@ class Observed(Layer):
         self._metrics = metrics
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and have a look at its answer."""
+        """Pass the request on, and observe its response."""
         start = time.perf_counter()
         record = scope["state"]["record"] = RequestRecord()
         sent = Sent(send)
@@ -43,7 +43,7 @@ class Observed(Layer):
                 raise
             await error_response(failure, request_id)(scope, receive, sent)
         finally:
-            # 499 is nginx's number for a client that left before its answer.
+            # 499 is nginx's status for a client that disconnected before the response.
             self._note(scope, record, sent.status or 499, sent.size, time.perf_counter() - start)
 
     def _note(
@@ -71,7 +71,7 @@ class Observed(Layer):
 
 
 def route_of(scope: Scope) -> str:
-    """The route's path: whatever strangers ask for, there are few of them."""
+    """The route's path template, so that the number of metric labels stays small."""
     route = scope.get("route")
     if route is None:  # refused before it was routed, or nowhere to go
         routes = scope["app"].routes if "app" in scope else ()

@@ -1,4 +1,4 @@
-"""OpenTelemetry traces: a span for each request, and below it one for each stage of its track."""
+"""OpenTelemetry traces: a span for each request, with a child span for each stage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from serve.http.middleware.observe import route_of
 from serve.http.record import RequestRecord, record_of
 from serve.settings import Settings
 
-# The spans below a request: the stages of progress that each begins and ends with.
+# Child spans, by the stages of progress at which each begins and ends.
 _STAGES = {
     "open": ("accepted", "found"),
     "download": ("downloading", "downloading"),
@@ -27,7 +27,7 @@ _STAGES = {
 
 
 def tracer_provider(settings: Settings) -> TracerProvider:
-    """Spans in batches to the collector of the settings; its queue is bounded, and may lose some.
+    """Exports spans in batches to the configured collector; its bounded queue may drop some.
 
     What it does and how often is set by OpenTelemetry's own variables (`OTEL_*`).
     """
@@ -41,9 +41,9 @@ def tracer_provider(settings: Settings) -> TracerProvider:
 
 
 class Traced(Layer):
-    """Makes the spans; a caller's `traceparent` (W3C Trace Context) is their parent.
+    """Creates the spans; a caller's `traceparent` (W3C Trace Context) becomes their parent.
 
-    Needs `Observed` inside it, whose record of the request tells the stages.
+    Must wrap `Observed`, whose record of the request has the stages.
     """
 
     def __init__(self, app: ASGIApp, provider: TracerProvider) -> None:
@@ -51,7 +51,7 @@ class Traced(Layer):
         self._tracer = provider.get_tracer("topgenre")
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on within its span."""
+        """Pass the request on inside its span."""
         sent = Sent(send)
         span = self._tracer.start_span(
             scope["method"], extract(Headers(scope=scope)), kind=SpanKind.SERVER
@@ -89,7 +89,7 @@ def _describe(span: Span, scope: Scope, record: RequestRecord, status: int) -> N
 
 
 def _add_stages(tracer: Tracer, record: RequestRecord) -> None:
-    """Spans of the stages, between the moments at which progress was told of them."""
+    """Create the spans of the stages, from the times at which progress was reported."""
     for name, (first, last) in _STAGES.items():
         if first in record.seen_ns:
             end_ns = record.seen_ns[last][1] if last in record.seen_ns else None

@@ -85,7 +85,7 @@ def _links(asked: Any, pipeline: Pipeline) -> list[BatchTrack]:
 
 def _video(url: str, pipeline: Pipeline) -> AudioSource | TopgenreError:
     try:
-        return pipeline.video(url)
+        return pipeline.linked(url)
     except TopgenreError as error:
         return error
 

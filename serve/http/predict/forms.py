@@ -40,13 +40,13 @@ async def classify_request(
 
 async def _source(request: Request, body: AsyncIterator[bytes], pipeline: Pipeline) -> AudioSource:
     if request.method == "GET":
-        return pipeline.video(_link_of(request))
+        return pipeline.linked(_link_of(request))
     settings = pipeline.settings
     content_type = request.headers.get("content-type", "")
     kind = media_type(request)
     size = announced_size(request)
     if kind == "application/json":
-        return pipeline.video(_url_of(await json_body(body, _MAX_JSON_BYTES)))
+        return pipeline.linked(_url_of(await json_body(body, _MAX_JSON_BYTES)))
     if size is not None and size > settings.max_body_bytes + FORM_BYTES:
         raise TooBig(f"The file is larger than the limit of {settings.max_body_bytes} bytes.")
     if kind == "multipart/form-data":

@@ -16,7 +16,7 @@ from serve.http.predict.forms import classify_request
 from serve.http.record import accounted, record_of
 from serve.http.replies import Json, error_response, included
 from serve.http.state import drain_of, pipeline_of, request_id_of
-from serve.sources.youtube import video_id, watch_url
+from serve.sources.links import link_of
 
 # What a track is called by may be nobody else's business.
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -75,7 +75,7 @@ async def check(request: Request) -> Response:
     try:
         if url is None:
             raise BadRequest("The address needs a url to check.")
-        found = video_id(url)
+        found = link_of(url)
     except TopgenreError as error:
         return error_response(error, request_id_of(request))
-    return Json(Check(found, watch_url(found)))
+    return Json(Check(found.id, found.page))

@@ -1,4 +1,4 @@
-"""What a terminal or a log shows of the work on a catalogue."""
+"""Progress of a catalogue, on a terminal or in a log."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Bar:
         self._bar.update(self._task, completed=self._done, description=self._words())
 
     def shard(self, number: int, *, rows: int) -> None:
-        """Tell of a shard that was written."""
+        """Report a shard that was written."""
         if not self._console.is_terminal:
             left = (self._tracks - self._done) * self._seconds / max(self._done, 1)
             self._console.print(
@@ -65,7 +65,7 @@ class Bar:
 
     @property
     def summary(self) -> str:
-        """What was done, in a line."""
+        """A one-line summary."""
         return f"{self._done} tracks in {self._seconds:.1f} s, {self._words()}"
 
     @property

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from serve.errors import TopgenreError
 from serve.library.catalogue.bar import Bar
-from serve.library.catalogue.engine import engine_for
+from serve.library.catalogue.engines import engine_for
 from serve.library.catalogue.manifest import read_manifest
 from serve.library.catalogue.places import Place
 from serve.library.catalogue.shards import Shards
@@ -24,7 +24,7 @@ from serve.text import one_line
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What `catalogue` was asked for.
+    """The arguments of `catalogue`.
 
     `part` is the number, from 0, of the `parts` that the shards are dealt out to; `again` asks for
     shards that an outage left failures in. `on` and `address` say which engine does the work.
@@ -40,7 +40,7 @@ class Asked:
     address: str | None = None
 
     def shards_of(self, shards: Shards) -> list[int]:
-        """The shards that are to be done: of this part, and not there yet."""
+        """The shards of this part that are still missing."""
         mine = range(self.part, shards.plan.shards, self.parts)
         todo = shards.missing(mine)
         if self.again:

@@ -1,4 +1,4 @@
-"""What a catalogue is of: a folder, a list of files, or a table in CSV or Parquet."""
+"""Manifests, the tracks of a catalogue: a folder, a list, or a table in CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from serve.errors import BadRequest
 from serve.library.catalogue.places import Place
 from serve.library.tracks import is_link, listed
 
-# The column that says where a track is.
+# The column with a track's path, URI or link.
 _WHERE = ("path", "uri", "url")
 
 
@@ -31,14 +31,14 @@ class Entry:
 
 
 class Manifest:
-    """Tracks in order, each with an id that no other has.
+    """Tracks in order, each with a unique id.
 
     A million take some 200 MB. Paths are relative to `base`, which is not part of the digest: a
     catalogue may be gone on with where its folder is mounted elsewhere.
     """
 
     def __init__(self, base: Place, paths: Sequence[str], ids: Sequence[str] | None = None) -> None:
-        # As bytes: names of files need not be text.
+        # As bytes: file names need not be valid text.
         self._paths = pa.array(map(os.fsencode, paths), pa.large_binary())
         self._ids = pa.array(ids, pa.large_string()) if ids else None
         self._base = base
@@ -65,7 +65,7 @@ class Manifest:
     def _checked_digest(self) -> str:
         digest, seen = hashlib.sha256(), set[bytes]()
         for number in range(len(self)):
-            # The hash of an id takes less memory than the id.
+            # A hash takes less memory than the id.
             track = hashlib.blake2b(self._id(number).encode(), digest_size=16).digest()
             if track in seen:
                 raise BadRequest(f"The manifest has two tracks with the id {self._id(number)}.")

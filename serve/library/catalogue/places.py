@@ -1,4 +1,4 @@
-"""Where files lie: on this machine or on object storage, named by a path or by a URI."""
+"""Files on this machine or on object storage, named by a path or a URI."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Place:
 
     @classmethod
     def of(cls, name: str) -> Place:
-        """The place that a path or URI names; raise BadRequest where there is no such kind."""
+        """The place that a path or URI names; raise BadRequest for an unknown scheme."""
         scheme, separator, rest = name.partition("://")
         if not separator:
             return cls(_LOCAL, str(Path(name).absolute()))
@@ -52,21 +52,21 @@ class Place:
 
     @property
     def parent(self) -> Place:
-        """The folder that it is in."""
+        """Its parent folder."""
         return Place(self.system, self.path.rpartition("/")[0], self.bucket)
 
     def __truediv__(self, name: str) -> Place:
         return Place(self.system, f"{self.path.rstrip('/')}/{name}", self.bucket)
 
     def is_folder(self) -> bool:
-        """Whether it is a folder; raise BadRequest where there is nothing."""
+        """Whether it is a folder; raise BadRequest if it does not exist."""
         (info,) = self.system.get_file_info([self.path])
         if info.type == fs.FileType.NotFound:
             raise BadRequest(f"{self.name}: No such file or folder.")
         return bool(info.type == fs.FileType.Directory)
 
     def names(self, *, recursive: bool = False) -> list[str]:
-        """Its files, relative to it and sorted; none where there is no such folder."""
+        """Its files, relative to it and sorted; none if the folder does not exist."""
         where = fs.FileSelector(self.path, recursive=recursive, allow_not_found=True)
         found = self.system.get_file_info(where)
         start = len(self.path.rstrip("/")) + 1
@@ -83,7 +83,7 @@ class Place:
         return content
 
     def write(self, content: bytes) -> None:
-        """Make this file: whole, or not at all. Raises OSError."""
+        """Write this file atomically. Raises OSError."""
         if self.bucket:
             with self.system.open_output_stream(self.path) as stream:
                 stream.write(content)  # an object appears when its stream is closed
@@ -103,7 +103,7 @@ class Place:
                 raise
 
     def tidy(self) -> None:
-        """Remove what writers left in this folder that were killed; objects leave nothing."""
+        """Remove unfinished files of killed writers; object storage has none."""
         if self.bucket:
             return
         for path in Path(self.path).glob(f"{_UNFINISHED}*"):
@@ -113,7 +113,7 @@ class Place:
 
 
 def failure_of(name: str, error: OSError) -> TopgenreError:
-    """A file that can't be read, typed: there is none, or its storage does not answer."""
+    """The typed error for a file that can't be read: missing, or its storage does not answer."""
     if isinstance(
         error, (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
     ):
@@ -123,7 +123,7 @@ def failure_of(name: str, error: OSError) -> TopgenreError:
 
 @cache
 def _system(bucket: str) -> fs.FileSystem:
-    # The bucket alone: a key may hold what would be an escape, a query or a fragment in a URI.
+    # Only the bucket: a key may contain what would be an escape, query or fragment in a URI.
     try:
         system, _ = fs.FileSystem.from_uri(bucket)
     except (pa.ArrowInvalid, OSError) as error:
@@ -133,7 +133,7 @@ def _system(bucket: str) -> fs.FileSystem:
 
 @cache
 def _umask() -> int:
-    # There is no other way to ask.
+    # There is no other way to find out.
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

@@ -1,4 +1,4 @@
-"""Answers and errors as rows of Parquet, by the names that they have in HTTP."""
+"""Answers and errors as Parquet rows, with the names that they have in HTTP."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pyarrow as pa
 from serve.library.catalogue.manifest import Entry
 from serve.library.results import Record
 
-# As exact as in JSON.
+# As precise as in JSON.
 _NUMBER = pa.float64()
 
 
 def schema(genres: Sequence[str]) -> pa.Schema:
-    """The columns: of a track that failed, `code` and `error` are there and no answer's are."""
+    """The columns; a failed track has only `code` and `error`."""
     clip = [("start", _NUMBER), ("genre", pa.string()), ("confidence", _NUMBER), ("music", _NUMBER)]
     return pa.schema(
         [
@@ -39,7 +39,7 @@ def schema(genres: Sequence[str]) -> pa.Schema:
 
 
 def row(columns: pa.Schema, entry: Entry, record: Record, model: str) -> pa.RecordBatch:
-    """A batch of one row; Arrow's memory is a tenth of what the record takes in Python's."""
+    """A batch of one row, which takes a tenth of the memory of the record in Python."""
     values: dict[str, Any] = {name: record.get(name) for name in columns.names}
     values |= {
         "id": entry.id,

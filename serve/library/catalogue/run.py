@@ -1,4 +1,4 @@
-"""The work on a catalogue: its missing shards, at the pace of all cores."""
+"""Classifies the missing shards of a catalogue on all cores."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ from serve.library.results import Record
 from serve.library.run import digest, persistently, typed, workers_for
 from serve.library.tracks import is_link
 from serve.pipeline import Pipeline
+from serve.sources.links import link_of
 from serve.sources.memory import MemorySource
 from serve.sources.stream import AudioSource
 from serve.text import safe
 
-# Tracks that are read while one is decoded: object storage takes its time with each.
+# Tracks being read while one is decoded: object storage has a high latency.
 _READ_AHEAD = 4
 
 
 class Told(Protocol):
-    """What is told how far the work is."""
+    """Receives progress."""
 
     def track(self, *, failed: bool) -> None:
         """Count a track."""
 
     def shard(self, number: int, *, rows: int) -> None:
-        """Hear of a shard that was written."""
+        """Note a shard that was written."""
 
 
 class CatalogueRun:
@@ -73,7 +74,7 @@ class CatalogueRun:
                 yield unfinished, number
 
     async def _work(self, tracks: Iterator[tuple[_Unfinished, int]]) -> None:
-        # One iterator for all workers: each track is taken once.
+        # All workers share one iterator, so that each track is done once.
         for shard, number in tracks:
             entry = self._entry_of(number)
             try:
@@ -93,8 +94,8 @@ class CatalogueRun:
 
     async def _record(self, entry: Entry) -> Record:
         if _is_link(entry.path):
-            video = self._pipeline.video(entry.path)
-            return await self._classified(":".join(video.identity), video)
+            key = link_of(entry.path).key
+            return await self._classified(key, self._pipeline.linked(entry.path))
         limit = self._pipeline.settings.max_body_bytes
         content = await aside(partial(_read, entry.path, limit))
         key = await asyncio.to_thread(digest, content)
@@ -108,7 +109,7 @@ class CatalogueRun:
 
 
 class _Unfinished:
-    """A shard that is worked on, with the rows that it has so far."""
+    """A shard in progress, with its rows so far."""
 
     def __init__(self, number: int, tracks: range) -> None:
         self.number, self.tracks = number, tracks

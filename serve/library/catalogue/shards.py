@@ -1,4 +1,4 @@
-"""The files that a catalogue becomes, and what they are of."""
+"""The Parquet files of a catalogue, and the plan that they belong to."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from serve.errors import ERRORS, BadRequest, Internal
 from serve.library.catalogue.manifest import Manifest
 from serve.library.catalogue.places import Place
 
-# Readers of a folder of Parquet files pass over what begins like this.
+# Readers of a folder of Parquet files ignore names that begin like this.
 _PLAN = "_catalogue.json"
-# Failures that say nothing of the track: of a network, a storage or this machine.
+# Failures of a network, a storage or this machine, rather than of the track.
 _NOT_THE_TRACKS = [code for code, of in ERRORS.items() if of.retryable or of is Internal]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a catalogue is of, and how many tracks are in a shard."""
+    """The model and manifest of a catalogue, and the number of tracks in a shard."""
 
     model: str
     """sha256 of the model file"""
@@ -33,7 +33,7 @@ class Plan:
 
     @property
     def shards(self) -> int:
-        """How many shards there are."""
+        """The number of shards."""
         return -(-self.tracks // self.shard_tracks)
 
     def tracks_of(self, shard: int) -> range:
@@ -43,7 +43,7 @@ class Plan:
 
 
 class Shards:
-    """The Parquet files of a catalogue in a folder, each of which is whole or not there."""
+    """The Parquet files of a catalogue in a folder, each complete or absent."""
 
     def __init__(self, out: Place, plan: Plan) -> None:
         self.out = out
@@ -51,7 +51,7 @@ class Shards:
 
     @classmethod
     def of(cls, out: Place, model: str, manifest: Manifest, shard_tracks: int) -> Shards:
-        """Those of a folder, which is begun if need be.
+        """The shards in a folder, which is created if missing.
 
         Raises BadRequest where it holds a catalogue by another model or of another manifest.
         """
@@ -62,7 +62,7 @@ class Shards:
                 if any(map(_is_shard, names)):
                     raise BadRequest(f"{out.name}: It holds shards, but no {_PLAN}.")
                 (out / _PLAN).write(json.dumps(asdict(plan), indent=2).encode() + b"\n")
-            # Read again: two that begin at once may want different things, and one was later.
+            # Read again: of two that begin at once with different plans, one was later.
             found = Plan(**json.loads((out / _PLAN).read()))
         except (OSError, ValueError, TypeError) as error:
             raise BadRequest(f"{out.name}: {error}") from None
@@ -70,12 +70,12 @@ class Shards:
         return cls(out, found)
 
     def missing(self, shards: Sequence[int]) -> list[int]:
-        """Those of the given shards that there are no files of."""
+        """Those of the given shards that have no file."""
         there = set(self.out.names())
         return [shard for shard in shards if self._name(shard) not in there]
 
     def interrupted(self, shards: Sequence[int]) -> Iterator[int]:
-        """Those that hold a track which failed for no fault of its own, as in an outage."""
+        """Those with a track that failed through no fault of its own, as in an outage."""
         for shard in shards:
             place = self.out / self._name(shard)
             with place.system.open_input_file(place.path) as file:
@@ -84,7 +84,7 @@ class Shards:
                 yield shard
 
     def write(self, shard: int, table: pa.Table) -> None:
-        """Make a shard's file, or put another in its place. Raises OSError."""
+        """Write or replace a shard's file. Raises OSError."""
         plan = json.dumps(asdict(self.plan)).encode()
         sink = pa.BufferOutputStream()
         pq.write_table(table.replace_schema_metadata({b"topgenre": plan}), sink, compression="zstd")

@@ -14,10 +14,10 @@ from collections.abc import Callable, MutableMapping
 from typing import BinaryIO
 
 from serve.sources.youtube import confinement
-from serve.sources.youtube.messages import Job, Kind, write_json
+from serve.sources.youtube.messages import DownloadJob, Kind, write_json
 from serve.workers import parent_watch
 
-Run = Callable[[Job, BinaryIO], int]
+Run = Callable[[DownloadJob, BinaryIO], int]
 
 
 def main() -> int:
@@ -32,7 +32,7 @@ def serve(load: Callable[[], Run]) -> int:
     line = parent_watch.first_line(sys.stdin.fileno())
     if line is None:
         parent_watch.kill_own_group()
-    job = Job.from_line(line)
+    job = DownloadJob.from_line(line)
     # Before there is a second thread, and before anything comes from outside.
     held = confinement.confine(job.options)
     parent_watch.watch(sys.stdin.fileno())

@@ -44,7 +44,7 @@ _CALLS = (
 )
 
 
-def confine(options: YouTubeOptions) -> sandbox.Confinement:
+def confine(options: YouTubeOptions) -> sandbox.Restrictions:
     """Lock this process for a job with these options; what holds it now.
 
     No thread may run yet.

@@ -22,7 +22,7 @@ from serve.errors import (
 from serve.sources.stream import SourceInfo
 from serve.sources.youtube.downloader import Running, Start, running, spawn
 from serve.sources.youtube.messages import (
-    Job,
+    DownloadJob,
     Kind,
     YouTubeOptions,
     parse_json,
@@ -53,11 +53,13 @@ class YouTubeSource:
     start: Start = spawn
     told: Callable[[dict[str, Any]], None] = lambda confinement: None
     origin: ClassVar[Origin] = "youtube"
+    #: the first part of its identity
+    kind: ClassVar[str] = "youtube"
 
     @property
     def identity(self) -> tuple[str, str]:
         """The video's, whatever the link looked like."""
-        return "youtube", self.video_id
+        return self.kind, self.video_id
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[YouTubeStream]:
@@ -65,7 +67,7 @@ class YouTubeSource:
 
         Raises a TopgenreError that says why it can't be had: see `failures`.
         """
-        async with running(Job(self.video_id, self.options), self.start) as child:
+        async with running(DownloadJob(self.video_id, self.options), self.start) as child:
             kind, payload = await read_frame(child.reader)
             if kind is Kind.HELD:
                 self.told(parse_object(payload))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from serve.errors import unexpected
-from serve.sources.youtube.messages import MAX_PAYLOAD, Job
+from serve.sources.youtube.messages import MAX_PAYLOAD, DownloadJob
 from serve.workers.process import child_environment, kill_group, reap, start
 from serve.workers.stderr import StandardError
 
@@ -72,7 +72,7 @@ class Running:
         self._transport: asyncio.ReadTransport | None = None
         self._reaped: asyncio.Future[None] | None = None
 
-    async def give(self, job: Job) -> None:
+    async def give(self, job: DownloadJob) -> None:
         """Have the child do this job."""
         self._transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(self.reader), self._child.stdout
@@ -96,7 +96,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running(job: Job, start: Start = spawn) -> AsyncIterator[Running]:
+async def running(job: DownloadJob, start: Start = spawn) -> AsyncIterator[Running]:
     """Have a child do this job; a TopgenreError where none can be started.
 
     On leaving, the child and whatever it started are killed and reaped.

@@ -29,7 +29,7 @@ from serve.errors import (
     YouTubeError,
 )
 from serve.sources.youtube.egress import allowed
-from serve.sources.youtube.messages import Job, YouTubeOptions
+from serve.sources.youtube.messages import DownloadJob, YouTubeOptions
 from serve.sources.youtube.url import watch_url
 from serve.text import safe
 
@@ -38,7 +38,7 @@ MAX_TITLE = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class FoundAudio:
     """A video that was accepted, and where its audio is.
 
     `size_bytes` is None where YouTube does not say; `available_at` is a Unix time in seconds, 0
@@ -116,7 +116,7 @@ def _load_cookies(ydl: YoutubeDL, path: Path, warnings: Warnings) -> None:
         raise Internal("The server's file of YouTube cookies can't be read.") from None
 
 
-def extract(ydl: YoutubeDL, job: Job) -> Track:
+def extract(ydl: YoutubeDL, job: DownloadJob) -> FoundAudio:
     """Ask YouTube for the video and for where its audio is.
 
     Raises TooLong, TooBig, Live, Upcoming, Paid, Unavailable, Extractor, YouTubeError, or what
@@ -133,7 +133,7 @@ def extract(ydl: YoutubeDL, job: Job) -> Track:
     size = media.get("filesize")
     if size and size > job.options.max_bytes:
         raise TooBig(f"The audio has {size} bytes; the limit is {job.options.max_bytes}.")
-    return Track(
+    return FoundAudio(
         title=_title(info),
         duration_s=duration_s,
         size_bytes=size,
@@ -143,7 +143,7 @@ def extract(ydl: YoutubeDL, job: Job) -> Track:
     )
 
 
-def _check(raw: dict[str, Any] | None, job: Job) -> float:
+def _check(raw: dict[str, Any] | None, job: DownloadJob) -> float:
     """The duration in seconds of what was extracted, if it is the video asked for and allowed."""
     if raw and raw.get("_type") == "url":
         raise Paid  # the one case in which yt-dlp turns to another video: a paid film's trailer

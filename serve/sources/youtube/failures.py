@@ -31,7 +31,7 @@ UNREACHED = "YouTube could not be reached."
 SLOW = "YouTube did not answer in time."
 
 
-class Failure(NamedTuple):
+class Cause(NamedTuple):
     """A code of `serve.errors` and a text for a person."""
 
     code: str
@@ -100,10 +100,10 @@ HIDDEN: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 OWN_WORDS = frozenset({"unavailable", "upcoming"})
 
 
-def classify(error: BaseException, warnings: Iterable[str] = ()) -> Failure:
+def classify(error: BaseException, warnings: Iterable[str] = ()) -> Cause:
     """The failure that this exception is, in the light of what yt-dlp warned of before it."""
     if isinstance(error, TopgenreError):
-        return Failure(error.code, error.message)
+        return Cause(error.code, error.message)
     inner = _inner(error)
     if isinstance(inner, HTTPError):
         return _http(int(inner.status))
@@ -112,7 +112,7 @@ def classify(error: BaseException, warnings: Iterable[str] = ()) -> Failure:
     if code == "extractor":
         code = _match(HIDDEN, " ".join(warnings)) or code
     if code in OWN_WORDS or (code == "youtube_error" and _expected(inner)):
-        return Failure(code, said or ERRORS[code].text)
+        return Cause(code, said or ERRORS[code].text)
     return _plain(code)
 
 
@@ -165,14 +165,14 @@ def _match(rules: tuple[tuple[str, re.Pattern[str]], ...], text: str) -> str | N
     return next((code for code, pattern in rules if pattern.search(text)), None)
 
 
-def _http(status: int) -> Failure:
+def _http(status: int) -> Cause:
     if status == 429:
         return _plain("rate_limited")
-    return Failure("youtube_error", f"YouTube answered with HTTP {status}.")
+    return Cause("youtube_error", f"YouTube answered with HTTP {status}.")
 
 
-def _plain(code: str) -> Failure:
+def _plain(code: str) -> Cause:
     """The failure in our own words; `unreached` is a youtube_error with words of its own."""
     if code == "unreached":
-        return Failure("youtube_error", UNREACHED)
-    return Failure(code, SLOW if code == "timeout" else ERRORS[code].text)
+        return Cause("youtube_error", UNREACHED)
+    return Cause(code, SLOW if code == "timeout" else ERRORS[code].text)

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from serve.backoff import pauses_s
 from serve.sources.youtube.downloader import Child, spawn
-from serve.sources.youtube.preloaded import Recipe, Template
+from serve.sources.youtube.preloaded import Fingerprint, Template
 
 _LOG = logging.getLogger(__name__)
 # A process that does not live long is tried again, slower and slower.
@@ -56,7 +56,7 @@ class Launcher:
         """A downloader that waits for its job; a TopgenreError where none can be started."""
         template = self._template
         if template is not None and not template.over.is_set():
-            if template.recipe != Recipe.now():
+            if template.fingerprint != Fingerprint.now():
                 template.retire()
             elif (child := await template.fork()) is not None:
                 return child

@@ -47,7 +47,7 @@ class YouTubeOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class DownloadJob:
     """One video to fetch, on its way to the child as one line of JSON."""
 
     video_id: str

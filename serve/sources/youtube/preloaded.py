@@ -35,7 +35,7 @@ Answer = asyncio.Future[int]
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Fingerprint:
     """What a process is made of: with another environment or yt-dlp it would be another one."""
 
     environment: dict[str, str]
@@ -70,9 +70,9 @@ class Template:
     """One such process. It may die, or be retired, at any time; `over` says that it was."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], channel: socket.socket, recipe: Recipe
+        self, process: subprocess.Popen[bytes], channel: socket.socket, fingerprint: Fingerprint
     ) -> None:
-        self.recipe = recipe
+        self.fingerprint = fingerprint
         assert process.stderr is not None
         self._stderr = StandardError(process.stderr, "the process with yt-dlp loaded")
         self.over = asyncio.Event()
@@ -88,21 +88,21 @@ class Template:
     @classmethod
     def start(cls) -> Self:
         """Start one as the leader of its own group; OSError where that can't be done."""
-        recipe = Recipe.now()
+        fingerprint = Fingerprint.now()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         with theirs:
             try:
                 process = start(
                     (*COMMAND, str(theirs.fileno())),
-                    environment=recipe.environment,
+                    environment=fingerprint.environment,
                     descriptors=(theirs.fileno(),),
                     session=False,  # beyond whose bounds Linux may ignore priorities
                 )
             except OSError:
                 ours.close()
                 raise
-        return cls(process, ours, recipe)
+        return cls(process, ours, fingerprint)
 
     async def fork(self) -> Child | None:
         """A new child that waits for its job; None where there can't be one."""

@@ -19,7 +19,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from serve.sources.youtube import runner
-from serve.sources.youtube.messages import Job, YouTubeOptions
+from serve.sources.youtube.messages import DownloadJob, YouTubeOptions
 
 _ID = "0" * 11
 _AUDIO = bytes(1 << 10)
@@ -59,7 +59,7 @@ _ANSWERS = {
 def rehearse() -> int:
     """Do it, and leave nothing but what is loaded; 0 if it went well to its end."""
     with _no_network():
-        return runner.run(Job(_ID, YouTubeOptions()), io.BytesIO())
+        return runner.run(DownloadJob(_ID, YouTubeOptions()), io.BytesIO())
 
 
 @contextmanager

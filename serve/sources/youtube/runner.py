@@ -13,7 +13,7 @@ from serve.errors import YouTubeError
 from serve.sources.youtube import egress
 from serve.sources.youtube.extract import Warnings, extract, make_ydl
 from serve.sources.youtube.failures import classify, scrub
-from serve.sources.youtube.messages import Job, Kind, write_frame, write_json
+from serve.sources.youtube.messages import DownloadJob, Kind, write_frame, write_json
 from serve.sources.youtube.transfer import blocks
 
 #: Longest wait for an advertisement that comes before the audio, in seconds.
@@ -22,7 +22,7 @@ MAX_WAIT_S = 60.0
 MAX_DETAIL = 4000
 
 
-def run(job: Job, pipe: BinaryIO) -> int:
+def run(job: DownloadJob, pipe: BinaryIO) -> int:
     """Do this job and send its frames, the last of which says how it ended.
 
     0 if all was sent, 1 if an error was, or nobody listens any more.
@@ -40,7 +40,7 @@ def run(job: Job, pipe: BinaryIO) -> int:
     return 0
 
 
-def _download(job: Job, warnings: Warnings, pipe: BinaryIO) -> None:
+def _download(job: DownloadJob, warnings: Warnings, pipe: BinaryIO) -> None:
     options = job.options
     with egress.enforced(options.proxy), make_ydl(options, warnings) as ydl:
         track = extract(ydl, job)

@@ -16,7 +16,7 @@ from yt_dlp.networking import Request  # type: ignore[import-untyped]
 from yt_dlp.networking.exceptions import HTTPError, TransportError  # type: ignore[import-untyped]
 
 from serve.errors import TooBig, YouTubeError
-from serve.sources.youtube.extract import Track
+from serve.sources.youtube.extract import FoundAudio
 
 #: Bytes asked for at once, as YouTube's own player does; what is asked beyond comes throttled.
 RANGE_BYTES = 10 << 20
@@ -29,7 +29,7 @@ BACKOFF_S = 0.2
 Open = Callable[[Request], Any]
 
 
-def blocks(open_url: Open, track: Track, *, max_bytes: int, retries: int) -> Iterator[bytes]:
+def blocks(open_url: Open, track: FoundAudio, *, max_bytes: int, retries: int) -> Iterator[bytes]:
     """Yield the whole file in order, in blocks as they come, however small.
 
     A transfer that breaks, or that a server error ends, is taken up again at the next byte,
@@ -48,14 +48,20 @@ def blocks(open_url: Open, track: Track, *, max_bytes: int, retries: int) -> Ite
                     position += len(block)
         except (HTTPError, TransportError) as error:
             broken += 1
-            if isinstance(error, HTTPError):
-                error.close()
-            if broken > retries or getattr(error, "status", 500) < 500:
+            if broken > retries or _is_final(error):
                 raise
             time.sleep(BACKOFF_S * broken * random.uniform(0.5, 1.5))  # noqa: S311
 
 
-def _request(track: Track, start: int, end: int) -> Request:
+def _is_final(error: HTTPError | TransportError) -> bool:
+    """Whether asking again would be answered alike; an answer is closed."""
+    if isinstance(error, TransportError):
+        return False
+    error.close()
+    return bool(error.status < 500)
+
+
+def _request(track: FoundAudio, start: int, end: int) -> Request:
     headers = {**track.headers, "Accept-Encoding": "identity", "Range": f"bytes={start}-{end}"}
     return Request(track.url, headers=headers)
 

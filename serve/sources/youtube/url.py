@@ -54,6 +54,11 @@ _MEANT = re.compile(rf".*://|vnd\.youtube:|(//)?({_SITES})(:\d*)?[/?]", re.IGNOR
 _ANDROID_ID = re.compile(r"\Avnd\.youtube:(?://)?(?=[^/?#&]+(?:[?#&]|\Z))", re.IGNORECASE)
 _ANDROID = re.compile(r"\Avnd\.youtube(?=://)", re.IGNORECASE)
 
+#: Without a scheme, at the beginning or after a space, quote or bracket.
+SITE = re.compile(
+    r"(?i)(?:^|[^\w./*~-])(?://)?(?:[a-z]+\.)?(?:youtube(?:-nocookie)?\.com|youtu\.be)(?=[/?#:])"
+)
+
 _PARTS = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://|//)?"
     r"(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?"

@@ -1,4 +1,4 @@
-"""Failures of YouTube's that replicas count together: whom it refuses, it refuses all."""
+"""Circuit breakers that replicas share: a service that refuses one of them refuses them all."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from serve.cache.redis import PREFIX
 from serve.replicas import SharedBreaker
 from serve.replicas.redis import AloneError, SharedRedis, milliseconds
 
-# Adds a failure at ARGV[1] ms, forgets those before the window of ARGV[2] ms, and from ARGV[3] on
-# opens for ARGV[4] ms. Answers with the ms for which it is open.
+# Adds a failure at ARGV[1] ms, drops those older than the window of ARGV[2] ms, and opens for
+# ARGV[4] ms once there are ARGV[3]. Returns the ms for which the breaker stays open.
 _FAILED = """
 redis.call('zadd', KEYS[1], ARGV[1], ARGV[5])
 redis.call('zremrangebyscore', KEYS[1], '-inf', ARGV[1] - ARGV[2])
@@ -28,18 +28,18 @@ return redis.call('pttl', KEYS[2])
 
 
 class SharedFailures:
-    """Opens each replica's breakers where all together have seen too many failures."""
+    """Opens every replica's breaker once all replicas together have seen too many failures."""
 
     def __init__(self, shared: SharedRedis) -> None:
         self._shared = shared
         self._failed = shared.script(_FAILED)
 
     async def heed(self, breaker: SharedBreaker) -> None:
-        """Open a breaker that another replica has opened."""
+        """Open a breaker if another replica has opened it."""
         await self._open(breaker, partial(self._shared.redis.pttl, _key(breaker)))
 
     async def count(self, breaker: SharedBreaker) -> None:
-        """Count a failure of its kind; open it where it was the one too many."""
+        """Count a failure of its kind, and open it if there are too many."""
         now, window, pause = map(milliseconds, (time.time(), breaker.window_s, breaker.pause_s))
         values = [now, window, breaker.failures, pause, uuid.uuid4().hex]
         keys = [f"{_key(breaker)}:failed", _key(breaker)]
@@ -51,4 +51,4 @@ class SharedFailures:
 
 
 def _key(breaker: SharedBreaker) -> str:
-    return f"{PREFIX}breaker:{breaker.kind.code}"
+    return f"{PREFIX}breaker:{breaker.name}"

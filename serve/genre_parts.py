@@ -21,7 +21,7 @@ _SURE_TIME = 0.75
 _TOLD = 4
 
 
-class Part(NamedTuple):
+class GenrePart(NamedTuple):
     """A stretch of a track: its genre, where it begins and ends in seconds, and whether sure."""
 
     genre: str
@@ -30,7 +30,7 @@ class Part(NamedTuple):
     sure: bool
 
 
-def parts(body: Mapping[str, Any]) -> list[Part]:
+def parts(body: Mapping[str, Any]) -> list[GenrePart]:
     """The parts of the track of an answer's body, in order; none where it does not surely change.
 
     They are the likeliest sequence of genres that changes rarely (Viterbi's), given what each clip
@@ -71,13 +71,13 @@ def changes(body: Mapping[str, Any]) -> str | None:
 
 def _joined(
     body: Mapping[str, Any], rows: Sequence[Mapping[str, float]], path: Sequence[str]
-) -> list[Part]:
+) -> list[GenrePart]:
     found, end = [], 0
     for genre, run in groupby(path):
         start, end = end, end + len(list(run))
         sure = sum(row[genre] for row in rows[start:end]) >= _SURE * (end - start)
         end_s = min(end * body["clip_s"], body["duration_s"])
-        found.append(Part(genre, start * body["clip_s"], end_s, sure))
+        found.append(GenrePart(genre, start * body["clip_s"], end_s, sure))
     return found
 
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from serve.cli import _TextPrinter
-from serve.parts import changes, parts
+from serve.genre_parts import changes, parts
 
 CLIP_S = 1.4
 GENRES = ["jazz", "hiphop", "rock", "pop", "metal"]

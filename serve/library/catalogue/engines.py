@@ -1,4 +1,4 @@
-"""What works through the shards of a catalogue: this machine, or a cluster."""
+"""Engines that classify the shards of a catalogue: this machine, or a cluster."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from serve.library.run import pipeline_for
 from serve.settings import Settings
 
 
-class Engine(Protocol):
-    """To be run in the main thread."""
+class CatalogueEngine(Protocol):
+    """Classifies shards; must run in the main thread."""
 
     model: str
     """sha256 of the model file"""
@@ -38,19 +38,19 @@ class Here:
             await CatalogueRun(self._pipeline, manifest.__getitem__, shards, bar).run(todo)
 
 
-def engine_for(settings: Settings, on: str | None, address: str | None) -> Engine:
-    """This machine, or with `on="ray"` a cluster of Ray's: the one at the address, or a new one.
+def engine_for(settings: Settings, on: str | None, address: str | None) -> CatalogueEngine:
+    """This machine, or with `on="ray"` a Ray cluster: the one at the address, or a new one.
 
     Raises BadRequest where Ray is not installed, ModelFileError or DeviceError.
     """
     if not on:
         return Here(settings)
     try:
-        # By name: Ray stands on the server, and the server not on Ray.
+        # Imported by name: Ray's part depends on the server, never the server on it.
         ray = import_module("deploy.scale.on_ray")
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
         raise BadRequest("This needs Ray: pip install 'topgenre[ray]'") from None
-    engine: Engine = ray.OnRay(settings, address)
+    engine: CatalogueEngine = ray.OnRay(settings, address)
     return engine
