@@ -85,7 +85,7 @@ INFO = Info(
     front_end={"sample_rate": 22050, "n_fft": 2048, "hop_length": 1920, "n_mels": 128},
     clip_s=1.4,
     provider="cpu",
-    limits=limits_of(Settings()),
+    limits=limits_of(Settings.model_construct()),
     sandbox={
         "decoders": {
             "landlock": 7,

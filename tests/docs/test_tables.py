@@ -29,6 +29,16 @@ def errors_table():
     )
 
 
+def test_the_limit_of_length_is_the_default():
+    limits = [
+        limit for page in PAGES for limit in re.findall(r"up to (\d+) minutes", text_of(page))
+    ]
+    assert limits
+    assert {60 * int(limit) for limit in limits} == {
+        Settings.model_fields["max_duration_s"].default
+    }
+
+
 def settings_table():
     rows = []
     for name, field in Settings.model_fields.items():
