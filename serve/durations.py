@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+#: Longest track in seconds, inclusive, unless the settings say otherwise.
+MAX_DURATION_S = 600
+
 
 def spoken(seconds: float) -> str:
     """Seconds in hours, minutes and seconds: `29.5 s`, `10 min`, `1 h 2 min 3 s`."""

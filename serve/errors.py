@@ -23,12 +23,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Collection
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from serve.text import safe
 
-#: Whose trouble a failure is: who asked, YouTube, or this server.
-Origin = Literal["client", "youtube", "server"]
+#: Whose trouble a failure is: `client` is who asked, `server` is this one, and a service that links
+#: lead to goes by its name, such as `youtube`.
+Origin = str
 
 
 class TopgenreError(Exception):

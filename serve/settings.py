@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from serve.container import cores, memory_limit
 from serve.devices import Calls, Device
+from serve.durations import MAX_DURATION_S
 from serve.keys import ENTRY
 from serve.paths import ROOT
 
@@ -174,7 +175,7 @@ class Settings(BaseSettings):
     queue_size: int = Field(32, ge=1, le=10_000, description="tracks that may wait for the model")
 
     max_duration_s: int = Field(
-        600, ge=1, le=7200, description="longest track in seconds, inclusive"
+        MAX_DURATION_S, ge=1, le=7200, description="longest track in seconds, inclusive"
     )
     max_body_bytes: int = Field(
         256 << 20, ge=1 << 10, description="largest upload or download in bytes"

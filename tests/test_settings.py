@@ -1,7 +1,10 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from serve.durations import MAX_DURATION_S
 from serve.settings import PREFIX, Settings, SettingsError, fitted
 
 
@@ -19,7 +22,7 @@ def test_the_defaults():
     assert settings.host == "127.0.0.1"
     assert settings.port == 5000
     assert settings.device == "auto"
-    assert settings.max_duration_s == 600
+    assert settings.max_duration_s == MAX_DURATION_S
     assert settings.model.name == "topgenre.onnx"
     assert settings.cors_origins == ("*",)
 
@@ -123,3 +126,10 @@ def test_they_fit_the_container(monkeypatch, memory, given, decoders, tracks, wa
     found = fitted(Settings(**given))
     assert (found.decoders, found.max_requests) == (decoders, tracks)
     assert found.waiting_bytes == waiting
+
+
+def test_the_description_of_the_api_shows_the_defaults(monkeypatch):
+    monkeypatch.setenv("TOPGENRE_MAX_DURATION_S", "7")
+    code = "from serve.http.bodies import INFO; print(INFO.limits['max_duration_s'])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(shown.stdout) == MAX_DURATION_S

@@ -10,13 +10,16 @@ from typing_extensions import TypedDict
 
 from serve.devices import Provider
 from serve.settings import Settings
+from serve.sources.links import SERVICES
+
+_IDS = "|".join(f"^{service.ids}$" for service in SERVICES)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
     """A link that would be taken."""
 
-    id: Annotated[str, Field(description="the id of the video", pattern="^[0-9A-Za-z_-]{11}$")]
+    id: Annotated[str, Field(description="the id of the video", pattern=_IDS)]
     url: Annotated[str, Field(description="its plain address")]
 
 
@@ -85,7 +88,7 @@ INFO = Info(
     front_end={"sample_rate": 22050, "n_fft": 2048, "hop_length": 1920, "n_mels": 128},
     clip_s=1.4,
     provider="cpu",
-    limits=limits_of(Settings()),
+    limits=limits_of(Settings.model_construct()),
     sandbox={
         "decoders": {
             "landlock": 7,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
 from typing import Self
 
 from serve.audio.features import FeatureStream
@@ -95,18 +94,18 @@ class Parts:
             "Decoders at work and tracks that wait for one, of all decoders: above 1 tracks queue",
             lambda: pool.load,
         )
-        for service in self.links.services.values():
-            service.watch(watch)
         watch("inference_waiting", "Tracks waiting for the model", lambda: engine.waiting)
         watch("ready", "1 when tracks are taken", lambda: self.ready)
         watch("flights", "Videos being worked on, each once", lambda: len(flights))
         watch("flight_waiters", "Requests that wait for them", lambda: flights.waiting)
-        for breaker in chain.from_iterable(self.breakers.values()):
-            watch(
-                f"breaker_{breaker.name}",
-                "1 while YouTube is left alone for this, 0.5 while one request tries",
-                partial(_state, breaker),
-            )
+        for name, service in self.links.services.items():
+            service.watch(watch)
+            for breaker in self.breakers[name]:
+                watch(
+                    f"breaker_{breaker.name}",
+                    f"1 while {service.title} is left alone for this, 0.5 while one request tries",
+                    partial(_state, breaker),
+                )
 
 
 def _state(breaker: Breaker) -> float:

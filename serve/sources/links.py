@@ -23,7 +23,8 @@ def link_of(text: str) -> Link:
     Raises BadUrl, Playlist, or NotYouTube where no service knows it.
     """
     unknown = NotYouTube()
-    for service in SERVICES:
+    # Those that the text names come first: to the others it may be no link at all.
+    for service in sorted(SERVICES, key=lambda of: not of.mentioned(text)):
         try:
             return service.link(text)
         except NotYouTube as error:

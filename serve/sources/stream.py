@@ -82,12 +82,15 @@ class Link:
 class LinkService(Protocol):
     """A service that links lead to, as YouTube; an instance is what all its tracks share.
 
-    `name` is the first part of the identity of its tracks. `breakers` are its failures that show
+    `name` is the first part of the identity of its tracks and their origin, `title` what people
+    call it, `ids` a regular expression of its tracks' ids. `breakers` are its failures that show
     that it refuses this server, by names that no other service uses: after too many of one kind
     it is left alone for a while.
     """
 
     name: ClassVar[str]
+    title: ClassVar[str]
+    ids: ClassVar[str]
     breakers: ClassVar[Mapping[str, type[TopgenreError]]]
 
     def __init__(self, settings: Settings) -> None: ...

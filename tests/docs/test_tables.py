@@ -12,6 +12,7 @@ from serve.__main__ import _parser
 from serve.errors import ERRORS
 from serve.http.page import DOCS_ROUTES, PAGE_ROUTES
 from serve.http.routes import ROUTES
+from serve.library.catalogue.rows import schema
 from serve.settings import PREFIX, Settings
 from tests.docs.pages import PAGES, ROOT, text_of
 
@@ -27,6 +28,21 @@ def errors_table():
     return "\n".join(
         ["| status | code | meaning | retryable | exit code |", "|---|---|---|---|---|", *rows]
     )
+
+
+def test_the_limit_of_length_is_the_default():
+    limits = [
+        limit for page in PAGES for limit in re.findall(r"up to (\d+) minutes", text_of(page))
+    ]
+    assert limits
+    assert {60 * int(limit) for limit in limits} == {
+        Settings.model_fields["max_duration_s"].default
+    }
+
+
+def test_the_columns_of_catalogues():
+    (told,) = re.findall(r"\*\*What comes out\*\* (.*)", ALL)
+    assert re.findall(r"`(\w+)`", told) == schema(["jazz"]).names
 
 
 def settings_table():

@@ -15,6 +15,7 @@ import json
 
 import pytest
 
+from serve.durations import MAX_DURATION_S, spoken
 from serve.settings import Settings
 from tests.http.test_predict import SONG
 from tests.server import running_server
@@ -92,13 +93,16 @@ def test_an_answer_has_what_it_reads(client, youtube, site):
     assert sum(share for _, share in shares) == pytest.approx(100)
 
 
+LONG_S = MAX_DURATION_S + 1
+
+
 @pytest.mark.parametrize(
     ("url", "video", "text"),
     [
         ("https://vimeo.com/1", None, "Only YouTube links are accepted."),
         ("", None, "That is not a link to a video."),
         (f"https://youtu.be/{ID}", None, "Video unavailable"),
-        (f"https://youtu.be/{ID}", Video(ID, length=601), "The video is 10 min 1 s long"),
+        (f"https://youtu.be/{ID}", Video(ID, length=LONG_S), f"The video is {spoken(LONG_S)} long"),
     ],
 )
 def test_a_failure_is_a_text_under_error(client, youtube, url, video, text):

@@ -8,6 +8,7 @@ import pytest
 
 from serve.audio.frontend import FrontEnd
 from serve.audio.pool import DecoderPool
+from serve.durations import MAX_DURATION_S
 from serve.http.app import create_app
 from serve.inference.card import ModelFileError
 from serve.inference.session import LoadedModel
@@ -51,7 +52,7 @@ def test_info(client, server):
     assert info["model"]["sha256"] == server.pipeline.model.sha256
     assert info["provider"] == "cpu"
     assert info["clip_s"] == 1.4
-    assert info["limits"]["max_duration_s"] == 600
+    assert info["limits"]["max_duration_s"] == MAX_DURATION_S
     assert {"python", "topgenre", "yt-dlp", "av", "starlette"} <= set(info["versions"])
 
 

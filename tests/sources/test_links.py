@@ -1,6 +1,7 @@
 """A second service beside YouTube: a class and its place in the list, and its links are taken."""
 
 import json
+import re
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ opened: list[str] = []
 @dataclass(frozen=True)
 class Record:
     name: str
-    origin: ClassVar[str] = "client"
+    origin: ClassVar[str] = "jukebox"
 
     @property
     def identity(self):
@@ -41,7 +42,7 @@ class Record:
 
 
 class Jukebox:
-    name = "jukebox"
+    name, title, ids = "jukebox", "Jukebox", "[a-z]+"
     breakers: ClassVar = {"jukebox_rate_limited": RateLimited}
     confinement = None
 
@@ -49,16 +50,16 @@ class Jukebox:
 
     @staticmethod
     def link(text):
-        if not text.startswith(SITE):
+        found = re.search(r"jukebox\.test/(\w*)", text)
+        if found is None:
             raise NotYouTube
-        name = text.removeprefix(SITE)
-        if not name:
+        if not found[1]:
             raise BadUrl
-        return Link("jukebox", name, text)
+        return Link("jukebox", found[1], SITE + found[1])
 
     @staticmethod
     def mentioned(text):
-        return text.startswith("jukebox.test/")
+        return "jukebox.test/" in text
 
     def source(self, track_id):
         return Record(track_id)
@@ -90,7 +91,14 @@ def test_a_server_takes_its_links(tiny_model, tmp_path):
         assert [of.status_code for of in answers] == [200, 200]
         assert [of.json()["cached"] for of in answers] == [False, True]
         assert opened == ["wish"]
-        for url, code in ((SITE, "bad_url"), ("https://elsewhere.test/x", "not_youtube")):
+        within = client.get("/check", params={"url": "jukebox.test/wish is what I hear"})
+        assert within.json()["id"] == "wish"
+        both = f"{SITE}wish https://youtu.be/dQw4w9WgXcQ"
+        for url, code in (
+            (SITE, "bad_url"),
+            (both, "bad_url"),
+            ("https://elsewhere.test/x", "not_youtube"),
+        ):
             assert client.post("/predict", json={"url": url}).json()["code"] == code
         # Once it refuses this server it is left alone, and nobody else is.
         codes = [client.post("/predict", json={"url": f"{SITE}{n}"}) for n in ("stuck", "other")]

@@ -19,6 +19,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+from serve.durations import MAX_DURATION_S
 from serve.errors import Internal, NotReady
 from serve.workers import framing
 
@@ -30,7 +31,7 @@ MAX_PAYLOAD = 256 << 10
 class YouTubeOptions:
     """How videos are fetched, the same for each of them."""
 
-    max_duration_s: float = 600.0
+    max_duration_s: float = MAX_DURATION_S
     """longest video in seconds, inclusive"""
     max_bytes: int = 256 << 20
     """largest audio file in bytes, inclusive"""

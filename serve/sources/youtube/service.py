@@ -11,7 +11,7 @@ from serve.sources.stream import Link
 from serve.sources.youtube.download import YouTubeSource
 from serve.sources.youtube.launcher import Launcher
 from serve.sources.youtube.messages import YouTubeOptions
-from serve.sources.youtube.url import SITE, video_id, watch_url
+from serve.sources.youtube.url import ID, SITE, video_id, watch_url
 
 if TYPE_CHECKING:
     from serve.settings import Settings
@@ -21,6 +21,8 @@ class YouTube:
     """Its options and its downloaders, for all videos; see `serve.sources.stream.LinkService`."""
 
     name: ClassVar[str] = YouTubeSource.kind
+    title: ClassVar[str] = "YouTube"
+    ids: ClassVar[str] = ID.pattern
     #: they show that YouTube blocks this server
     breakers: ClassVar[Mapping[str, type[TopgenreError]]] = {
         kind.code: kind for kind in (BotCheck, RateLimited)
