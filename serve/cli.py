@@ -34,7 +34,7 @@ _GENRES_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class ClassifyOptions:
-    """What `classify` was asked for: tracks, lists of more, how to print, where to keep results."""
+    """The arguments of `classify`: tracks, lists of tracks, output format, results file."""
 
     tracks: Sequence[str] = ()
     lists: Sequence[str] = ()
@@ -43,14 +43,14 @@ class ClassifyOptions:
 
 
 def classify(settings: Settings, asked: ClassifyOptions) -> int:
-    """Print the genre of each track as it finishes; the exit code is the last error's, or 0.
+    """Print the genre of each track as it finishes; returns the exit code: the last error's, or 0.
 
-    As JSON each is an object in the form of `POST /predict`'s answers and errors, with the track
-    as it was given under "track"; as CSV each is a row. With `out` they go to that file, and what
-    it has is not done again. Ctrl-C and SIGTERM leave what is done. Raises ModelFileError or
-    DeviceError.
+    As JSON, each result is an object like an answer or error of `POST /predict`, with the track as
+    it was given under "track"; as CSV, each result is a row. With `out`, results are written to
+    that file, and tracks that it already contains are skipped. Ctrl-C and SIGTERM keep finished
+    results. Raises ModelFileError or DeviceError.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):  # whose encoding may not have every character
+    if isinstance(sys.stdout, io.TextIOWrapper):  # its encoding may lack characters
         sys.stdout.reconfigure(errors="replace")
     try:
         _check_form(asked)
@@ -61,7 +61,7 @@ def classify(settings: Settings, asked: ClassifyOptions) -> int:
         return _classify(pipeline_for(settings), jobs, asked)
     except KeyboardInterrupt:
         return signalled(signal.SIGINT)
-    except BrokenPipeError:  # nobody reads on; nothing more is to be written, at the end neither
+    except BrokenPipeError:  # the reader is gone: write nothing more, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Internal.exit_code
     except (TopgenreError, OSError) as error:
@@ -69,7 +69,7 @@ def classify(settings: Settings, asked: ClassifyOptions) -> int:
 
 
 def _check_form(asked: ClassifyOptions) -> None:
-    """Raise BadRequest where the results are to be a table by one word and none by another."""
+    """Raise BadRequest if the format option contradicts the suffix of the results file."""
     suffix = asked.out.suffix.lower() if asked.out else ""
     if (asked.format, suffix) in _CONTRADICTIONS:
         raise BadRequest(
@@ -82,7 +82,7 @@ def _classify(pipeline: Pipeline, jobs: list[ListedTrack], asked: ClassifyOption
     total = sum(len(job.tracks) for job in jobs)
     out, err = _Out(highlight=False, soft_wrap=True), Console(highlight=False, stderr=True)
     if asked.format == "text" and out.is_terminal and not asked.out:
-        bars = Bars(out, total)  # one console keeps bars and answers apart
+        bars = Bars(out, total)  # sharing one console keeps bars and answers apart
     else:
         mixed = sys.stdout.isatty() and not asked.out
         bars = Bars(err, total, hidden=mixed)
@@ -110,7 +110,7 @@ def _lines(pipeline: Pipeline, as_csv: bool) -> Lines:
 
 class _Out(Console):
     def on_broken_pipe(self) -> None:
-        raise  # the BrokenPipeError that is being handled; rich would leave by SystemExit
+        raise  # the BrokenPipeError being handled; rich would raise SystemExit
 
 
 def _nothing(_: Record) -> None: ...
@@ -128,13 +128,13 @@ class _LinePrinter:
         self._write(self._lines.format(record))
 
     def _write(self, line: str) -> None:
-        # Not as rich's text: what looks like markup or is wide is a machine's business.
+        # Not as rich's text: machines need lines with their markup and full width.
         self._out.out(line, end="", highlight=False)
         self._out.file.flush()
 
 
 class _TextPrinter:
-    """Prints records for people: a line each, or one record `in_full`."""
+    """Prints records for people: one line each, or a single record `in_full`."""
 
     def __init__(self, out: Console, *, in_full: bool) -> None:
         self._out, self._in_full = out, in_full

@@ -1,4 +1,4 @@
-"""The server's log: a line a record, for people or as JSON, and nobody's secrets in it."""
+"""The server's log: one line per record, for people or as JSON, without secrets."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from urllib.parse import unquote
 from serve.settings import Settings
 
 _HIDDEN = "[hidden]"
-# What must never be read in a log, wherever a library may have it from: a pattern, what it becomes,
-# and one of the words that have to be there for the pattern to be worth a try.
+# Secrets that must never appear in a log, whichever library logs them: a pattern, its replacement,
+# and words of which the text must contain one (a quick check before the pattern is tried).
 _SECRETS = (
     # the user and password of a URL
     (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@'\"]*@"), rf"\1{_HIDDEN}@", ("://",)),
-    # YouTube signs the addresses of its media, in their queries or in their paths
+    # YouTube's media URLs are signed, in the query or in the path
     (
         re.compile(r"(?i)(https?://[^\s/'\"]*googlevideo\.com)/[^\s'\"]*"),
         rf"\1/{_HIDDEN}",
@@ -40,7 +40,7 @@ _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy
 
 
 def configure(settings: Settings) -> None:
-    """Have everything logged to the standard error stream, as the settings say."""
+    """Log everything to standard error, in the format and at the level that the settings name."""
     formatter = JsonConsole if settings.log_format == "json" else Console
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(_passwords(settings)))
@@ -48,7 +48,7 @@ def configure(settings: Settings) -> None:
 
 
 class Console(logging.Formatter):
-    """`2026-01-31 12:00:00,000 INFO logger: message name=value …`, tracebacks below."""
+    """`2026-01-31 12:00:00,000 INFO logger: message name=value …`, then the traceback."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -75,7 +75,7 @@ class Console(logging.Formatter):
 
 
 class JsonConsole(Console):
-    """One object a line: time (UTC), level, logger, message, the fields, the traceback."""
+    """One object per line: time (UTC), level, logger, message, the fields, the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as JSON."""
@@ -96,7 +96,7 @@ class JsonConsole(Console):
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What was given as `extra={"fields": …}`; what is None is left out."""
+    """The values given as `extra={"fields": …}`, except those that are None."""
     fields: dict[str, Any] = getattr(record, "fields", {})
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -109,7 +109,7 @@ def _plain(value: Any) -> str:
 
 
 def _passwords(settings: Settings) -> set[str]:
-    """Users and passwords of the URLs that were set, in each way they may be spelled."""
+    """Users and passwords in the configured URLs, percent-encoded and decoded."""
     given = [value for _, value in settings if isinstance(value, str)]
     found = set()
     for url in [*given, *(os.environ.get(name, "") for name in _PROXIES)]:

@@ -20,7 +20,7 @@ from serve.keys import ENTRY
 from serve.paths import ROOT
 
 _LOG = logging.getLogger(__name__)
-# What the server with yt-dlp, a decoder, and a track of ten minutes take, about.
+# Approximate memory of the server with yt-dlp, of a decoder, and of a track of ten minutes.
 _SERVER_BYTES, _DECODER_BYTES, _TRACK_BYTES = 256 << 20, 96 << 20, 64 << 20
 _LEAST_WAITING_BYTES = 16 << 20
 
@@ -36,7 +36,7 @@ def _words(value: object) -> object:
 
 def _key_hashes(entries: tuple[str, ...]) -> tuple[str, ...]:
     for entry in entries:
-        # The value is not repeated: it may be a key itself, by mistake.
+        # Without the value: it may be a key, given by mistake.
         if not ENTRY.fullmatch(entry):
             raise ValueError("an entry is not NAME:SHA256, as `python -m serve key` prints it")
     names = [entry.partition(":")[0] for entry in entries]
@@ -53,17 +53,17 @@ def _rate(text: str) -> str:
     return text
 
 
-#: How the address of a Redis server begins.
+#: Schemes of the address of a Redis server.
 REDIS = ("redis://", "rediss://", "unix://")
-#: What the cache may be instead of a folder or an address.
+#: Values of the cache setting that are neither a folder nor an address.
 CacheMode = Literal["off", "memory"]
-# A folder is told from a word that was meant for a mode, by how it begins.
+# A folder must begin with one of these, so that a misspelt mode is not taken for a folder.
 _FOLDERS = ("/", "~", ".")
 
 
 def _cache(text: str) -> str:
     if text.startswith(REDIS):
-        # The value is not repeated: it may hold a password.
+        # Without the value: it may contain a password.
         if find_spec("redis") is None:
             raise ValueError("Redis needs the extra `redis`: pip install -e '.[redis]'")
     elif text not in get_args(CacheMode):
@@ -91,7 +91,7 @@ def _tuning(path: Path) -> Path:
 
 # What `~` is in a shell it is here, too, where no shell has seen the value.
 File = Annotated[Path, AfterValidator(_expanded)]
-# NoDecode: pydantic-settings would take the text for JSON.
+# NoDecode: otherwise pydantic-settings would parse the text as JSON.
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
 
@@ -324,9 +324,9 @@ class Settings(BaseSettings):
 
 
 def fitted(settings: Settings) -> Settings:
-    """The settings with as many decoders and tracks as the container has cores and memory for.
+    """The settings, with decoders and tracks limited to the container's cores and memory.
 
-    What was set is left as it is.
+    Settings that were given explicitly are left unchanged.
     """
     changes = {"decoders": settings.decoders or cores()}
     if (limit := memory_limit()) is not None:
@@ -342,5 +342,5 @@ def fitted(settings: Settings) -> Settings:
         if "max_requests" not in given:
             most = (free - changes["decoders"] * _DECODER_BYTES) // _TRACK_BYTES
             changes["max_requests"] = max(1, min(settings.max_requests, most))
-        _LOG.info("of %d MB that the container has: %s", limit >> 20, changes)
+        _LOG.info("limits for the container's %d MB of memory: %s", limit >> 20, changes)
     return settings.model_copy(update=changes)

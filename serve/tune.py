@@ -1,4 +1,4 @@
-"""`tune`: measures how the model runs best on this machine, and writes it down for the server."""
+"""`tune`: measures how the model runs fastest on this machine, and saves that for the server."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from serve.inference.tuning import Tuning, load
 from serve.settings import Settings
 
 _ROUNDS = 15
-# Clips of a moment, and of tracks of 30 seconds, 3 and 10 minutes.
+# Clips in one call: a single clip, and tracks of 30 seconds, 3 minutes and 10 minutes.
 _TRACKS = (1, 22, 129, 428)
-# What is hardly faster is not worth more threads, larger batches or other ways to call.
-_HARDLY = 1.05
+# A gain of less than 5 % does not justify more threads, larger batches or other kinds of calls.
+_NEGLIGIBLE = 1.05
 
 Choice = TypeVar("Choice")
 
@@ -36,7 +36,7 @@ def tune(settings: Settings, rounds: int = _ROUNDS) -> int:
     """Measure, print a table, and write the file that `settings.tuning` names."""
     console = Console()
     if os.getloadavg()[0] > cores() / 2:
-        console.print("This machine is busy with other work; what is measured now may mislead.")
+        console.print("This machine is busy with other work: the measurements may mislead.")
     model = load(settings)
     with Progress(console=console, transient=True) as bars:
         bar = bars.add_task("measuring", total=2 * (rounds + 1))
@@ -51,9 +51,9 @@ def tune(settings: Settings, rounds: int = _ROUNDS) -> int:
 
 
 def choose(costs: Mapping[Choice, float]) -> Choice:
-    """The first, in their order, that costs hardly more than the best."""
+    """The first choice, in the given order, that costs at most 5 % more than the best."""
     best = min(costs.values())
-    return next(choice for choice, cost in costs.items() if cost <= _HARDLY * best)
+    return next(choice for choice, cost in costs.items() if cost <= _NEGLIGIBLE * best)
 
 
 def _measure(
@@ -70,8 +70,8 @@ def _measure(
             on_round,
         )
         _rows(table, ways)
-        # The fastest counts, because other work on the machine only ever adds to a call. All
-        # lengths count alike: the geometric mean.
+        # Compare the fastest calls, because other work on the machine only slows a call down. The
+        # geometric mean gives all track lengths the same weight.
         best = choose(
             {way: statistics.geometric_mean(min(ways[way, n]) for n in _TRACKS) for way in runners}
         )
@@ -105,7 +105,7 @@ def _runners(
             candidate = settings.model_copy(update=update)
             try:
                 runner = runner_for(load(candidate), of.tried_clips[-1], candidate.gpu_calls)
-            except DeviceError as error:  # one that can't be had here, like page-locked memory
+            except DeviceError as error:  # unavailable here, such as pinned memory
                 Console(stderr=True).print(f"{way}: {error}")
                 continue
             runners[way] = candidate, runner

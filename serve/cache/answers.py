@@ -1,4 +1,4 @@
-"""Cached outcomes of tracks: answers, and failures that would only repeat."""
+"""Cached outcomes of tracks: answers, and failures that would only recur."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from serve.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
 
-# Version of the stored form: raise it when that changes.
+# Version of the stored format: increase it when the format changes.
 _FORM = 3
 # After a failure, the store is not used for this many seconds.
 _REST_S = 5.0
@@ -34,8 +34,8 @@ class AnswerCache:
 
     An asynchronous context manager; outside the context it is empty. A store that fails only
     causes a warning. Answers are kept for `age_s` seconds; failures in memory for `failure_age_s`
-    if their type `repeats`, and not at all otherwise. `maker` is everything but the track that an
-    answer depends on, and is part of the keys.
+    if their type `repeats`, and not at all otherwise. `maker` is everything that an answer depends
+    on besides the track, and is part of the keys.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class AnswerCache:
         try:
             return await in_time(work, PATIENCE_S)
         except (StoreError, TimeoutError) as error:
-            if time.monotonic() >= self._rests_until:  # the first of those that wait for it
+            if time.monotonic() >= self._rests_until:  # log only the first failure
                 self._rests_until = time.monotonic() + _REST_S
                 self._metrics.cache_failures.inc()
                 reason = str(error) or type(error).__name__  # a timeout has no text

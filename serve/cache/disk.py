@@ -16,12 +16,12 @@ from serve.cache.store import MAX_VALUE_BYTES, StoreError, packed, unpacked
 T = TypeVar("T")
 
 _FILE = "answers.sqlite"
-# The file, and those that SQLite keeps beside it.
+# The file, and those that SQLite creates beside it.
 _FILES = tuple(_FILE + suffix for suffix in ("", "-wal", "-shm", "-journal"))
-# Longest wait for another server that writes, in seconds.
+# Longest wait for another server's write, in seconds.
 _BUSY_S = 1.0
 _LOOK_S = 0.01
-# Seconds that a value may be newer than our last look at the clock.
+# Tolerated seconds by which a value may be newer than our clock.
 _AHEAD_S = 60.0
 _PAGE = 4096
 _JOURNAL_BYTES = 4 << 20
@@ -45,9 +45,9 @@ CREATE INDEX IF NOT EXISTS by_age ON answers (made);
 class DiskStore:
     """Compressed values in a folder, limited in number, bytes and age.
 
-    What was used longest ago goes first. Everything happens in one thread. A file that turns out
-    to be broken is thrown away; a value that does is passed over. Folder and file are open to
-    their owner alone (modes 0700 and 0600).
+    The least recently used values are evicted first. Everything happens in one thread. A broken
+    file is deleted; a broken value is ignored. Only their owner can access folder and file (modes
+    0700 and 0600).
     """
 
     def __init__(self, folder: Path, *, max_bytes: int, max_entries: int, max_age_s: float) -> None:
@@ -87,7 +87,7 @@ class DiskStore:
         try:
             try:
                 return self._within(work)
-            except sqlite3.OperationalError:  # busy, full, not to be opened
+            except sqlite3.OperationalError:  # busy, full, can't be opened
                 raise
             except sqlite3.DatabaseError:  # not, or no longer, a database
                 self._disconnect()
@@ -172,7 +172,7 @@ class DiskStore:
     def _evict(self, database: sqlite3.Connection, coming: int) -> None:
         """Evict what is too old, and enough more to make room for this many bytes.
 
-        What comes from the future, as after a clock was set back, is of no age that can be told.
+        A value from the future, as after a clock was set back, counts as too old.
         """
         now = time.time()
         database.execute(

@@ -1,4 +1,4 @@
-"""A timeout that does not run while this process gets no processor."""
+"""A timeout that does not expire only because this process got no CPU time."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _PARTS = 40
 async def in_time(work: Awaitable[T], within_s: float) -> T:
     """The result of `work`; raises TimeoutError, and whatever `work` raises.
 
-    The limit is a sum of short waits. Where this process gets no processor for a while, what has
-    arrived meanwhile is read before the next of them is over: it is not taken for a peer that is
-    silent. On leaving, `work` has ended.
+    The limit is a sum of short waits. If this process gets no CPU time for a while, whatever has
+    arrived is read before the next short wait ends, so that the peer is not taken for silent.
+    `work` has ended when this returns.
     """
     task = asyncio.ensure_future(work)
     try:

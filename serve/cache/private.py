@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
-# Closing a file that one thread has just created would release the locks that SQLite holds on it
-# for another thread.
+# A thread that closes the file that it has just created would release the locks that SQLite holds
+# on it for another thread.
 _MAKING = threading.Lock()
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -22,10 +22,11 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 def make_private(file: Path, beside: Collection[str]) -> None:
     """Create the file and its folder if missing, accessible to their owner alone.
 
-    `beside` are names of other files that are ours in the folder. What is wider than 0700 and 0600
-    is narrowed, with a word in the log; files that others could write are thrown away, as they may
-    hold anything. Raises PermissionError for what is another user's or no regular file, and for a
-    wide folder that holds more than our files: that may be meant for everybody.
+    `beside` names the other files of ours in the folder. Wider permissions than 0700 and 0600 are
+    narrowed, with a warning in the log; files that other users could write are deleted, because
+    they may contain anything. Raises PermissionError for a file or folder of another user, for
+    anything but a regular file, and for a folder that other users can access and that contains
+    other files than ours: it may be meant for everybody.
     """
     names = {file.name, *beside}
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -41,7 +42,7 @@ def _narrow_folder(folder: Path, names: set[str]) -> None:
     more = sorted({path.name for path in folder.iterdir()} - names)
     if more and mode & _OTHERS:
         raise PermissionError(
-            f"other users can use the folder {folder}, and it holds more than the cache "
+            f"other users can access the folder {folder}, and it contains more than the cache "
             f"({more[0]}): give the cache a folder of its own, or run chmod 700 on this one"
         )
     _narrow(folder, mode, 0o700)
@@ -50,7 +51,7 @@ def _narrow_folder(folder: Path, names: set[str]) -> None:
 def _narrow_files(folder: Path, names: set[str]) -> None:
     found = dict(_files(folder, names))
     if any(mode & _OTHERS_WRITE for mode in found.values()):
-        _LOG.warning("other users could write the cache in %s: it is begun anew", folder)
+        _LOG.warning("other users could write the cache in %s: it is deleted", folder)
         for path in found:
             path.unlink(missing_ok=True)
         return
@@ -79,5 +80,5 @@ def _narrow(path: Path, mode: int, narrow: int) -> None:
         with suppress(FileNotFoundError):
             path.chmod(narrow)
         _LOG.warning(
-            "other users could use %s: its mode was %04o, and is %04o now", path, mode, narrow
+            "other users could access %s: changed its mode from %04o to %04o", path, mode, narrow
         )

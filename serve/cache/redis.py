@@ -19,7 +19,7 @@ T = TypeVar("T")
 PREFIX = "topgenre:"
 #: What redis-py raises where Redis is unreachable.
 FAULTS = (RedisError, OSError, TimeoutError)
-# Over TLS the peer has to acknowledge the end, too.
+# Over TLS, the peer also has to acknowledge the close.
 _CLOSE_S = 0.5
 # redis-py's own timeouts are this many times ours.
 _BACKSTOP = 20
@@ -32,7 +32,7 @@ _BLOCKING_CONNECTIONS = 4096
 class RedisStore:
     """Compressed values that Redis expires by itself after `max_age_s` seconds.
 
-    How many there may be and how much they take is Redis' own to limit (`maxmemory`).
+    Redis itself limits how much memory they take (`maxmemory`).
     """
 
     entries = 0
@@ -47,9 +47,9 @@ class RedisStore:
         await _told(self._redis.ping())
 
     async def get(self, key: str) -> tuple[bytes, float] | None:
-        """A value and its age in seconds, by our own maximum age."""
+        """A value and its age in seconds, derived from its remaining time to live."""
         async with self._redis.pipeline(transaction=False) as asked:
-            asked.getrange(PREFIX + key, 0, MAX_VALUE_BYTES)  # so much and a byte, of whatever
+            asked.getrange(PREFIX + key, 0, MAX_VALUE_BYTES)  # one byte over the limit
             asked.pttl(PREFIX + key)
             stored, left_ms = await _told(asked.execute())
         if not 0 <= left_ms <= self._max_age_ms:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import zlib
 from typing import Protocol
 
-#: Most bytes of a value, compressed or not: two hours with a hundred genres.
+#: Most bytes of a value, compressed or not: enough for two hours with a hundred genres.
 MAX_VALUE_BYTES = 4 << 20
-#: Longest wait for a store, in seconds: an answer is not worth more, it can be made again.
+#: Longest wait for a store, in seconds: an answer can also be computed again.
 PATIENCE_S = 0.5
 _COMPRESSION = 1
 
@@ -45,7 +45,7 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None:
-        """Free what it holds."""
+        """Close connections and files."""
         ...
 
 
@@ -60,7 +60,7 @@ def packed(value: bytes) -> bytes | None:
 def unpacked(stored: object) -> bytes | None:
     """The stored value, inflated; None if it is broken or too large.
 
-    Anybody may have written it: no more than MAX_VALUE_BYTES is inflated.
+    It is untrusted, so inflating stops just above MAX_VALUE_BYTES.
     """
     if not isinstance(stored, bytes) or len(stored) > MAX_VALUE_BYTES:
         return None

@@ -1,4 +1,4 @@
-"""Circuit breakers that replicas share: a service that refuses one of them refuses them all."""
+"""Circuit breakers that replicas share: a service that refuses one replica refuses them all."""
 
 from __future__ import annotations
 

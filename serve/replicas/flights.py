@@ -1,8 +1,8 @@
-"""Single flight across replicas: one job for all that want the same at the same time.
+"""Single flight across replicas: one job for all requests for the same track at the same time.
 
-Whoever takes a key's lease in Redis does the job, renews the lease, and writes to a stream how far
-it is and what comes of it. The others read along. A lease that runs out, as its holder was killed,
-is another's to take; who can't reach Redis works alone.
+The replica that takes a key's lease in Redis does the job, renews the lease, and writes progress
+and outcome to a stream, which the other replicas read. If the holder is killed, its lease expires
+and another replica takes it. A replica that can't reach Redis works alone.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from serve.replicas.redis import AloneError, SharedRedis, milliseconds
 _LEASE_S = 4.0
 # How many times a lease is renewed before it would expire.
 _RENEWALS = 4
-# How long an answer can be read after the job has ended: a replica that looked into the cache just
-# before it was stored there still finds it.
+# Seconds that the stream stays readable after an answer: a replica that checked the cache just
+# before the answer was stored there still finds it.
 _AFTERWARDS_S = 2.0
 _STREAM_S = 60.0
 # A lease that was lost because Redis restarted is taken again.
@@ -81,7 +81,7 @@ class SharedFlights:
         try:
             asked = self._shared.ask(lambda: redis.set(_lease(key), token, nx=True, px=lease_ms))
             return bool(await asked)
-        except BaseException:  # it may have been given to us, and nobody would work for it
+        except BaseException:  # we may hold the lease, and nobody would do the job
             self._in_background(self._give_up(key, token))
             raise
 
@@ -97,14 +97,14 @@ class SharedFlights:
             on_progress(progress)
             told.put_nowait(progress)
 
-        # Nobody here waits for messages to the others.
+        # In the background: requests here do not wait for messages to other replicas.
         self._in_background(self._tell(key, token, told))
         outcome: Outcome | None = None
         try:
             outcome = await work(tell)
             return outcome
         except TopgenreError as error:
-            # A failure of this server alone is not passed to the others: one of them takes over.
+            # A failure that only concerns this server is not shared: another replica takes over.
             outcome = None if error.origin == "server" else error
             raise
         finally:

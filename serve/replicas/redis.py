@@ -44,14 +44,14 @@ class SharedRedis:
     ) -> T:
         """The result of a command that may block for `block_s`; AloneError if there is none.
 
-        `anyway` tries even after a recent failure: for what other replicas wait for.
+        `anyway` tries even after a recent failure: for messages that other replicas wait for.
         """
         if self._rests and not anyway:
             raise AloneError
         try:
             return await in_time(command(), block_s + _TIMEOUT_S)
         except FAULTS as error:
-            if not self._rests:  # which another command's failure may have begun meanwhile
+            if not self._rests:  # another command may have failed first
                 self._rests_until = time.monotonic() + _REST_S
                 self._metrics.alone.inc()
                 _LOG.warning("working without other replicas: %s", reason(error))

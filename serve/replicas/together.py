@@ -27,7 +27,7 @@ class Together:
 
     def limiter(self, quota: Quota) -> Limiter:
         """A rate limit that all replicas count together."""
-        from serve.replicas.rates import SharedLimiter  # takes its time
+        from serve.replicas.rates import SharedLimiter  # slow to import
 
         return SharedLimiter(self._shared, quota)
 

@@ -1,14 +1,14 @@
-"""Child processes: how they are started, spoken to, watched, held and killed, whatever they do.
+"""Child processes: starting, talking to, watching, sandboxing and killing them.
 
-Each leads a process group, which is killed as a whole (`process`); it hears from a pipe that its
-parent is gone (`parent_watch`); it speaks in frames (`framing`), and what it prints is only logged
-(`stderr`).
+Each child leads a process group, which is killed as a whole (`process`). It watches a pipe to
+notice that its parent is gone (`parent_watch`) and exchanges frames with it (`framing`). Its
+standard error is only logged (`stderr`).
 
-What one may still do once it meets strangers' bytes is held by three locks that know nothing of
-each other: resource limits, Landlock for files and TCP (`landlock`), and a system call filter
-(`seccomp`). Each is there or not, by kernel and system (Linux alone has the latter two); a child
-goes on without what can't be had. So nothing is believed of them: `sandbox` closes them, tries
-what is forbidden, and tells what was refused.
+Before a child handles untrusted input, three independent mechanisms restrict it: resource limits,
+Landlock for files and TCP (`landlock`), and a system call filter (`seccomp`). Landlock and seccomp
+exist on Linux only, and not in every kernel; a child runs without those that are unavailable. So
+`sandbox` does not assume that they work: it enables them, attempts what is forbidden, and reports
+which attempts were refused.
 
-A lock can't be opened again, and is inherited by whatever the process starts.
+Restrictions can't be lifted again, and are inherited by every process that the child starts.
 """

@@ -1,7 +1,7 @@
 """The frames of a pipe or socket between the server and a child process.
 
-A frame is a kind (1 byte), the length of its payload (4 bytes, big-endian), and the payload. What
-the kinds are, and what is in them, is the two ends' own: see `serve.audio.messages` and
+A frame is a kind (1 byte), the length of its payload (4 bytes, big-endian), and the payload. The
+kinds and their payloads are defined in `serve.audio.messages` and
 `serve.sources.youtube.messages`.
 """
 
@@ -14,15 +14,15 @@ _HEAD = struct.Struct("!cI")
 
 
 def head(kind: bytes, size: int) -> bytes:
-    """What comes before a payload of so many bytes."""
+    """The header of a frame whose payload has `size` bytes."""
     return _HEAD.pack(kind, size)
 
 
 async def read(reader: asyncio.StreamReader, most: int) -> tuple[bytes, bytes]:
     """The kind and the payload of the next frame.
 
-    Raises EOFError where the stream ends before, ValueError where the payload has more than `most`
-    bytes: the two ends do not understand each other.
+    Raises EOFError if the stream ends before that, and ValueError if the payload has more than
+    `most` bytes, which means that the two ends are out of step.
     """
     kind, size = _HEAD.unpack(await reader.readexactly(_HEAD.size))
     if size > most:

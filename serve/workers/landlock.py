@@ -1,4 +1,4 @@
-"""Landlock: a process gives up files and TCP ports for good, without any privilege.
+"""Landlock: an unprivileged process permanently gives up access to files and TCP ports.
 
 Source: https://docs.kernel.org/userspace-api/landlock.html
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-# One number on every architecture but alpha.
+# The same numbers on every architecture except Alpha.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_FLAG = 1
 _PATH_BENEATH, _NET_PORT = 1, 2
@@ -24,11 +24,11 @@ _TRUNCATE = 1 << 14
 _READ = _READ_FILE | _READ_DIR
 _RUN = _READ | _EXECUTE
 _CHANGE = _READ_FILE | _WRITE_FILE | _TRUNCATE
-#: Rights over files that each version of the interface knows, up to the last that added some.
+#: All file rights by the version of the interface that introduced the newest of them.
 _FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
 _OF_A_FILE = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | 1 << 15
 _NET_SINCE, _BIND_TCP, _CONNECT_TCP = 4, 1, 2
-# Abstract Unix sockets and signals: only inside what is locked in.
+# Abstract Unix sockets and signals only work between processes of the same sandbox.
 _SCOPES_SINCE, _SCOPES = 6, 3
 
 
@@ -47,7 +47,7 @@ class _PortRule(ctypes.Structure):
 
 
 def version() -> int:
-    """The version of the kernel's Landlock; 0 where there is none."""
+    """The version of the kernel's Landlock; 0 if it has none."""
     if sys.platform != "linux":
         return 0
     return max(0, _call(_CREATE_RULESET, None, 0, _VERSION_FLAG))
@@ -60,14 +60,14 @@ def restrict(
     writable: Iterable[Path] = (),
     ports: Iterable[int] = (),
 ) -> int:
-    """Leave this thread, and what it starts, nothing but this.
+    """Restrict this thread, and everything it starts, to the given files and ports.
 
-    Gives the version of the Landlock that holds it now, 0 where none does.
+    Returns the version of Landlock that is now in force; 0 if none is.
 
-    `readable`, `executable` and `writable` are files, and folders with all that is in them, that
-    may be read, or be started or changed too; `ports` those to which TCP may connect (from version
-    4 on). What does not exist is left out. Other threads keep their rights: to be called before
-    there are any.
+    `readable` files can be read, `executable` ones can also be executed, and `writable` ones can
+    also be changed; a folder stands for everything in it. TCP may connect to `ports` only (from
+    version 4 on). Paths that do not exist are ignored. Other threads keep their rights: call this
+    before any are started.
     """
     if not (known := version()):
         return 0
@@ -75,7 +75,7 @@ def restrict(
     net = _BIND_TCP | _CONNECT_TCP if known >= _NET_SINCE else 0
     scopes = _SCOPES if known >= _SCOPES_SINCE else 0
     asked = _Ruleset(files, net, scopes)
-    # An older kernel knows a shorter structure, and takes a longer one if what follows is zero.
+    # An older kernel has a shorter structure, and accepts a longer one if the rest is zero.
     ruleset = _call(_CREATE_RULESET, ctypes.byref(asked), ctypes.sizeof(asked), 0)
     if ruleset < 0:
         return 0

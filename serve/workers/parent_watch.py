@@ -1,7 +1,7 @@
-"""The pipe by which a child hears its job, and that its parent is gone.
+"""The pipe from which a child reads its job, and by which it notices that its parent is gone.
 
-The parent holds the other end as long as it lives, and the kernel closes it however it dies. That
-works everywhere, unlike Linux's parent-death signal, which also misses grandchildren.
+The parent keeps the other end open, and the kernel closes it however the parent dies. This works
+everywhere. Linux's parent-death signal does not, and it also misses grandchildren.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import NoReturn
 
-#: Longest line listened to, in bytes.
+#: Longest line that is accepted, in bytes.
 MAX_LINE = 64 << 10
 
 
@@ -20,11 +20,11 @@ def kill_own_group() -> NoReturn:
     """End this process and everything it started, at once."""
     if os.getpgrp() == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
-    os._exit(1)  # not the group's leader: somebody started it by hand, whose group it is
+    os._exit(1)  # not the leader: started by hand, in somebody else's group
 
 
 def first_line(fd: int) -> bytes | None:
-    """Wait for the first line of `fd`; None where it ends before, or the line is too long."""
+    """Wait for the first line of `fd`; None if `fd` ends before it does, or it is too long."""
     held = b""
     while len(held) <= MAX_LINE and (block := os.read(fd, MAX_LINE)):
         held += block
@@ -35,7 +35,7 @@ def first_line(fd: int) -> bytes | None:
 
 
 def watch(fd: int, on_end: Callable[[], None] = kill_own_group) -> None:
-    """Read `fd` in a thread, and at its end call `on_end`."""
+    """Read `fd` in a thread, and call `on_end` when it is closed."""
 
     def read() -> None:
         while os.read(fd, MAX_LINE):

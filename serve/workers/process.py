@@ -12,11 +12,11 @@ from contextlib import suppress
 from serve.backoff import pauses_s
 from serve.paths import ROOT
 
-# All that a child inherits: what Python, the locale and the network need, and none of our settings.
+# The variables that a child inherits: those for Python, locale and network, but no settings.
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 _INHERITED_PREFIXES = ("LC_", "PYTHON", "COVERAGE_")
 
-# Between looks whether a child has ended, in seconds.
+# Seconds between checks whether a child has ended.
 _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.001, 0.1
 
 
@@ -28,11 +28,11 @@ def start(
     descriptors: Iterable[int] = (),
     session: bool = True,
 ) -> subprocess.Popen[bytes]:
-    """Start a child as the leader of its own group; OSError where that can't be done.
+    """Start a child as the leader of its own process group; raises OSError if that fails.
 
-    Its standard error is a pipe, its standard input and output are as `pipe` says, and it inherits
-    these descriptors. It is to be reaped by `reap`: asyncio may reap its own children at any time,
-    so that the number of one that is to be killed could be another process's by then.
+    Its standard error is a pipe; `pipe` sets its standard input and output; it inherits
+    `descriptors`. It must be reaped with `reap`. asyncio would reap its own children at any time,
+    and by the time we kill one, its process id could belong to another process.
     """
     return subprocess.Popen(
         command,
@@ -49,7 +49,7 @@ def start(
 
 
 def child_environment(*more: str, **values: str) -> dict[str, str]:
-    """A small environment for a child: the common names, those of `more` that are set, `values`."""
+    """A small environment for a child: common variables, those in `more` if set, and `values`."""
     common = {
         name: value
         for name, value in os.environ.items()
@@ -59,15 +59,15 @@ def child_environment(*more: str, **values: str) -> dict[str, str]:
 
 
 def kill_group(leader: int) -> None:
-    """Kill a child that leads its own process group, and all that it started."""
+    """Kill a child that leads its own process group, and everything it started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 
 
 async def reap(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the end of a child that was killed.
+    """Wait until a killed child has ended.
 
-    By looking: a thread that waited for it, or a descriptor, might be one too many.
+    It polls: when threads or descriptors have run out, nothing else works.
     """
     for pause_s in pauses_s(_FIRST_LOOK_S, _LONGEST_LOOK_S):
         if process.poll() is not None:

@@ -1,6 +1,6 @@
-"""A process gives up what it does not need, then tries each forbidden thing: what is it refused?
+"""Restricts a process, then attempts each forbidden action to see which ones are refused.
 
-Three locks: resource limits, which hold on every Unix, Landlock and seccomp.
+It uses resource limits, which work on every Unix, and Landlock and seccomp.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from serve.workers import landlock
 from serve.workers.seccomp import Filter
 
-#: Names of the limits, as `/info` tells them, in bytes, seconds and numbers.
+#: The limits by their names in `/info`, in bytes, seconds or counts.
 _LIMITS = {
     "address_space": resource.RLIMIT_AS,
     "data": resource.RLIMIT_DATA,
@@ -29,42 +29,42 @@ _LIMITS = {
     "processes": resource.RLIMIT_NPROC,
     "core": resource.RLIMIT_CORE,
 }
-#: Nothing listens there, and nothing leaves the machine.
+#: A port on which nothing listens; nothing leaves the machine.
 _DISCARD = ("127.0.0.1", 9)
-# It is tried on so many, open or not: ioctl knows owners of sockets alone.
+# Descriptors to try, open or not: ioctl sets the owner of sockets only.
 _DESCRIPTORS = 64
-# As Linux has them on x86 and ARM: F_SETSIG, FIOSETOWN and SIOCSPGRP.
+# F_SETSIG, FIOSETOWN and SIOCSPGRP, as Linux defines them on x86 and ARM.
 _F_SETSIG = 10
 _OWNER_CALLS = (0x8901, 0x8902)
 
 
 @dataclass(frozen=True, slots=True)
 class Restrictions:
-    """What holds a process: which attempts were `refused`, and its resource limits."""
+    """The restrictions on a process: which attempts were `refused`, and its resource limits."""
 
     landlock: int
-    """version of what locked its files in; 0 where nothing did"""
+    """version of Landlock that restricts its files; 0 if none does"""
     seccomp: bool
-    """whether a filter of system calls is loaded"""
+    """whether a system call filter is loaded"""
     refused: tuple[str, ...]
     """of `ATTEMPTS`, those that failed"""
     limits: dict[str, int] = field(default_factory=dict)
-    """bytes, seconds, numbers"""
+    """in bytes, seconds or counts"""
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """All fields, for JSON."""
         return asdict(self)
 
 
 def _connect() -> None:
     with socket.socket() as connection:
         connection.settimeout(1.0)
-        with suppress(ConnectionRefusedError, TimeoutError):  # it was let out
+        with suppress(ConnectionRefusedError, TimeoutError):  # nothing stopped it
             connection.connect(_DISCARD)
 
 
 def _read() -> None:
-    # A folder that each system has and no process needs.
+    # Every system has this folder, and no child needs to list it.
     next(Path(os.sep).iterdir())
 
 
@@ -85,13 +85,13 @@ def _signal() -> None:
 
 
 def _look_up() -> None:
-    # By a path, which locks on files leave alone.
+    # Landlock does not restrict looking up a path.
     os.stat(os.sep)  # noqa: PTH116
 
 
 def _own() -> None:
-    # Signals about a descriptor would go to whoever is named as its owner. The first way that is
-    # open is the answer, and is undone: of two that are, the server would get a signal.
+    # Signals about a descriptor go to the process that is set as its owner. Stop at the first way
+    # that works, and undo it: two of them together would send the server a signal.
     for descriptor in range(_DESCRIPTORS):
         for try_ in (_name_owner, _choose_signal, _turn_signals_on, *map(_by_ioctl, _OWNER_CALLS)):
             with suppress(OSError):
@@ -122,7 +122,7 @@ def _by_ioctl(call: int) -> Callable[[int], None]:
     return name_owner
 
 
-#: What is tried, by name.
+#: The forbidden actions that are attempted, by name.
 ATTEMPTS: dict[str, Callable[[], None]] = {
     "connect": _connect,
     "read": _read,
@@ -135,9 +135,10 @@ ATTEMPTS: dict[str, Callable[[], None]] = {
 
 
 def limit(**limits: int) -> None:
-    """Lower these limits of this process for good; one that is lower already stays.
+    """Lower these limits of this process permanently; limits that are already lower stay.
 
-    Where a system can't (macOS knows no address space), nothing happens: `enter` tells.
+    A limit that the system does not support (macOS has none on the address space) is ignored;
+    `enter` returns the limits that are in force.
     """
     for name, most in limits.items():
         which = _LIMITS[name]
@@ -149,9 +150,9 @@ def limit(**limits: int) -> None:
 
 
 def enter(calls: Filter, attempts: Iterable[str] = ATTEMPTS, **access: Any) -> Restrictions:
-    """Lock this process but for this access (see `landlock.restrict`); what holds it now.
+    """Restrict this process to `access` (see `landlock.restrict`) and return what is in force.
 
-    Its limits are set before (`limit`). No thread may run yet.
+    Set its limits (`limit`) first. No other thread may be running yet.
     """
     found = {name: resource.getrlimit(which)[0] for name, which in _LIMITS.items()}
     bounds = {name: most for name, most in found.items() if most != resource.RLIM_INFINITY}

@@ -1,7 +1,7 @@
-"""Seccomp: a process gives up system calls for good, by name, through libseccomp.
+"""Seccomp: a process permanently gives up system calls, by name, through libseccomp.
 
-The library knows their numbers on each architecture. It belongs to the system (Debian's apt
-depends on it); the Python packages around it are not kept, and five of its functions are enough.
+The library knows their numbers on each architecture. It is part of the system (Debian's apt
+depends on it). Its Python bindings are unmaintained, and we only need five of its functions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MASKED_EQUAL = 7  # SCMP_CMP_MASKED_EQ
 
 
 class Rule(NamedTuple):
-    """A system call where one of its arguments, as far as `mask` goes, has this value."""
+    """Matches a system call if one of its arguments, masked with `mask`, equals `value`."""
 
     call: str
     argument: int
@@ -41,7 +41,7 @@ def _refuse(error: int) -> int:
 
 
 class Filter:
-    """A filter that is ready to be loaded: made while files can still be opened."""
+    """A filter that is ready to load; create it while files can still be opened."""
 
     def __init__(
         self, otherwise: int, action: int, calls: Iterable[str], rules: Iterable[tuple[Rule, ...]]
@@ -61,27 +61,27 @@ class Filter:
 
     @classmethod
     def allowing(cls, calls: Iterable[str], rules: Iterable[tuple[Rule, ...]] = ()) -> Self:
-        """One that leaves these system calls alone, and those for which all of some rules hold.
+        """A filter that allows only `calls`, and calls that match every rule of a tuple in `rules`.
 
-        Others don't exist any more (ENOSYS), which the C library knows how to live with.
+        All others fail as if they did not exist (ENOSYS), which the C library can handle.
         """
         return cls(_refuse(errno.ENOSYS), _ALLOW, calls, rules)
 
     @classmethod
     def refusing(cls, calls: Iterable[str]) -> Self:
-        """One that does not permit these system calls (EPERM)."""
+        """A filter that refuses these system calls (EPERM) and allows all others."""
         return cls(_ALLOW, _refuse(errno.EPERM), calls, ())
 
     def _add(self, action: int, call: str, rules: tuple[Rule, ...]) -> None:
         number = self._library.seccomp_syscall_resolve_name(call.encode())
-        # Not each architecture has all of them, nor did this library know all at its time.
+        # Not every architecture has every call, and an old library does not know the newest.
         if number != _UNKNOWN:
             compared = [_Comparison(of.argument, _MASKED_EQUAL, of.mask, of.value) for of in rules]
             given = (_Comparison * len(compared))(*compared)
             self._library.seccomp_rule_add_array(self._rules, action, number, len(given), given)
 
     def load(self) -> bool:
-        """Let it hold for all threads from now on; whether that could be done."""
+        """Apply the filter to all threads from now on; False if that fails."""
         return bool(self._rules and self._library.seccomp_load(self._rules) == 0)
 
 

@@ -1,4 +1,4 @@
-"""What a child process says on its standard error."""
+"""Logs what a child process writes to its standard error."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ import os
 from typing import IO
 
 _LOG = logging.getLogger(__name__)
-# Bytes of one child that are logged.
+# Most bytes of one child to log.
 _MAX_LOGGED = 1 << 13
-# As much is taken at a time, and at its end.
+# Most bytes to read at a time, and when closing.
 _BLOCK, _MAX_LEFT = 1 << 13, 1 << 16
 
 
 class StandardError:
-    """Logs what comes out of a child's standard error, quoted, up to a bound; then only takes it.
+    """Logs a child's standard error, quoted, up to a limit, and discards the rest.
 
-    It is never our own: what is written to a terminal may be read back from it as if typed, and a
-    log may be told lines that look like its own.
+    The child never gets our own standard error: text on a terminal can make the terminal send input
+    as if it were typed, and text in a log can imitate log lines.
     """
 
     def __init__(self, pipe: IO[bytes], who: str) -> None:
         self._pipe = pipe
         self._who = who
         self._left = _MAX_LOGGED
-        #: set when nobody holds the other end any more, or it is closed
+        #: set when the pipe is closed, at either end
         self.ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         os.set_blocking(pipe.fileno(), False)
         self._loop.add_reader(pipe.fileno(), self._take)
 
     def close(self) -> None:
-        """Take what is still there, and hear no more."""
+        """Log what has been written so far, and stop reading."""
         taken = 0
         while taken < _MAX_LEFT and (size := self._take()):
             taken += size
         self._end()
 
     def _take(self) -> int:
-        """Take a block; its bytes."""
+        """Read and log a block; returns its size in bytes."""
         if self._pipe.closed:
             return 0
         try:
