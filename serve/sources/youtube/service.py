@@ -11,7 +11,7 @@ from serve.sources.stream import Link
 from serve.sources.youtube.download import YouTubeSource
 from serve.sources.youtube.launcher import Launcher
 from serve.sources.youtube.messages import YouTubeOptions
-from serve.sources.youtube.url import ID, SITE, video_id, watch_url
+from serve.sources.youtube.url import ID, MAX_LENGTH, SITE, video_id, watch_url
 
 if TYPE_CHECKING:
     from serve.settings import Settings
@@ -49,8 +49,8 @@ class YouTube:
 
     @staticmethod
     def mentioned(text: str) -> bool:
-        """Whether YouTube's host stands at a text's beginning, or after a space or bracket."""
-        return SITE.search(text) is not None
+        """Whether YouTube's host begins a word of the text, as far as links are looked at."""
+        return SITE.search(text, 0, MAX_LENGTH) is not None
 
     def source(self, track_id: str) -> YouTubeSource:
         """The audio of a video."""
