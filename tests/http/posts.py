@@ -50,4 +50,5 @@ def stream(client, **request_):
 
 
 def heard(connection):
+    """All bytes that come until the server closes the connection."""
     return b"".join(iter(lambda: connection.recv(1 << 16), b""))
