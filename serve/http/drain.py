@@ -53,8 +53,8 @@ class Drain:
     async def drain(self, grace_s: float, deadline_s: float) -> None:
         """Stop in order: report not ready, then refuse new work, then end what is left.
 
-        New work is still accepted for `grace_s` seconds, so that load balancers can notice; after that,
-        work in progress has `deadline_s` seconds to finish.
+        New work is still accepted for `grace_s` seconds, so that load balancers can notice. After
+        that, work in progress has `deadline_s` seconds to finish.
         """
         self.stopping = True
         await self._until(lambda: False, grace_s)
