@@ -11,7 +11,7 @@ from serve import logs
 from serve.keys import new_key
 from serve.settings import Settings
 from tests.eventually import until
-from tests.http.test_predict import SONG, multipart
+from tests.http.posts import SONG, multipart
 from tests.process import server_process
 from tests.standin import Video, faults
 

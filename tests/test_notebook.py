@@ -23,7 +23,7 @@ from serve.answer import Clip, answer_type
 from serve.classification import Classification
 from serve.errors import BadUrl, TooBig, Undecodable
 from serve.settings import SettingsError
-from tests.http.test_predict import SONG
+from tests.http.posts import SONG
 from tests.standin import Video
 
 PATH = Path(__file__).parent / "data" / "song.mp3"

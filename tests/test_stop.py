@@ -10,7 +10,7 @@ import pytest
 from serve.errors import ShuttingDown
 from serve.http.drain import Drain
 from tests.eventually import eventually, until
-from tests.http.test_predict import SONG, multipart
+from tests.http.posts import SONG, multipart
 from tests.process import server_process
 
 FOREVER_S = 3600

@@ -80,5 +80,5 @@ def _narrow(path: Path, mode: int, narrow: int) -> None:
         with suppress(FileNotFoundError):
             path.chmod(narrow)
         _LOG.warning(
-            "other users could access %s: changed its mode from %04o to %04o", path, mode, narrow
+            "other users could access %s: its mode was %04o, and is now %04o", path, mode, narrow
         )

@@ -1,1 +1,1 @@
-"""The web face of the pipeline."""
+"""The HTTP interface of the pipeline."""

@@ -1,4 +1,4 @@
-"""Whose an address is: one client may have many."""
+"""Addresses of clients: one client may have many."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ipaddress import IPv6Address, IPv6Network
 
 
 def network_of(address: str) -> str:
-    """What counts as one client: an IPv4 address, or the 64 bits that an IPv6 customer is given."""
+    """What counts as one client: an IPv4 address, or the /64 network of an IPv6 address."""
     if ":" not in address:
         return address
     try:
@@ -17,9 +17,10 @@ def network_of(address: str) -> str:
 
 
 def plain(address: str) -> str:
-    """An IPv4 address as itself where it is written as an IPv6 one.
+    """The address, in IPv4 form if it is an IPv4-mapped IPv6 address.
 
-    That is how it looks on a socket that listens to both kinds, and nobody names it so.
+    Sockets that listen on both families report IPv4 clients as mapped addresses, but settings name
+    them in IPv4 form.
     """
     try:
         return str(IPv6Address(address).ipv4_mapped or address)

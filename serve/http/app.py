@@ -26,7 +26,7 @@ from serve.settings import Settings, SettingsError
 def create_app(pipeline: Pipeline) -> Starlette:
     """The server's application; its lifespan starts and stops the pipeline.
 
-    Raises SettingsError where a setting asks for what is not installed.
+    Raises SettingsError if a setting needs a package that is not installed.
     """
     settings, drain = pipeline.settings, Drain()
     rates = Rates(settings, pipeline.parts.replicas)
@@ -38,13 +38,13 @@ def create_app(pipeline: Pipeline) -> Starlette:
 
     pipeline.metrics.watch(
         "requests_open",
-        "Tracks that a stop would wait for, those that are still arriving too",
+        "Tracks that a stop would wait for, including those still arriving",
         lambda: drain.under_way,
     )
     app = Starlette(
         routes=[*ROUTES, *DOCS_ROUTES, *PAGE_ROUTES],
         lifespan=lifespan,
-        # Outermost first: refusals are logged, and browsers may read them.
+        # Outermost first, so that refusals are logged and get CORS headers.
         middleware=[
             *_forwarded(settings),
             Middleware(RequestId),
@@ -62,7 +62,7 @@ def create_app(pipeline: Pipeline) -> Starlette:
         ],
         exception_handlers={HTTPException: http_error},
     )
-    # A redirect would repeat the Host header that the client sent, whatever that is.
+    # A redirect would repeat the client's Host header, which is untrusted.
     app.router.redirect_slashes = False
     app.state.pipeline = pipeline
     app.state.batches = BatchLimits(pipeline)
@@ -82,6 +82,6 @@ def _traced(settings: Settings) -> list[Middleware]:
         return []
     try:
         from serve.http.middleware.tracing import Traced, tracer_provider
-    except ImportError as error:  # it is an extra
+    except ImportError as error:  # an optional extra
         raise SettingsError(f"TOPGENRE_TRACES needs the extra otel: {error}") from None
     return [Middleware(Traced, tracer_provider(settings))]

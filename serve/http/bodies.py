@@ -17,7 +17,7 @@ _IDS = "|".join(f"^{service.ids}$" for service in SERVICES)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A link that would be taken."""
+    """A link that would be accepted."""
 
     id: Annotated[str, Field(description="the id of the video", pattern=_IDS)]
     url: Annotated[str, Field(description="its plain address")]
@@ -25,22 +25,24 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the server is."""
+    """The state of the server."""
 
     status: Literal["live", "ready"]
 
 
 class Confinement(TypedDict, total=False):
-    """What a process that meets strangers' bytes is held by, as measured in it."""
+    """Restrictions on a process that handles untrusted data, as measured in it."""
 
-    landlock: Annotated[int, Field(description="its version; 0 where there is none")]
-    seccomp: Annotated[bool, Field(description="whether system calls are filtered")]
-    refused: Annotated[list[str], Field(description="what was tried, and refused")]
-    limits: Annotated[dict[str, int], Field(description="limits of resources")]
+    landlock: Annotated[int, Field(description="version of Landlock; 0 if there is none")]
+    seccomp: Annotated[bool, Field(description="whether a system call filter is loaded")]
+    refused: Annotated[
+        list[str], Field(description="forbidden actions that were attempted and refused")
+    ]
+    limits: Annotated[dict[str, int], Field(description="resource limits")]
 
 
 class Sandbox(TypedDict):
-    """What held the last of each kind of child; null before the first."""
+    """The restrictions on the last child of each kind; null before the first."""
 
     decoders: Confinement | None
     downloaders: Confinement | None
@@ -50,27 +52,27 @@ class Sandbox(TypedDict):
 class Info:
     """The model, the limits and the versions."""
 
-    model: Annotated[dict[str, Any], Field(description="what the model file says of itself")]
+    model: Annotated[dict[str, Any], Field(description="the model file's description of itself")]
     genres: Annotated[tuple[str, ...], Field(description="the genres of `results`")]
-    tags: Annotated[tuple[str, ...], Field(description="kinds of music that `tags` may name")]
+    tags: Annotated[tuple[str, ...], Field(description="kinds of music that `tags` may contain")]
     sounds: Annotated[
-        tuple[str, ...], Field(description="what `tags` may name of what is not music")
+        tuple[str, ...], Field(description="sounds other than music that `tags` may contain")
     ]
-    front_end: Annotated[dict[str, Any], Field(description="the parameters of the features")]
+    front_end: Annotated[dict[str, Any], Field(description="parameters of the features")]
     clip_s: Annotated[float, Field(description="seconds of one clip")]
     provider: Annotated[Provider, Field(description="where the model runs")]
-    limits: Annotated[dict[str, float], Field(description="of what is taken")]
+    limits: Annotated[dict[str, float], Field(description="limits of a request")]
     sandbox: Sandbox
-    versions: Annotated[dict[str, str], Field(description="of Python and of packages")]
+    versions: Annotated[dict[str, str], Field(description="versions of Python and of packages")]
 
 
 def limits_of(settings: Settings) -> dict[str, float]:
-    """What `/info` says of the limits of a request."""
+    """The limits of a request, for `/info`."""
     names = ("max_duration_s", "max_body_bytes", "deadline_s", "max_requests")
     return {name: getattr(settings, name) for name in (*names, "batch_size", "batch_bytes")}
 
 
-# Examples, for the description of the API.
+# Examples for the OpenAPI description.
 CHECK = Check("kJQP7kiw5Fk", "https://www.youtube.com/watch?v=kJQP7kiw5Fk")
 _LIMITS = {"address_space": 2147483648, "file_size": 0, "processes": 0}
 INFO = Info(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # Seconds that a refused client has to read the refusal.
 _LINGER_S = 1.0
-# Most pipelined requests of a connection; what follows is not parsed yet.
+# Most pipelined requests of a connection; what follows them is parsed later.
 _MAX_WAITING = 8
 # Bytes parsed at a time where requests may begin: some thirty of the shortest.
 _STEP_BYTES = 512
@@ -75,14 +75,15 @@ class Turns:
 class BoundedProtocol(HttpToolsProtocol):
     """HTTP/1.1 for clients that may be slow, greedy or many.
 
-    There are at most `max_connections`, and `client_connections` of one address but for trusted
-    proxies; and of both a few more for health and metrics. A client has `client_timeout_s` seconds
-    to send the head of its next request (and what is left of the body of the last one), and as long
-    to take what is sent to it. No more than `max_header_bytes` of a request, and what one read
-    brings, may be headers or anything else that is no body. How long a body may take is the
-    application's to say.
-    Of requests sent ahead (pipelining) a few wait; no more is read until they are answered.
-    Connections that send ahead take turns.
+    There are at most `max_connections` connections, and `client_connections` from one address
+    (except trusted proxies), plus a few that are reserved for health checks and metrics. A client
+    has `client_timeout_s` seconds to send the head of its next request (and the rest of the last
+    request's body), and as long to accept what it is sent. Headers and everything else outside
+    bodies may take `max_header_bytes` per request, plus what a single read brings. The application
+    limits how long a body may take.
+
+    A few pipelined requests may wait; nothing more is read until they are answered. Connections
+    that pipeline requests take turns.
     """
 
     def __init__(self, settings: Settings, turns: Turns, **given: Any) -> None:
@@ -115,7 +116,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow: Flow = Flow(transport)
         self._asking = self._time_limit(self._hang_up)
         most, connected = self._settings.max_connections, len(self.connections)
-        # Of this address, beyond what it may have.
+        # Connections from this address over its limit.
         more = 0 if self._is_proxy else self._of_this_address - self._settings.client_connections
         if connected > 2 * most + _RESERVE:
             transport.abort()
@@ -125,7 +126,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._keep_for_health(_too_many("from this address"), more)
 
     def _keep_for_health(self, refusal: TopgenreError, more: int) -> None:
-        """Leave a moment to ask for health or metrics; `more` connections are over the limit."""
+        """Serve only health checks and metrics, briefly; `more` is the excess over the limit."""
         if more > _RESERVE:
             self._refuse(refusal)
             return
@@ -139,7 +140,7 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             return any(ipaddress.ip_address(self.client[0]) in of for of in networks)  # type: ignore[index]
         except (TypeError, ValueError):
-            return True  # a Unix socket, on which proxies alone call
+            return True  # a Unix socket, which only proxies use
 
     @property
     def _of_this_address(self) -> int:
@@ -301,8 +302,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _hang_up(self) -> None:
         """Send nothing more, and read for a moment longer.
 
-        Closed with something of the client's unread, or sent to after that, a connection is reset:
-        the client would lose what it has not read yet of its answer (RFC 9112, 9.6).
+        If a connection is closed while unread data is left, or data arrives afterwards, it is
+        reset, and the client loses the part of its answer that it has not read (RFC 9112, 9.6).
         """
         if self.transport.is_closing():
             return
@@ -334,7 +335,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deaf:
             return
         if self.cycle is not None and not self.cycle.response_complete:
-            if not self.cycle.more_body:  # what follows it is wrong: it gets its answer first
+            if not self.cycle.more_body:  # it is complete: answer it before refusing what follows
                 self._refusal = error
                 return
             if self.pipeline:
@@ -342,7 +343,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refusal = error
                 return
             if self.cycle.response_started:
-                self.transport.abort()  # an answer would get into that of the application
+                self.transport.abort()  # a refusal would end up inside the application's answer
                 return
             # The body of the current request is malformed: to the application, a disconnect.
             self.cycle.disconnected = True

@@ -51,10 +51,10 @@ class Drain:
             raise
 
     async def drain(self, grace_s: float, deadline_s: float) -> None:
-        """Stop in order: not ready any more, then nothing new, then nothing at all.
+        """Stop in order: report not ready, then refuse new work, then end what is left.
 
-        For `grace_s` seconds work is still begun, so that whoever distributes it has the time to
-        notice; then what is under way has `deadline_s` seconds.
+        New work is still accepted for `grace_s` seconds, so that load balancers can notice. After
+        that, work in progress has `deadline_s` seconds to finish.
         """
         self.stopping = True
         await self._until(lambda: False, grace_s)

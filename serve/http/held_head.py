@@ -1,4 +1,4 @@
-"""An answer's head and what follows it in one write."""
+"""Sends the head of an answer together with what follows it, in one write."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 
 class HeldHead:
-    """A connection's transport for one answer: its head goes out with what follows it at once.
+    """A connection's transport for one answer, which holds back the head until more is written.
 
-    To write costs a system call, and mostly wakes the client up: better once than twice.
+    Each write costs a system call and usually wakes the client up, so one is better than two.
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class HeldHead:
         self._release: asyncio.Handle | None = None
 
     def write(self, data: bytes) -> None:
-        """Write; the first time not before the event loop's next turn."""
+        """Write; the first write is held back until the next one or the event loop's next turn."""
         if self._release is None:
             self._head = data
             self._release = self._loop.call_soon(self._flush)
@@ -36,7 +36,7 @@ class HeldHead:
         self._transport.write(data)
 
     def is_closing(self) -> bool:
-        """Whether nothing can be written any more."""
+        """Whether the connection is closed or closing."""
         return self._transport.is_closing()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A page and its files as browsers get them: packed, and kept there until they change."""
+"""Serves a page and its files: compressed, and cached by browsers until they change."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-# Stands in the page where its files' version goes.
+# Placeholder in the page for the version of its files.
 _VERSION = b"{version}"
 _FOREVER = "public, max-age=31536000, immutable"
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file as it is sent: plain for those who can't unpack it, and packed."""
+    """A file to send, compressed and, for clients without gzip, uncompressed."""
 
     media_type: str
     plain: bytes
@@ -31,16 +31,16 @@ class _File:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """Every file by its path in the folder; another version when one of them is another."""
+    """Every file by its path in the folder; `version` changes when any of them changes."""
 
     version: str
     files: dict[str, _File]
 
 
 class PageFiles:
-    """The endpoints of a page and of the files of its folder, which are read when first asked for.
+    """The endpoints of a page and the files of its folder, which are read on the first request.
 
-    The files' route has a `version` and a `name`.
+    The route of the files has the path parameters `version` and `name`.
     """
 
     def __init__(self, folder: Path, page: str) -> None:
@@ -49,23 +49,23 @@ class PageFiles:
         self._folder: _Folder | None = None
 
     async def page(self, request: Request) -> Response:
-        """The page: small, and asked for anew each time."""
+        """The page, which browsers revalidate every time."""
         folder = await self._read()
         return _sent(request, folder.files[self._page], "no-cache")
 
     async def file(self, request: Request) -> Response:
-        """One of the folder's files, under an address that names their version."""
+        """One of the folder's files, at a URL that contains their version."""
         folder = await self._read()
         file = folder.files.get(request.path_params["name"])
         if file is None:
             raise HTTPException(404)
-        # A page from before an upgrade may still ask; what it gets must not be kept as that.
+        # A page from before an upgrade may ask for an old version: do not cache this file as that.
         current = request.path_params["version"] == folder.version
         return _sent(request, file, _FOREVER if current else "no-cache")
 
     async def _read(self) -> _Folder:
         if self._folder is None:
-            # Megabytes to pack: nobody else's request has to wait for that.
+            # In a thread: compressing megabytes would block all other requests.
             self._folder = await asyncio.to_thread(_packed, self._path, self._page)
         return self._folder
 
@@ -86,7 +86,7 @@ def _file(name: str, content: bytes) -> _File:
     if kind.startswith("text/"):
         kind += "; charset=utf-8"
     packed = gzip.compress(content, mtime=0)
-    # Weak: packed or not, it is the same.
+    # Weak, because it is the same for the compressed and the uncompressed file.
     return _File(kind, content, packed, f'W/"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 
@@ -105,7 +105,7 @@ _WEB = PageFiles(_FOLDER / "web", "index.html")
 # Swagger UI over `/openapi.json`, made by deploy/vendor.py; `page.html` and `start.js` are ours.
 _SWAGGER = PageFiles(_FOLDER / "swagger", "page.html")
 
-#: The pages and their files: what a browser gets, no part of the API.
+#: The pages and their files, for browsers; not part of the API.
 PAGE_ROUTES = [
     Route("/", _WEB.page),
     Route("/web/{version}/{name:path}", _WEB.file),

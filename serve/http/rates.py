@@ -49,8 +49,8 @@ class Rates:
 
     All `replicas` count together; each counts in memory while it can't reach Redis.
 
-    Whoever has a key is counted by it, everybody else by address: IPv6 by network, as one
-    subscriber has 2**64 addresses at least.
+    Clients with a key are counted by key, all others by address. IPv6 addresses are counted by /64
+    network, because one subscriber has at least 2**64 addresses.
     """
 
     def __init__(self, settings: Settings, replicas: Replicas) -> None:

@@ -20,9 +20,9 @@ _LOG = logging.getLogger(__name__)
 class RequestRecord:
     """The outcome of one request, as far as it is known.
 
-    `code` is "ok", "cancelled" or the code of an error; `key` the name of the API key it came with;
-    `stages_ms` the answer's `timings_ms`; `seen_ns` for each stage that progress was told of the
-    first and the last moment of that (Unix time in nanoseconds).
+    `code` is "ok", "cancelled" or the code of an error, `key` the name of the request's API key,
+    `stages_ms` the answer's `timings_ms`. `seen_ns` has the first and last time at which each stage
+    reported progress (Unix time in nanoseconds).
     """
 
     code: str | None = None
@@ -39,7 +39,7 @@ class RequestRecord:
 
 
 def record_of(scope: Scope) -> RequestRecord:
-    """The record that the middleware has made for a request."""
+    """The record that the middleware created for a request."""
     record: RequestRecord = scope["state"]["record"]
     return record
 
@@ -48,7 +48,7 @@ def record_of(scope: Scope) -> RequestRecord:
 def accounted(metrics: Metrics, request_id: str, record: RequestRecord) -> Iterator[None]:
     """Count the outcome of the work in this context, and note it in the record.
 
-    Raises what `errors.unexpected` makes of anything else than a TopgenreError, which is logged.
+    Exceptions other than TopgenreError are logged, and raised as `errors.unexpected` maps them.
     """
     record.code = "cancelled"
     try:
@@ -70,7 +70,7 @@ def accounted(metrics: Metrics, request_id: str, record: RequestRecord) -> Itera
 def logged(error: Exception, request_id: str) -> TopgenreError:
     """Log an unexpected failure, and return the typed error that the client gets.
 
-    Only a fault of our own is logged with a traceback, not a lack of memory, files or the like.
+    Only bugs are logged with a traceback; a shortage of memory or file descriptors is not.
     """
     failure = unexpected(error)
     ours = isinstance(failure, Internal)

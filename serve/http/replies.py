@@ -12,12 +12,12 @@ from starlette.responses import Response
 from serve.answer import Extra, Failure
 from serve.errors import BadRequest, SlowClient, TopgenreError
 
-#: What `include` may add to an answer.
+#: Values of `include`, each of which adds a part to the answer.
 EXTRAS: tuple[str, ...] = get_args(Extra)
 
 
 class Json(Response):
-    """A body in JSON; for a long track, encoded in a quarter of the standard library's time."""
+    """A JSON body; encodes long answers four times as fast as the standard library."""
 
     media_type = "application/json"
 
@@ -40,6 +40,6 @@ def error_response(error: TopgenreError, request_id: str) -> Response:
     headers = {"Cache-Control": "no-store"}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
-    if isinstance(error, SlowClient):  # the rest of its body is not waited for (RFC 9110, 15.5.9)
+    if isinstance(error, SlowClient):  # we do not wait for the rest of its body (RFC 9110, 15.5.9)
         headers["Connection"] = "close"
     return Json(Failure.of(error, request_id).body(), error.status, headers)

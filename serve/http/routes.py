@@ -24,12 +24,12 @@ _PACKAGES = ("topgenre", "onnxruntime-gpu", "av", "numpy", "scipy", "yt-dlp", "s
 
 
 async def live(_: Request) -> Response:
-    """The process answers."""
+    """The process is running and answers."""
     return Json(Status("live"))
 
 
 async def ready(request: Request) -> Response:
-    """Tracks are accepted; 503 while they are not, or soon will not be."""
+    """Whether tracks are accepted; 503 if they are not, or soon will not be."""
     if drain_of(request).stopping:
         return error_response(ShuttingDown(), request_id_of(request))
     if not pipeline_of(request).ready:
@@ -79,7 +79,7 @@ async def openapi(_: Request) -> Response:
 
 
 async def http_error(request: Request, error: Exception) -> Response:
-    """An error of the router, in the form of all our errors."""
+    """An error of the router, in the same form as all other errors."""
     assert isinstance(error, HTTPException)
     kind = {404: NotFound, 405: MethodNotAllowed}.get(error.status_code, BadRequest)
     record_of(request.scope).code = kind.code
@@ -93,7 +93,7 @@ def _versions() -> dict[str, str]:
     for package in _PACKAGES:
         try:
             found[package] = version(package)
-        except ImportError:  # PackageNotFoundError: onnxruntime goes by two names
+        except ImportError:  # PackageNotFoundError: not every variant is installed
             continue
     return found
 

@@ -9,7 +9,7 @@ from serve.pipeline import Pipeline
 
 
 def pipeline_of(request: Request) -> Pipeline:
-    """The pipeline that tracks go through."""
+    """The pipeline that classifies tracks."""
     pipeline: Pipeline = request.app.state.pipeline
     return pipeline
 

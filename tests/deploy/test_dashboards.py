@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from serve.errors import ERRORS
-from tests.http.test_predict import multipart
+from tests.http.posts import multipart
 from tests.server import running_server
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -15,8 +15,7 @@ import pytest
 from serve.errors import ERRORS
 from tests.deploy.proxies import haproxy, nginx
 from tests.eventually import until
-from tests.http.test_predict import events_of, multipart
-from tests.http.test_shared import heard
+from tests.http.posts import events_of, heard, multipart
 from tests.process import free_port
 from tests.server import running_server
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.deploy.proxies import haproxy
 from tests.eventually import until
-from tests.http.test_predict import events_of, raw
+from tests.http.posts import events_of, raw
 from tests.media import by_name, encode, music
 from tests.process import server_process
 

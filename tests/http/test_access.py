@@ -16,7 +16,7 @@ from serve.keys import Keys, new_key
 from serve.pipeline import Pipeline
 from serve.server import run
 from serve.settings import Settings, SettingsError
-from tests.http.test_predict import multipart
+from tests.http.posts import multipart
 from tests.server import running_server
 
 ORIGIN = {"Origin": "http://localhost:3000"}

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.eventually import until
-from tests.http.test_predict import SONG, multipart
+from tests.http.posts import SONG, multipart
 from tests.media import by_name, encode, music
 from tests.server import running_server
 from tests.sources.processes import downloaders
@@ -23,12 +23,6 @@ from tests.standin import Video, faults
 SHORT = encode(music(3.0), by_name("flac"))
 IDS = [f"batch-{n:05}" for n in range(60)]
 ZIP = {"Content-Type": "application/zip"}
-
-
-@pytest.fixture
-def client(server):
-    with server.client() as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from serve.audio.pool import DecoderPool
 from tests.eventually import until
-from tests.http.test_predict import SONG, connect, multipart, raw, stream
+from tests.http.posts import SONG, connect, multipart, raw, stream
 from tests.http.test_youtube import ID, M4A, URL
 from tests.media import by_name, encode, music
 from tests.models import CARD, write_model
@@ -26,12 +26,6 @@ def settings(tiny_model, tmp_path):
 def server(settings):
     with running_server(**settings) as server:
         yield server
-
-
-@pytest.fixture
-def client(server):
-    with server.client() as client:
-        yield client
 
 
 @asynccontextmanager

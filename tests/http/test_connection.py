@@ -8,17 +8,14 @@ import threading
 import time
 from contextlib import ExitStack, closing, suppress
 from functools import partial
-from unittest.mock import Mock
 
 import httpx
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serve.http.connection import _RESERVE, BoundedProtocol, Turns
-from serve.http.held_head import HeldHead
 from tests.eventually import until
-from tests.http.test_predict import SONG, raw
-from tests.http.test_shared import heard
+from tests.http.posts import SONG, heard, raw
 from tests.server import running_server
 
 
@@ -386,81 +383,3 @@ def test_a_client_that_takes_nothing_is_cut_off(server, connect):
     with pytest.raises(ConnectionError):
         ask_on()
     alone(server)
-
-
-class Written(asyncio.Transport):
-    """A transport that keeps what is written at once, each time."""
-
-    def __init__(self):
-        super().__init__()
-        self.writes = []
-        self.closed = False
-
-    def write(self, data):
-        assert not self.closed
-        self.writes.append(data)
-
-    def is_closing(self):
-        return self.closed
-
-    def close(self):
-        self.closed = True
-
-
-def test_a_head_goes_out_with_what_follows_at_once():
-    async def main():
-        transport = Written()
-        held = HeldHead(transport, asyncio.get_running_loop(), transport.close)
-        held.write(b"head ")
-        assert transport.writes == []
-        held.write(b"body")
-        assert transport.writes == [b"head body"]
-        held.write(b"more")
-        await asyncio.sleep(0)
-        assert transport.writes == [b"head body", b"more"]
-
-    asyncio.run(main())
-
-
-def test_a_head_waits_for_nothing_else():
-    async def main():
-        transport = Written()
-        held = HeldHead(transport, asyncio.get_running_loop(), transport.close)
-        held.write(b"head")
-        await asyncio.sleep(0)
-        assert transport.writes == [b"head"]
-        held.write(b"body")
-        assert transport.writes == [b"head", b"body"]
-
-    asyncio.run(main())
-
-
-@pytest.mark.parametrize("broken_off", [False, True])
-def test_a_head_is_written_before_the_end_and_not_after(broken_off):
-    async def main():
-        transport = Written()
-        held = HeldHead(transport, asyncio.get_running_loop(), transport.close)
-        held.write(b"head")
-        (transport if broken_off else held).close()
-        await asyncio.sleep(0)
-        assert transport.writes == ([] if broken_off else [b"head"])
-        assert held.is_closing()
-
-    asyncio.run(main())
-
-
-def test_an_answer_is_one_write(connect, monkeypatch):
-    writes = []
-
-    class Seen(HeldHead):
-        def __init__(self, transport, loop, close):
-            def write(data):
-                writes.append(data)
-                transport.write(data)
-
-            super().__init__(Mock(wraps=transport, write=write), loop, close)
-
-    monkeypatch.setattr("serve.http.connection.HeldHead", Seen)
-    connection = connect(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    assert connection.recv(1 << 16).endswith(b'{"status":"live"}')
-    assert len(writes) == 1

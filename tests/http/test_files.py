@@ -39,12 +39,6 @@ FILES = [(pages, name) for pages in (WEB, DOCS) for name in pages.files]
 BOTH = pytest.mark.parametrize("pages", [WEB, DOCS], ids=["web", "docs"])
 
 
-@pytest.fixture
-def client(server):
-    with server.client() as client:
-        yield client
-
-
 @BOTH
 def test_the_page(client, pages):
     response = client.get(pages.path)

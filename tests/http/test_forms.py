@@ -7,17 +7,11 @@ import zipfile
 
 import pytest
 
-from tests.http.test_predict import SONG, multipart, raw
+from tests.http.posts import SONG, multipart, raw
 from tests.media import by_name, encode, music
 
 SHORT = encode(music(3.0), by_name("mp3"))
 AUDIO = b"Content-Type: audio/mpeg\r\n\r\n" + SHORT
-
-
-@pytest.fixture
-def client(server):
-    with server.client() as client:
-        yield client
 
 
 def form(*parts):

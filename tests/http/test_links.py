@@ -2,18 +2,12 @@
 
 import pytest
 
-from tests.http.test_predict import SONG, events_of
+from tests.http.posts import SONG, events_of
 from tests.server import running_server
 from tests.standin import Video
 
 ID = "dQw4w9WgXcQ"
 LINK = {"url": f"https://youtu.be/{ID}"}
-
-
-@pytest.fixture
-def client(server):
-    with server.client() as client:
-        yield client
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from openapi_spec_validator import validate
 from serve.errors import ERRORS
 from serve.http.api.description import describe
 from serve.http.routes import ROUTES
-from tests.http.test_predict import SONG, events_of, multipart
+from tests.http.posts import SONG, events_of, multipart
 from tests.media import by_name, encode, music
 from tests.server import running_server
 from tests.standin import Video
@@ -27,12 +27,6 @@ OPERATIONS = {
     for path, methods in describe()["paths"].items()
     for method, operation in methods.items()
 }
-
-
-@pytest.fixture
-def client(server):
-    with server.client() as client:
-        yield client
 
 
 def test_it_is_valid_and_the_one_that_is_served(client):

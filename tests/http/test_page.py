@@ -9,15 +9,9 @@ from pathlib import Path
 import pytest
 
 import serve.http
-from tests.http.test_predict import multipart, stream
+from tests.http.posts import multipart, stream
 
 WEB = Path(serve.http.__file__).parent / "web"
-
-
-@pytest.fixture
-def client(server):
-    with server.client() as client:
-        yield client
 
 
 def test_the_page_has_no_words_of_its_own():

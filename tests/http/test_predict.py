@@ -1,36 +1,10 @@
 """`POST /predict` with files: three forms, one answer, and every way it can fail."""
 
-import json
-import socket
-import threading
-import time
-from contextlib import closing
-from pathlib import Path
-
-import httpx
 import pytest
 
-from tests.eventually import until
+from tests.http.posts import SONG, multipart, raw, stream
 from tests.media import ENCODINGS, by_name, encode, music
 from tests.models import GENRES
-from tests.server import running_server
-
-SONG = (Path(__file__).parents[1] / "data" / "song.mp3").read_bytes()
-
-
-@pytest.fixture
-def client(server):
-    with server.client() as client:
-        yield client
-
-
-def multipart(name="song.mp3", content=SONG, field="file"):
-    return {"files": {field: (name, content, "audio/mpeg")}}
-
-
-def raw(content=SONG, content_type="audio/mpeg", **headers):
-    return {"content": content, "headers": {"Content-Type": content_type} | headers}
-
 
 FORMS = {
     "multipart": multipart(),
@@ -184,164 +158,6 @@ def test_names_are_made_harmless(client, name, title):
     assert response.json()["video_title"] == title
 
 
-@pytest.fixture(scope="module")
-def strict(tiny_model):
-    """A server with small limits."""
-    with running_server(
-        model=tiny_model,
-        max_duration_s=10,
-        max_body_bytes=1 << 20,
-        deadline_s=3.0,
-        max_requests=1,
-        decoders=1,
-    ) as running:
-        yield running
-
-
-def test_the_longest_track_is_taken_and_no_longer_one(strict):
-    with strict.client() as client:
-        right = client.post("/predict", **raw(encode(music(10.0), by_name("mp3"))))
-        assert right.status_code == 200
-        long = client.post("/predict", **raw(encode(music(12.0), by_name("mp3"))))
-    assert long.status_code == 400
-    assert long.json()["code"] == "too_long"
-
-
-def endless_zeros(limit=400):
-    for _ in range(limit):
-        yield bytes(1 << 16)
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        multipart(content=bytes((1 << 20) + 70_000)),
-        raw(bytes((1 << 20) + 70_000)),
-        raw(endless_zeros()),
-        raw(endless_zeros(), "application/octet-stream"),
-    ],
-    ids=["form", "raw", "chunked", "octets"],
-)
-def test_bodies_are_counted(strict, request_):
-    with strict.client() as client:
-        response = client.post("/predict", **request_)
-    assert response.status_code == 413
-    assert response.json()["code"] == "too_big"
-
-
-def test_a_chunked_form_is_counted(strict):
-    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-
-    def form():
-        yield head
-        yield from endless_zeros()
-
-    with strict.client() as client:
-        response = client.post("/predict", **raw(form(), "multipart/form-data; boundary=b"))
-    assert response.json()["code"] == "too_big"
-
-
-def drip(stop, content=SONG):
-    for at in range(0, len(content), 1000):
-        yield content[at : at + 1000]
-        if stop.wait(0.05):
-            return
-
-
-def test_a_slow_body_meets_the_deadline(strict):
-    stop = threading.Event()
-    start = time.monotonic()
-    with strict.client() as client:
-        response = client.post("/predict", **raw(drip(stop)))
-    assert response.status_code == 504
-    assert response.json()["code"] == "timeout"
-    assert response.json()["retryable"] is True
-    assert time.monotonic() - start < 20
-    with strict.client() as client:
-        again = client.post("/predict", **raw(encode(music(3.0), by_name("mp3"))))
-    assert again.status_code == 200
-
-
-def test_a_slow_json_meets_the_deadline(strict):
-    def endless():
-        yield b'{"url": "'
-        for _ in range(100):
-            time.sleep(0.05)
-            yield b"x"
-
-    with strict.client() as client:
-        headers = {"Content-Type": "application/json"}
-        response = client.post("/predict", content=endless(), headers=headers)
-    assert response.json()["code"] == "timeout"
-
-
-@pytest.mark.usefixtures("eager")
-def test_too_many_requests_are_refused_at_once(strict):
-    stop = threading.Event()
-    outcome = []
-
-    def slow():
-        with strict.client() as client:
-            outcome.append(client.post("/predict", **raw(drip(stop))))
-
-    thread = threading.Thread(target=slow)
-    thread.start()
-    try:
-        until(lambda: strict.metric("topgenre_requests_active") == 1)
-        with strict.client() as client:
-            refused = client.post("/predict", **raw(b"x"))
-            assert refused.status_code == 429
-            assert refused.json()["code"] == "overloaded"
-            assert refused.json()["retryable"] is True
-            assert refused.headers["retry-after"] == "1"
-            assert refused.json()["retry_after_s"] == 1
-            streamed = client.post("/predict", **raw(b"x", accept="text/event-stream"))
-            assert '"retry_after_s":1' in streamed.text
-            assert client.get("/health/live").status_code == 200
-    finally:
-        stop.set()
-        thread.join()
-    assert outcome[0].status_code in (200, 422, 504)  # as much as had arrived, in time or not
-    until(lambda: strict.metric("topgenre_requests_active") == 0)
-
-
-def connect(server):
-    port = httpx.URL(server.url).port
-    connection = socket.create_connection(("127.0.0.1", port))
-    connection.sendall(
-        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: audio/mpeg\r\n"
-        b"Content-Length: 280913\r\n\r\n" + SONG[:20_000]
-    )
-    return connection
-
-
-@pytest.mark.usefixtures("eager")
-def test_a_client_that_leaves_while_sending_frees_its_slot(server):
-    before = server.metric("topgenre_requests_total", code="cancelled")
-    connection = connect(server)
-    until(lambda: server.metric("topgenre_requests_active") == 1)
-    connection.close()
-    until(lambda: server.metric("topgenre_requests_active") == 0)
-    after = server.metric("topgenre_requests_total", code="cancelled")
-    assert after == before + 1
-    until(lambda: server.metric("topgenre_decoders_alive") == server.pipeline.decoders)
-
-
-@pytest.mark.usefixtures("eager")
-def test_a_client_that_leaves_while_waiting_frees_its_slot(tiny_model):
-    with running_server(model=tiny_model, decoders=1) as server:
-        blocker = connect(server)  # holds the only decoder
-        until(lambda: server.metric("topgenre_requests_active") == 1)
-        waiting = connect(server)
-        waiting.sendall(SONG[20_000:])
-        until(lambda: server.metric("topgenre_requests_active") == 2)
-        waiting.close()
-        until(lambda: server.metric("topgenre_requests_active") == 1)
-        blocker.sendall(SONG[20_000:])
-        assert blocker.recv(12) == b"HTTP/1.1 200"
-        blocker.close()
-
-
 def test_a_failure_of_ours_is_told_without_its_insides(server, monkeypatch, caplog):
     def broken(*_):
         raise RuntimeError("a secret")
@@ -353,21 +169,6 @@ def test_a_failure_of_ours_is_told_without_its_insides(server, monkeypatch, capl
     assert response.json()["code"] == "internal"
     assert "secret" not in response.text
     assert "a secret" in caplog.text
-
-
-def events_of(response):
-    for block in "".join(response.iter_text()).strip().split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in block.split("\n"))
-        yield fields["event"], json.loads(fields["data"])
-
-
-def stream(client, **request_):
-    request_.setdefault("headers", {})
-    request_["headers"] = request_["headers"] | {"Accept": "text/event-stream"}
-    with client.stream("POST", "/predict", **request_) as response:
-        assert response.status_code == 200
-        assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
-        return list(events_of(response))
 
 
 @pytest.mark.parametrize("form", [multipart(), raw(**{"X-Filename": "song.mp3"})])
@@ -394,52 +195,3 @@ def test_a_failure_is_the_last_event(client):
     assert [name for name, _ in events] == ["failure", "error"]
     assert events[0][1] == events[1][1]
     assert events[0][1]["code"] == "not_youtube"
-
-
-@pytest.mark.usefixtures("eager")
-def test_leaving_the_stream_frees_the_slot(server):
-    port = httpx.URL(server.url).port
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(
-            b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: audio/mpeg\r\n"
-            b"Accept: text/event-stream\r\nContent-Length: 280913\r\n\r\n" + SONG[:20_000]
-        )
-        heard = b""
-        while b"accepted" not in heard:
-            heard += connection.recv(4096)
-        assert server.metric("topgenre_requests_active") == 1
-    until(lambda: server.metric("topgenre_requests_active") == 0)
-
-
-def test_a_stalled_track_keeps_neither_decoder_nor_place(tiny_model):
-    with running_server(model=tiny_model, decoders=1, max_requests=1) as server:
-        silent = [connect(server) for _ in range(20)]  # with too little to be decoded
-        stalled = connect(server)
-        stalled.sendall(SONG[20_000:200_000])
-        until(lambda: server.metric("topgenre_requests_active") == 1)
-        until(lambda: server.metric("topgenre_requests_active") == 0)
-        with server.client() as client:
-            assert client.post("/predict", **raw()).status_code == 200
-        stalled.sendall(SONG[200_000:])
-        assert stalled.recv(12) == b"HTTP/1.1 200", "it is decoded when all is there"
-        for connection in (*silent, stalled):
-            connection.close()
-        until(lambda: server.metric("topgenre_decoders_alive") == 1)
-
-
-def test_stalled_tracks_have_bounded_memory(tiny_model):
-    with running_server(model=tiny_model, decoders=1, waiting_bytes=300_000) as server:
-        with closing(connect(server)) as first, closing(connect(server)) as larger:
-            first.sendall(SONG[20_000:160_000])
-            larger.sendall(SONG[20_000:200_000])
-            head, _, body = heard(larger).partition(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 429")
-            assert b"\r\nretry-after: 1" in head.lower()
-            assert json.loads(body)["code"] == "overloaded"
-            first.sendall(SONG[160_000:])
-            assert first.recv(12) == b"HTTP/1.1 200"
-        until(lambda: server.metric("topgenre_requests_active") == 0)
-
-
-def heard(connection):
-    return b"".join(iter(lambda: connection.recv(1 << 16), b""))

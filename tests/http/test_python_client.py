@@ -9,7 +9,7 @@ from io import BytesIO
 import pytest
 
 from serve.http.api.description import describe
-from tests.http.test_predict import SONG
+from tests.http.posts import SONG
 
 NAME = "topgenre_client"
 CONFIG = {

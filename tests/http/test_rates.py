@@ -10,7 +10,7 @@ from serve.http.record import RequestRecord
 from serve.keys import new_key
 from serve.replicas import Alone
 from serve.settings import Settings, SettingsError
-from tests.http.test_predict import multipart
+from tests.http.posts import multipart
 from tests.server import running_server
 
 KEY, ENTRY = new_key("phone")

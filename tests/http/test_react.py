@@ -17,7 +17,7 @@ import pytest
 
 from serve.durations import MAX_DURATION_S, spoken
 from serve.settings import Settings
-from tests.http.test_predict import SONG
+from tests.http.posts import SONG
 from tests.server import running_server
 from tests.standin import Video
 
@@ -63,12 +63,6 @@ def fetch(client, url, site="same-site"):
     # Isolation of other kinds would keep the answer from the page as well.
     assert response.headers.get("cross-origin-resource-policy") in (None, "cross-origin")
     return response.json()
-
-
-@pytest.fixture
-def client(server):
-    with server.client() as client:
-        yield client
 
 
 def test_it_is_where_the_front_end_looks():

@@ -14,18 +14,12 @@ from serve.inference.card import ModelFileError
 from serve.inference.session import LoadedModel
 from serve.pipeline import Pipeline
 from serve.settings import Settings
-from tests.http.test_predict import multipart
+from tests.http.posts import multipart
 from tests.media import by_name, encode, music
 from tests.models import CARD, GENRES, write_model
 from tests.server import running_server
 
 ORIGIN = {"Origin": "http://localhost:3000"}
-
-
-@pytest.fixture
-def client(server):
-    with server.client() as client:
-        yield client
 
 
 def test_health(client):

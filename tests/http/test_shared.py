@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.eventually import until
+from tests.http.posts import heard
 from tests.http.test_youtube import ID, M4A, URL
 from tests.server import running_server
 from tests.sources.processes import downloaders
@@ -49,14 +50,6 @@ def asking(server, accept="application/json", **body):
             + f"Content-Length: {len(content)}\r\n\r\n{content}".encode()
         )
         yield connection
-
-
-def heard(connection):
-    """All that comes until the server closes the connection."""
-    parts = []
-    while part := connection.recv(1 << 16):
-        parts.append(part)
-    return b"".join(parts)
 
 
 def waiters(server):

@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from serve.server import run
 from serve.settings import Settings
 from tests.eventually import until
-from tests.http.test_predict import multipart
+from tests.http.posts import multipart
 from tests.process import ROOT
 from tests.server import running_server
 

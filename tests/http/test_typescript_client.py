@@ -11,7 +11,7 @@ import deno
 import pytest
 
 from serve.http.api.description import describe
-from tests.http.test_predict import SONG
+from tests.http.posts import SONG
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 GENERATOR = json.loads((CLIENTS / "deno.json").read_text())["imports"]["openapi-typescript"]

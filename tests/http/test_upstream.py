@@ -7,8 +7,8 @@ import pytest
 
 from serve.audio.pool import DecoderPool
 from tests.eventually import until
+from tests.http.posts import raw
 from tests.http.test_cached import link
-from tests.http.test_predict import raw
 from tests.http.test_shared import asking
 from tests.http.test_youtube import ID, M4A
 from tests.server import running_server

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.eventually import until
-from tests.http.test_predict import SONG, multipart, stream
+from tests.http.posts import SONG, multipart, stream
 from tests.media import INDEX_FIRST, Encoding, by_name, encode, music
 from tests.server import running_server
 from tests.sources.processes import LOAD_S, downloaders, templates
@@ -21,12 +21,6 @@ EVENTS = {"Accept": "text/event-stream"}
 URL = f"https://www.youtube.com/watch?v={ID}"
 M4A = encode(music(60.0), by_name("m4a-index-first"))
 WEBM = encode(music(60.0, 48_000), by_name("opus-webm"))
-
-
-@pytest.fixture
-def client(server):
-    with server.client() as client:
-        yield client
 
 
 @pytest.mark.parametrize("itag", [140, 251])

@@ -1,1 +1,1 @@
-"""The description of the API, in OpenAPI 3.1, and the page that shows it."""
+"""The OpenAPI 3.1 description of the API."""

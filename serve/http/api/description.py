@@ -21,7 +21,7 @@ _TEXTS: dict[str, str] = dict(
     part.strip().split("\n\n", 1)
     for part in (Path(__file__).parent / "texts.md").read_text("utf-8").split("\n## ")[1:]
 )
-# What goes wrong before a request comes to its address; then, where a key may be asked for.
+# Errors that any request may get; then those of requests that may need a key.
 _ANYWHERE = ("bad_request", "internal")
 _WITH_KEY = (*_ANYWHERE, "unauthorized")
 _TRACK = tuple(code for code in ERRORS if code != "method_not_allowed")
@@ -51,7 +51,7 @@ def _ok(name: str, description: str, example: object) -> Json:
 
 
 def _errors(codes: tuple[str, ...]) -> Json:
-    """A response for each status of these errors, with an example of each."""
+    """A response for each status of these errors, with an example of each error."""
     found: Json = {}
     for status in sorted({ERRORS[code].status for code in codes}):
         kinds = [ERRORS[code] for code in sorted(set(codes)) if ERRORS[code].status == status]
@@ -69,7 +69,7 @@ def _errors(codes: tuple[str, ...]) -> Json:
 
 
 def _operation(name: str, ok: Json, *codes: str, **more: Any) -> Json:
-    """What a method does at an address; that of tracks has parameters."""
+    """The operation of one method at one path; those for tracks have parameters."""
     summary, _, text = _TEXTS[name].partition("\n\n")
     what = {"operationId": name, "tags": ["tracks" if more else "server"], "summary": summary}
     what |= {"description": text} if text else {}
@@ -84,7 +84,7 @@ def _parameter(name: str, where: str, schema: Json, **more: Any) -> Json:
 
 
 def _body(name: str, schema: Json, example: object) -> Json:
-    """A request in JSON, as a form, or as the bytes themselves."""
+    """A request body: JSON, a form, or the file's bytes."""
     whole, file = (
         {"schema": {"type": "object", "properties": {of: kind}, "required": [of]}}
         for of, kind in ((name, schema), ("file", _BINARY))

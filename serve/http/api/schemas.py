@@ -1,4 +1,4 @@
-"""The schemas of requests and answers, for the description of the API."""
+"""The schemas of requests and answers, for the OpenAPI description."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serve.http.bodies import Check, Confinement, Info, Status
 
 Json = dict[str, Any]
 _BODIES = (Answer, Failure, Progress, Check, Status, Confinement, Info)
-# Their fields that have a default, and are always sent.
+# Fields that have a default but are always sent.
 _SENT = {"Answer": ["cached", "request_id"], "Failure": ["request_id"], "Progress": ["seconds"]}
 _TEXT = {"type": "string"}
 _INDEX = {"type": "integer", "minimum": 0, "description": "place in the request, or in the zip"}
@@ -25,7 +25,7 @@ _LABELS: Json = {
 
 
 class _Schemas(GenerateJsonSchema):
-    """Without defaults and titles, of which generators of clients make types."""
+    """Omits defaults and titles, from which client generators would make types of their own."""
 
     def default_schema(self, schema: Any) -> Json:
         return self.generate_inner(schema["schema"])
@@ -40,9 +40,10 @@ def ref(name: str, kind: str = "schemas") -> Json:
 
 
 def schemas() -> Json:
-    """All of them, by names that are nothing else in the languages that clients are generated in.
+    """All schemas by name.
 
-    (`Error` is in most, `Progress` in some.)
+    The names avoid those of common types in the languages of generated clients (`Error` exists in
+    most of them, `Progress` in some).
     """
     _, found = TypeAdapter.json_schemas(
         [(body, "serialization", TypeAdapter(body)) for body in _BODIES],

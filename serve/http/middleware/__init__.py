@@ -1,1 +1,1 @@
-"""Middleware: what every request passes on its way in, and every answer on its way out."""
+"""Middleware that every request and every response passes through."""

@@ -18,11 +18,11 @@ from serve.keys import Keys
 from serve.metrics import Metrics
 from serve.settings import Settings
 
-#: Paths that need no key: they cost next to nothing and reveal nothing about users.
+#: Paths that need no key: they cost almost nothing and reveal nothing about users.
 OPEN = {"/", "/docs", "/info", "/openapi.json", "/health/live", "/health/ready"}
 OPEN_UNDER = ("/web/",)
 _TRACKS = "/predict"
-# Requested by machines, which use the server's address as its name.
+# Requested by probes, which use the server's address as its host name.
 _PROBES = "/health/"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -99,9 +99,9 @@ class Access(Layer):
 def allowed_hosts(settings: Settings) -> tuple[str, ...]:
     """Host names that requests may use; empty means any.
 
-    A page whose name is made to lead to this machine (DNS rebinding) has the server's own origin in
-    its browser's eyes. Where any origin may call, that gains it nothing; where origins are named, a
-    server for this machine alone goes by the names of this machine alone.
+    With DNS rebinding, a page makes its own host name resolve to this machine, so that a browser
+    takes the server for the page's own origin. If any origin may call anyway, the page gains
+    nothing. If origins are listed, a server that listens on loopback only accepts loopback names.
     """
     if settings.hosts or "*" in settings.cors_origins or not is_loopback(settings.host):
         return settings.hosts

@@ -39,7 +39,7 @@ class Observed(Layer):
             request_id = scope["state"]["request_id"]
             failure = logged(error, request_id)
             record.code = failure.code
-            if sent.status:  # half an answer: all that is left is to break the connection off
+            if sent.status:  # the answer has begun: we can only abort the connection
                 raise
             await error_response(failure, request_id)(scope, receive, sent)
         finally:
@@ -73,7 +73,7 @@ class Observed(Layer):
 def route_of(scope: Scope) -> str:
     """The route's path template, so that the number of metric labels stays small."""
     route = scope.get("route")
-    if route is None:  # refused before it was routed, or nowhere to go
+    if route is None:  # refused before routing, or no such route
         routes = scope["app"].routes if "app" in scope else ()
         known = (r for r in routes if isinstance(r, Route) and r.path == scope["path"])
         route = next(known, None)

@@ -29,7 +29,7 @@ _STAGES = {
 def tracer_provider(settings: Settings) -> TracerProvider:
     """Exports spans in batches to the configured collector; its bounded queue may drop some.
 
-    What it does and how often is set by OpenTelemetry's own variables (`OTEL_*`).
+    OpenTelemetry's own variables (`OTEL_*`) configure it.
     """
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace.export import BatchSpanProcessor

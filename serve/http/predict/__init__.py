@@ -1,1 +1,1 @@
-"""From a request for tracks to its answer: one track, or a batch."""
+"""Requests to classify a track or a batch of tracks."""

@@ -26,7 +26,7 @@ from serve.sources.stream import AudioSource
 
 
 class BatchLimits:
-    """Limits the batches of a server: their tracks share some of its places, in turn."""
+    """Limits how many batches run at once, and how many of their tracks."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         settings = pipeline.settings
@@ -49,7 +49,7 @@ class BatchLimits:
             self._active -= 1
 
     async def classify(self, source: AudioSource) -> Answer:
-        """Classify a track when it is its turn and there is a place; the deadline begins then."""
+        """Classify a track when there is capacity for it; its deadline starts then."""
         async with self._turns:
             return await self.pipeline.classify_patiently(source)
 
@@ -115,7 +115,7 @@ class BatchResponse(Response):
         async def work() -> None:
             for number, track in waiting:
                 body = await self._outcome(track)
-                # Before sending: a line that breaks off must not be sent twice.
+                # Before sending: a line that was cut off must not be sent twice.
                 del unanswered[number]
                 await self._say(track, body, send)
 

@@ -1,4 +1,4 @@
-"""Reads the tracks of a batch from its two forms: links in JSON, and a zip of files."""
+"""Reads the tracks of a batch: links in JSON, or a zip of files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _URL_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class BatchTrack:
-    """A track of a batch: the first fields of its line, and its source or the error it has."""
+    """A track of a batch: the first fields of its line, and its source or its error."""
 
     labels: dict[str, Any]
     source: AudioSource | TopgenreError
@@ -56,7 +56,7 @@ async def read_tracks(
             ).blocks
         elif kind not in _ZIP:
             raise UnsupportedMedia("Send JSON with urls, or a zip of files, in a form or as it is.")
-        # A file without a name: nothing is left of it, however this ends.
+        # A file without a name: it vanishes however this ends.
         file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         await _store(blocks, file, settings.batch_bytes)
     limits = Limits(settings.batch_size, settings.batch_bytes, settings.max_body_bytes)

@@ -13,8 +13,8 @@ T = TypeVar("T")
 
 #: Seconds that a client may take to read the end of its response, on top of the deadline.
 READING_S = 10.0
-# Most bytes of a body to read ahead. A disconnect is only noticed by reading on; and most tracks
-# have arrived by the time they get a decoder.
+# Most bytes of a body to read ahead. A disconnect is only noticed by reading on, and this is enough
+# for most tracks to be complete by the time they get a decoder.
 _MAX_AHEAD_BYTES = 4 << 20
 
 
@@ -25,8 +25,8 @@ class Departed(Exception):
 class Visit:
     """One request's connection: its body, and the client's disconnect.
 
-    Starlette does not cancel a handler whose client has left, and only one may listen on the
-    connection. So this one listens, all the time, and keeps what it hears of the body.
+    Starlette does not cancel a handler whose client has disconnected, and only one task may read
+    from the connection. So a `Visit` reads all the time, and keeps what arrives of the body.
     """
 
     def __init__(self, receive: Receive) -> None:

@@ -1,8 +1,8 @@
 """The event stream of a request: `progress` events, then a `result`, or `failure` and `error`.
 
-A browser's EventSource takes the end of a stream for a fault and asks again after some seconds. It
-then tells the id of the last event, so that the events at the end have one: who has heard them gets
-a 204, which is how it is told to stop.
+A browser's EventSource treats the end of a stream as a failure and reconnects after some seconds,
+sending the id of the last event. So the final events have an id: a client that sends it has
+received them, and gets status 204, which tells it to stop.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from serve.http.predict.departure import Departed, Visit
 
-#: its name, and its data in JSON
+#: name, and data in JSON
 Event = tuple[str, bytes]
 Emit = Callable[[str, bytes], None]
 Work = Callable[[Emit], Coroutine[Any, Any, list[Event]]]
@@ -29,15 +29,15 @@ _MAX_PENDING = 64
 
 
 def heard_out(headers: Headers) -> bool:
-    """Whether the client has received the end of the stream already."""
+    """Whether the client has already received the end of the stream."""
     return bool(headers.get("last-event-id"))
 
 
 class EventStream(Response):
     """A response of server-sent events (WHATWG HTML, section 9.2).
 
-    `work` is given a function to emit progress with, and returns the events at the end. It is
-    cancelled when the client leaves or has not taken everything `within_s` seconds.
+    `work` gets a function with which it emits progress, and returns the final events. It is
+    cancelled if the client disconnects or has not received everything after `within_s` seconds.
     """
 
     media_type = "text/event-stream"

@@ -1,4 +1,4 @@
-"""`/predict`: turns each form of a request into a source of audio, and classifies it."""
+"""`/predict`: turns a request of any form into a source of audio, and classifies it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from serve.sources.stream import AudioSource, SourceInfo
 from serve.sources.upload import UploadSource
 from serve.text import decoded, safe
 
-# Enough for a request in JSON, which holds one URL.
+# Enough for a JSON request with one URL.
 _MAX_JSON_BYTES = 16 << 10
 _MAX_TITLE = 200
 
-#: Media types that say nothing about a body; the first stands for none given.
+#: Media types that say nothing about a body; the first stands for a missing type.
 UNNAMED = ("", "application/octet-stream", "binary/octet-stream")
 
 
@@ -62,11 +62,11 @@ async def _source(request: Request, body: AsyncIterator[bytes], pipeline: Pipeli
 
 
 def _link_of(request: Request) -> str:
-    """The `url` that is asked for; BadRequest where it is missing, or where nobody has asked.
+    """The request's `url`; BadRequest if it is missing, or if no user or script asked for it.
 
-    A link may be followed from anywhere, and code may fetch it as it may POST. But an answer costs
-    a download, so that browsers get none ahead of time, and none for pages that name it as an
-    image, a script or a frame of theirs (W3C Fetch Metadata; older browsers say nothing).
+    Any page may link to this address, and scripts may fetch it as they may POST. But each answer
+    costs a download, so prefetching browsers are refused, as are other pages that embed the address
+    as an image, a script or a frame (W3C Fetch Metadata; older browsers do not send it).
     """
     headers = request.headers
     ahead = (headers.get(name, "") for name in ("sec-purpose", "purpose", "x-moz"))
@@ -86,22 +86,22 @@ def _link_of(request: Request) -> str:
 
 
 def _may_be_audio(kind: str) -> bool:
-    """Whether a body of this type is looked at: of `application/`, too, names of audio are many."""
+    """Whether to read a body of this type; many audio types begin with `application/`, too."""
     if kind == "application/x-www-form-urlencoded":
         return False
     return kind in UNNAMED or kind.startswith(("audio/", "video/", "application/"))
 
 
 def _filename(request: Request) -> str:
-    """The name in X-Filename: as it is, or percent-encoded."""
-    # Starlette reads every byte of a header as a character.
+    """The name in X-Filename, plain or percent-encoded."""
+    # Starlette decodes headers as Latin-1.
     return decoded(unquote_to_bytes(request.headers.get("x-filename", "").encode("latin-1")))
 
 
 def media_type(request: Request) -> str:
-    """The type of the request's body, without parameters; "" where it has none.
+    """The type of the request's body, without parameters; "" if it has none.
 
-    Raises UnsupportedMedia where the body is compressed on top of that.
+    Raises UnsupportedMedia if the body has a Content-Encoding.
     """
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise UnsupportedMedia(
@@ -139,6 +139,6 @@ def _url_of(request: Any) -> str:
 
 
 def clean_title(name: str) -> str:
-    """What may be shown of the name that its sender gave a file."""
+    """The part of an uploaded file's name that is safe to show."""
     last = name.replace("\\", "/").rpartition("/")[2]
     return safe(last)[:_MAX_TITLE] or "upload"

@@ -1,4 +1,4 @@
-"""The file of a multipart form, handed on while it arrives; it never lies on disk."""
+"""Streams the file of a multipart form while it arrives; it is never written to disk."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from serve.errors import BadRequest, TooBig
 from serve.text import decoded
 
-#: What a form may add to its file before the announced size says that it is too large.
+#: Most bytes by which a form's announced size may exceed the limit for its file.
 FORM_BYTES = 64 << 10
 _FIELD = b"file"
-# A name in the form of RFC 5987, which the parser leaves out since forms should not have it.
+# A name as in RFC 5987, which the parser ignores because forms should not use it.
 _EXTENDED = re.compile(rb";\s*filename\*\s*=\s*[\w-]+'[^']*'([^;\s]+)", re.IGNORECASE)
-# How browsers spell what would end the name (WHATWG HTML, section 4.10.21.8).
+# How browsers escape line breaks in names (WHATWG HTML, section 4.10.21.8).
 _BREAKS = re.compile(b"%0[DA]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class FormFile:
-    """The form's `file`: the name that its sender gave it, and its bytes, once."""
+    """The form's `file`: its name, and its bytes, which can be iterated once."""
 
     name: str
     blocks: AsyncIterator[bytes]
@@ -35,8 +35,8 @@ async def read_form_file(content_type: str, body: AsyncIterator[bytes], max_byte
     """Read a form up to the start of its `file` part.
 
     Iterating the file's blocks reads on, and past the file to the end of the form. Raises
-    BadRequest (also while iterating) where the body is no form, or has no such part or two, and
-    TooBig where what comes before or after the file is larger than `max_bytes`.
+    BadRequest (also while iterating) if the body is not a form, or has no `file` part or more than
+    one, and TooBig if the data before or after the file exceeds `max_bytes`.
     """
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
@@ -130,7 +130,7 @@ class _Form:
 
 
 def _filename(disposition: bytes, plain: bytes) -> str:
-    """The file's name as its sender had it: the extended one where there is one, or the plain."""
+    """The file's name: the extended one if present, otherwise the plain one."""
     if extended := _EXTENDED.search(disposition):
         return decoded(unquote_to_bytes(extended[1]))
     return decoded(_BREAKS.sub(b"", plain).replace(b"%22", b'"'))

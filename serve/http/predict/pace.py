@@ -1,4 +1,4 @@
-"""Bodies that come at a fair pace, or not at all."""
+"""Refuses bodies that arrive too slowly."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from serve.errors import SlowClient
 async def steady(
     blocks: AsyncGenerator[bytes], rate: float, window_s: float
 ) -> AsyncGenerator[bytes]:
-    """The same blocks; raises SlowClient where they come too slowly.
+    """The same blocks; raises SlowClient if they arrive too slowly.
 
-    In each `window_s` seconds that the client is waited for there must be some, and on average
-    `rate` bytes a second. The time that we take for them does not count.
+    In every `window_s` seconds spent waiting for the client, some data must arrive, and at least
+    `rate` bytes per second on average. The time that we spend on the data does not count.
     """
     waited_s, got = 0.0, 0
     async with aclosing(blocks):

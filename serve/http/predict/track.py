@@ -1,4 +1,4 @@
-"""`/predict` and `/check`: one track is asked for, or whether a link would be taken."""
+"""`/predict` and `/check`: classify one track, or check whether a link would be accepted."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from serve.http.replies import Json, error_response, included
 from serve.http.state import drain_of, pipeline_of, request_id_of
 from serve.sources.links import link_of
 
-# What a track is called by may be nobody else's business.
+# The title of a track may be private.
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
 async def predict(request: Request) -> Response:
     """The genre of a track: as one answer, or as a stream of events that ends with it."""
-    if request.method == "HEAD":  # all the work, and no answer
+    if request.method == "HEAD":  # it would do all the work for no answer
         raise HTTPException(405, headers={"Allow": "GET, POST"})
     if heard_out(request.headers):
         return Response(status_code=204, headers=_NO_STORE)
@@ -40,7 +40,7 @@ async def predict(request: Request) -> Response:
     except TopgenreError as error:
         return error_response(error, request_id_of(request))
     except Departed:
-        return Response(status_code=499)  # nobody reads it; the number is nginx's for this
+        return Response(status_code=499)  # nobody reads it; nginx uses this status for disconnects
 
 
 async def _last_events(request: Request, visit: Visit, emit: Emit) -> list[Event]:
@@ -48,7 +48,7 @@ async def _last_events(request: Request, visit: Visit, emit: Emit) -> list[Event
         return [("result", await _answer(request, visit, emit))]
     except TopgenreError as error:
         body = to_json(Failure.of(error, request_id_of(request)).body())
-        # By two names: an EventSource calls the loss of its connection `error`, too.
+        # Under two names: an EventSource also calls the loss of its connection `error`.
         return [("failure", body), ("error", body)]
 
 
@@ -70,7 +70,7 @@ async def _answer(request: Request, visit: Visit, emit: Emit | None = None) -> b
 
 
 async def check(request: Request) -> Response:
-    """Whether a link is one that would be taken, in `predict`'s own words; nothing is fetched."""
+    """Whether a link would be accepted, with the errors of `predict`; nothing is fetched."""
     url = request.query_params.get("url")
     try:
         if url is None:
