@@ -120,7 +120,7 @@ def test_the_longest_video_is_taken(client, youtube):
 
 def test_a_silent_upstream_meets_the_deadline(tiny_model, youtube):
     youtube.add(Video(ID, {140: M4A}, length=60, fault=faults.stall(100_000)))
-    with running_server(model=tiny_model, decoders=1, deadline_s=3.0) as server:
+    with running_server(model=tiny_model, decoders=1, deadline_s=6.0) as server:
         with server.client() as client:
             response = client.post("/predict", json={"url": URL})
         assert response.json()["code"] == "timeout"
