@@ -122,7 +122,13 @@ def _tracks() -> Json:
     post, get = {"parameters": [include, name]}, {"parameters": [url, include]}
     body = _body("url", text | about, CHECK.url)
     batch = _body("urls", links, [CHECK.url, vimeo["url"]])
-    check = _ok("Check", "it would", CHECK), *_WITH_KEY, "bad_url", "not_youtube", "playlist"
+    check = (
+        _ok("Check", "The link would be accepted", CHECK),
+        *_WITH_KEY,
+        "bad_url",
+        "not_youtube",
+        "playlist",
+    )
     return {
         "/predict": {
             "get": _operation("predict_link", answer, *_LINK, **get),
@@ -138,7 +144,7 @@ def _tracks() -> Json:
 
 
 def _server() -> Json:
-    live, ready = (_ok("Status", "so it is", Status(of)) for of in ("live", "ready"))
+    live, ready = (_ok("Status", "Yes", Status(of)) for of in ("live", "ready"))
     text = {
         "schema": {"type": "string"},
         "example": "# TYPE topgenre_ready gauge\ntopgenre_ready 1.0\n",
@@ -149,7 +155,9 @@ def _server() -> Json:
     found = {
         "/health/live": _operation("live", live, "internal"),
         "/health/ready": _operation("ready", ready, "internal", "not_ready", "shutting_down"),
-        "/info": _operation("info", _ok("Info", "all of it", INFO), *_ANYWHERE),
+        "/info": _operation(
+            "info", _ok("Info", "The model, limits and versions", INFO), *_ANYWHERE
+        ),
         "/metrics": _operation("metrics", metrics, *_WITH_KEY),
         "/openapi.json": _operation("openapi", document, *_ANYWHERE),
     }
