@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from benchmarks import ffmpeg
 from benchmarks.clients import Request, post
-from benchmarks.goals import Result, times_ms
+from benchmarks.goals import Result, noise, times_ms
 from benchmarks.media import files
 from benchmarks.servers import topgenre
 from benchmarks.straight import OnAllCores
@@ -41,10 +41,15 @@ def measure(runs: int = 5, *, seconds: float = 600.0) -> Iterator[Result]:
             )
             ours, theirs = (statistics.median(ms) for ms in taken.values())
             evenly = statistics.median(alone) / cores()
+            more = ours - evenly
+            ours_off, theirs_off = map(noise, taken.values())
+            # A difference is as uncertain as both together, however small it is itself.
+            off = (ours * ours_off + evenly * noise(alone)) / (abs(more) or 1.0) + theirs_off
             of = {"ours ms": ours, "the work alone ms": evenly, "ffmpeg ms": theirs}
             yield Result(
                 f"{container} to answer, beyond the work alone, in ffmpeg's decodings",
-                round((ours - evenly) / theirs, 3),
+                round(more / theirs, 3),
                 _MORE,
+                noise=round(off, 4),
                 of={name: round(ms, 3) for name, ms in of.items()},
             )

@@ -40,8 +40,8 @@ def measure(
             for clients, done in loops.items():
                 done.append(closed_loop(server.port, request, clients, clients * _EACH))
             start = time.perf_counter()
-            work.predict(paths["m4a"])
-            cores_per_s.append(cores() / (time.perf_counter() - start))
+            work.predict(paths["m4a"], _EACH)
+            cores_per_s.append(_EACH * cores() / (time.perf_counter() - start))
         rates = {clients: [loop.per_s for loop in done] for clients, done in loops.items()}
         of = {f"{_CLIENTS} clients/s": rates[_CLIENTS], "1/s": rates[1]}
         yield Result.ratio(f"{_CLIENTS} clients' tracks/s, of one's", of, None, at_least=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from benchmarks import ffmpeg
 from benchmarks.clients import Request, post
@@ -54,8 +56,11 @@ def _spent_s(clock: Callable[[], float], call: Callable[[], object]) -> float:
 
 
 def _of(server: Server) -> float:
-    times = [process.cpu_times() for process in server.tree()]
-    return sum(of.user + of.system for of in times)
+    used = 0.0
+    for process in server.tree():
+        with suppress(psutil.NoSuchProcess):  # ended meanwhile, and counted with its parent
+            used += sum(process.cpu_times()[:4])  # its own, and those of children it has reaped
+    return used
 
 
 def _of_children() -> float:

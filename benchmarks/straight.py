@@ -60,9 +60,9 @@ class OnAllCores:
     def __exit__(self, *_: object) -> None:
         self._processes.shutdown()
 
-    def predict(self, path: Path) -> None:
-        """Have each core do the file once."""
-        for one in [self._processes.submit(_predict, path) for _ in range(cores())]:
+    def predict(self, path: Path, each: int = 1) -> None:
+        """Do the file `each` times for each core."""
+        for one in [self._processes.submit(_predict, path) for _ in range(each * cores())]:
             one.result()
 
 

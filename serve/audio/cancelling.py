@@ -13,7 +13,7 @@ import numpy as np
 from av import AudioFrame, AudioLayout
 
 from serve.audio.mel import Float32
-from serve.audio.resample import Resampler
+from serve.audio.resample import Gathered, Mono
 
 # The mean square of what can be heard, and how many times more the channels must have of that than
 # their mean, for each of them. Channels that have nothing to do with each other have once as much.
@@ -68,24 +68,23 @@ class Apart:
         heard = _heard(like.layout)
         #: who hears each channel has nothing to look for in them
         self.faint: list[AudioFrame] = []
-        self._resamplers = [
-            Resampler(like, sample_rate, skipped, begin, channel=channel)
-            for channel in (None, *heard)
-        ]
+        self._gathered = Gathered(like, sample_rate, skipped)
+        self._each = [Mono(like, sample_rate, begin, channel) for channel in (None, *heard)]
         self._columns = [0, *(1 + at % len(heard) for at in range(_MOST_CHANNELS))]
 
     def push(self, frame: AudioFrame) -> bool:
         """Take in a frame; whether there are blocks by then."""
-        *_, ready = [resampler.push(frame) for resampler in self._resamplers]  # all alike
-        return ready
+        return self._gathered.push(frame)
 
     def blocks(self) -> Iterator[Float32]:
         """The blocks that are ready."""
-        return self._side_by_side([resampler.blocks() for resampler in self._resamplers])
+        for block in self._gathered.blocks():
+            yield from self._side_by_side([mono.push(block) for mono in self._each])
 
     def end(self) -> Iterator[Float32]:
         """The blocks that are still to come."""
-        return self._side_by_side([resampler.end() for resampler in self._resamplers])
+        rest = self._gathered.rest()
+        yield from self._side_by_side([mono.end(rest) for mono in self._each])
 
     def _side_by_side(self, each: list[Iterator[Float32]]) -> Iterator[Float32]:
         for columns in zip(*each, strict=True):

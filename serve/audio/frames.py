@@ -49,6 +49,10 @@ _TELLING = 2
 _MAX_OVERSHOOT_S = 10
 
 
+# FFmpeg gives the only packet of a short Ogg Vorbis file a negative duration of 32 bits.
+_NO_DURATION = 1 << 31
+
+
 class Unseekable(Exception):
     """The audio can't be taken up in its middle, not so that the samples are the same."""
 
@@ -284,7 +288,9 @@ class Frames:
 def _span(packets: Sequence[Packet[av.AudioStream]]) -> float:
     """Seconds from the beginning of the first to the end of the last."""
     first, last = packets[0], packets[-1]
-    ticks = (last.pts or 0) - (first.pts or 0) + (last.duration or 0)
+    ticks = (last.pts or 0) - (first.pts or 0)
+    if 0 < (duration := last.duration or 0) < _NO_DURATION:
+        ticks += duration
     return float(max(0, ticks) * (last.time_base or 0))
 
 

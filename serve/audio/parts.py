@@ -163,6 +163,7 @@ class Part:
                 if resampler:
                     self._changed = True
                     yield from resampler.end()
+                    self._look_at(resampler.faint)
                 setup = found
                 self._rate = frame.sample_rate
                 resampler = following

@@ -30,84 +30,127 @@ _FILTER = 64
 class Resampler:
     """Averages the channels of frames that are all alike, and resamples the mean.
 
-    With `channel` it is that channel alone. The first `skipped` samples are passed over. What
-    follows is the track from its sample `begin` on: its start, or where `run_up` says. No number
-    depends on how the samples were cut.
+    The first `skipped` samples are passed over. What follows is the track from its sample `begin`
+    on: its start, or where `run_up` says. No number depends on how the samples were cut.
     """
 
     def __init__(
-        self,
-        like: AudioFrame,
-        sample_rate: int,
-        skipped: int = 0,
-        begin: int = 0,
-        *,
-        channel: int | None = None,
+        self, like: AudioFrame, sample_rate: int, skipped: int = 0, begin: int = 0
     ) -> None:
-        rate = like.sample_rate
-        filters = polyphase(rate, sample_rate)
-        self._stream = _Stream(filters, begin > 0) if filters else None
-        self._block = filters.inputs if filters else _BLOCK if rate >= _USUAL_RATE else rate
-        # Each call into FFmpeg's filters costs as much for a frame of 20 ms as for many.
-        self._fifo = AudioFifo()
-        self._skipped = skipped
-        self._gathered = -skipped
-        planar = like.format.name == "fltp" and like.layout.name in ("mono", "stereo")
-        self._mixed: Callable[[AudioFrame | None], Iterator[Float32]]
-        if planar and channel is None and (filters or rate == sample_rate):
-            self._mixed = _mean
-        else:
-            self._mixed = _Filters(like, rate if filters else sample_rate, channel).push
+        self._gathered = Gathered(like, sample_rate, skipped)
+        self._mono = Mono(like, sample_rate, begin)
         #: the newest blocks, as decoded, that are so soft that something may be lost in their mean
         self.faint: list[AudioFrame] = []
+
+    def push(self, frame: AudioFrame) -> bool:
+        """Take in a frame; whether there are blocks by then."""
+        return self._gathered.push(frame)
+
+    def blocks(self) -> Iterator[Float32]:
+        """The blocks of samples that are ready."""
+        self.faint.clear()
+        for block in self._gathered.blocks():
+            yield from self._mono.push(block)
+            self._look_at(block)
+
+    def end(self) -> Iterator[Float32]:
+        """The blocks that are still to come: there is no frame any more."""
+        self.faint.clear()
+        rest = self._gathered.rest()
+        yield from self._mono.end(rest)
+        self._look_at(rest)
+
+    def _look_at(self, block: AudioFrame | None) -> None:
+        if block is not None and self._mono.faint:
+            self.faint.append(block)
+
+
+class Gathered:
+    """Frames gathered into blocks that are mixed and resampled at once, `skipped` samples less.
+
+    A call into FFmpeg's filters costs as much for a frame of 20 ms as for many.
+    """
+
+    def __init__(self, like: AudioFrame, sample_rate: int, skipped: int) -> None:
+        rate = like.sample_rate
+        filters = polyphase(rate, sample_rate)
+        self._block = filters.inputs if filters else _BLOCK if rate >= _USUAL_RATE else rate
+        self._fifo = AudioFifo()
+        self._skipped = skipped
+        self._size = -skipped
 
     def push(self, frame: AudioFrame) -> bool:
         """Take in a frame; whether there are blocks by then."""
         # Time stamps don't matter here, and broken ones would be complained about.
         frame.pts = None
         self._fifo.write(frame)
-        self._gathered += frame.samples
-        return self._gathered >= self._block
+        self._size += frame.samples
+        return self._size >= self._block
 
-    def blocks(self) -> Iterator[Float32]:
-        """The blocks of samples that are ready."""
-        self.faint.clear()
+    def blocks(self) -> Iterator[AudioFrame]:
+        """The blocks that are full."""
         self._skip()
-        while self._gathered >= self._block:
-            self._gathered -= self._block
-            yield from self._resampled(cast(AudioFrame, self._fifo.read(self._block)))
+        while self._size >= self._block:
+            self._size -= self._block
+            yield cast(AudioFrame, self._fifo.read(self._block))
 
-    def end(self) -> Iterator[Float32]:
-        """The blocks that are still to come: there is no frame any more."""
-        self.faint.clear()
+    def rest(self) -> AudioFrame | None:
+        """What fills no block, if there is anything."""
         self._skip()
-        if self._gathered > 0:
-            yield from self._resampled(cast(AudioFrame, self._fifo.read()))
-        yield from self._resampled(None)
-        if self._stream is not None:
-            yield from self._stream.end()
+        return cast(AudioFrame, self._fifo.read()) if self._size > 0 else None
 
     def _skip(self) -> None:
         if self._skipped:
             self._fifo.read(self._skipped, partial=True)
             self._skipped = 0
 
-    def _resampled(self, block: AudioFrame | None) -> Iterator[Float32]:
+
+class Mono:
+    """The mean of the channels of blocks, or one `channel` of them, resampled."""
+
+    def __init__(
+        self, like: AudioFrame, sample_rate: int, begin: int, channel: int | None = None
+    ) -> None:
+        rate = like.sample_rate
+        filters = polyphase(rate, sample_rate)
+        self._stream = _Stream(filters, begin > 0) if filters else None
+        planar = like.format.name == "fltp" and like.layout.name in ("mono", "stereo")
+        self._mixed: Callable[[AudioFrame | None], Iterator[Float32]]
+        if planar and channel is None and (filters or rate == sample_rate):
+            self._mixed = _mean
+        else:
+            self._mixed = _Filters(like, rate if filters else sample_rate, channel).push
+        #: whether the last block is so soft that something may have been lost in the mean
+        self.faint = False
+
+    def push(self, block: AudioFrame | None) -> Iterator[Float32]:
+        """The samples that are ready after a block; None for what the filters still hold."""
         for mixed in self._mixed(block):
             samples, power = _numbers(mixed)
-            if block is not None and power < _FAINT * len(samples):
-                self.faint.append(block)
+            self.faint = power < _FAINT * len(samples)
             if self._stream is None:
                 yield samples
             else:
                 yield from self._stream.push(samples)
+
+    def end(self, rest: AudioFrame | None) -> Iterator[Float32]:
+        """All samples that are still to come, after the `rest` of the frames."""
+        if rest is not None:
+            yield from self.push(rest)
+        faint = self.faint
+        yield from self.push(None)
+        self.faint = faint
+        if self._stream is not None:
+            yield from self._stream.end()
 
 
 def _mean(block: AudioFrame | None) -> Iterator[Float32]:
     """The mean of one or two planes of floats: what swresample gives, in half the time."""
     if block is not None:
         planes = [_plane(block, channel) for channel in range(block.layout.nb_channels)]
-        yield planes[0] if len(planes) == 1 else (planes[0] + planes[1]) * np.float32(0.5)
+        with np.errstate(over="ignore", invalid="ignore"):  # broken numbers: see `_numbers`
+            mean = planes[0] if len(planes) == 1 else (planes[0] + planes[1]) * np.float32(0.5)
+        yield mean
 
 
 class _Filters:

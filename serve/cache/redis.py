@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 from serve.cache.in_time import in_time
 from serve.cache.store import MAX_VALUE_BYTES, PATIENCE_S, StoreError, packed, unpacked
@@ -83,14 +83,15 @@ def client(url: str, timeout_s: float, *, blocking: bool = False) -> Redis:
 
 
 def reason(fault: BaseException) -> str:
-    """What is wrong with Redis: the name of the error at the root of the fault.
+    """What is wrong with Redis: the name of the error, or of the refusal of a password within it.
 
     redis-py wraps the refusal of a password over a Unix socket in a ConnectionError. The error's
     own text is left out: it may contain the address, and with it the password.
     """
-    while isinstance(cause := fault.__cause__ or fault.__context__, FAULTS):
-        fault = cause
-    return f"Redis: {type(fault).__name__}"
+    cause: BaseException | None = fault
+    while cause is not None and not isinstance(cause, AuthenticationError):
+        cause = cause.__cause__ or cause.__context__
+    return f"Redis: {type(cause or fault).__name__}"
 
 
 async def close(redis: Redis) -> None:

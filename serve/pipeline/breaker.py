@@ -14,7 +14,7 @@ from typing import Literal
 from serve.errors import BadMedia, BadRequest, NotFound, Refused, TopgenreError
 from serve.replicas import Replicas
 
-#: Failures which show that YouTube works: they are about the video, not about this server.
+#: Failures which show that the service works: they are about the track, not about this server.
 ANSWERED = (BadRequest, Refused, NotFound, BadMedia)
 # While a probe is under way, other requests are told to retry after this many seconds.
 _PROBED_S = 1.0

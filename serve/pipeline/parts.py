@@ -96,7 +96,7 @@ class Parts:
         )
         watch("inference_waiting", "Tracks waiting for the model", lambda: engine.waiting)
         watch("ready", "1 when tracks are taken", lambda: self.ready)
-        watch("flights", "Videos being worked on, each once", lambda: len(flights))
+        watch("flights", "Links being worked on, each once", lambda: len(flights))
         watch("flight_waiters", "Requests that wait for them", lambda: flights.waiting)
         for name, service in self.links.services.items():
             service.watch(watch)

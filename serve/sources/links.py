@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from serve.errors import NotYouTube
+from serve.errors import NotYouTube, TopgenreError
 from serve.sources.stream import AudioSource, Link, LinkService
 from serve.sources.youtube import YouTube
 
@@ -22,14 +22,17 @@ def link_of(text: str) -> Link:
 
     Raises BadUrl, Playlist, or NotYouTube where no service knows it.
     """
-    unknown = NotYouTube()
+    refusal: TopgenreError | None = None
     # Those that the text names come first: to the others it may be no link at all.
     for service in sorted(SERVICES, key=lambda of: not of.mentioned(text)):
         try:
             return service.link(text)
-        except NotYouTube as error:
-            unknown = error
-    raise unknown
+        except NotYouTube:
+            continue
+        except TopgenreError as error:
+            # A service may take for a broken link what another one knows.
+            refusal = refusal or error
+    raise refusal or NotYouTube
 
 
 def mentions_service(text: str) -> bool:

@@ -251,6 +251,22 @@ def test_channels_that_cancel_in_a_track_of_parts(decoder: Decoding) -> None:
     np.testing.assert_allclose(parted, decoder.features, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("last", [0.0, 1.0])
+def test_channels_that_cancel_before_the_format_changes(decoder: Decoding, last: float) -> None:
+    codecs = [by_name(name) for name in ("opus-ogg", "vorbis")]
+    left = music(0.5, 48_000, 1, seed=3)[0]
+    links = [encode(np.stack([left, -left]), codecs[n % 2]) for n in range(6)]
+    end = encode(np.stack([left, left]) * np.float32(last), by_name("opus-ogg"))
+    assert decoder(b"".join([*links, end])) == "ok"
+    assert decoder.decoded.cancelled_s > 2
+
+
+@pytest.mark.parametrize("seconds", [0.8, 0.95])
+def test_of_a_short_vorbis_file_nothing_is_lost(decoder: Decoding, seconds: float) -> None:
+    encoding = by_name("vorbis")
+    assert lost_s(decoder, encode(music(seconds, encoding.rate), encoding)) == 0
+
+
 RATE = 48_000
 VOICE = music(6 * 1.5, RATE, 1)[0]
 REST = np.random.default_rng(5).standard_normal(len(VOICE)).astype(np.float32)

@@ -4,6 +4,7 @@ import av
 import numpy as np
 import pytest
 
+from serve.audio.cancelling import Apart
 from serve.audio.polyphase import polyphase
 from serve.audio.resample import Resampler, run_up
 
@@ -111,7 +112,25 @@ def test_planes_and_packed_samples_have_the_same_mean_bit_for_bit(rate, channels
     np.testing.assert_array_equal(resampled(samples, rate), packed)
 
 
-def test_one_channel_of_many():
-    samples = noise(1.0, 48_000, channels=8)
-    found = resampled(samples, 48_000, kind="flt", channel=6)
-    np.testing.assert_array_equal(found, resampled(samples[6:7], 48_000))
+def test_channels_apart_are_what_each_is_alone():
+    samples = noise(3.0, 48_000, channels=8)
+    frames = [frame(samples[:, n : n + 1000], 48_000, "flt") for n in range(0, 144_000, 1000)]
+    apart = Apart(frames[0], RATE)
+    ready = (given for given in frames if apart.push(given))
+    blocks = [block for _ in ready for block in apart.blocks()]
+    found = np.concatenate([*blocks, *apart.end()])
+    np.testing.assert_array_equal(found[:, 0], resampled(samples, 48_000, kind="flt"))
+    heard = [0, 1, 2, 4, 5, 6, 7]  # a subwoofer does not count
+    for column, channel in enumerate([*heard, heard[0]], start=1):
+        alone = resampled(samples[channel : channel + 1], 48_000)
+        np.testing.assert_array_equal(found[:, column], alone)
+
+
+def test_broken_numbers_of_two_channels_warn_of_nothing():
+    broken = noise(1.0, 48_000, channels=2)
+    silent = broken.copy()
+    for at, left, right in ((10_000, np.inf, -np.inf), (20_000, 3e38, 3e38), (30_000, np.nan, 0)):
+        broken[:, at : at + 50] = [[left], [right]]
+        silent[:, at : at + 50] = 0.0
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(resampled(broken, 48_000), resampled(silent, 48_000))

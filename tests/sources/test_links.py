@@ -50,7 +50,7 @@ class Jukebox:
 
     @staticmethod
     def link(text):
-        found = re.search(r"jukebox\.test/(\w*)", text)
+        found = re.search(r"jukebox(?:\.test/|:track:)(\w*)", text)
         if found is None:
             raise NotYouTube
         if not found[1]:
@@ -77,6 +77,12 @@ def _registered(monkeypatch, tiny_model):
     monkeypatch.setenv("TOPGENRE_MODEL", str(tiny_model))
     monkeypatch.setenv("TOPGENRE_DECODERS", "1")
     opened.clear()
+
+
+def test_what_the_others_take_for_broken_is_its_own():
+    assert links.link_of("jukebox:track:wish").key == "jukebox:wish"
+    with pytest.raises(BadUrl):
+        links.link_of("elsewhere:track:wish")
 
 
 def test_a_server_takes_its_links(tiny_model, tmp_path):

@@ -1,4 +1,4 @@
-// The parts of a track that changes genre, as a mix does: the same as in `serve/parts.py`.
+// The parts of a track that changes genre, as a mix does: the same as in `serve/genre_parts.py`.
 import { isMusic } from "./music.js";
 import { clock, say } from "./text.js";
 
