@@ -88,10 +88,12 @@ def reason(fault: BaseException) -> str:
     redis-py wraps the refusal of a password over a Unix socket in a ConnectionError. The error's
     own text is left out: it may contain the address, and with it the password.
     """
-    cause: BaseException | None = fault
-    while cause is not None and not isinstance(cause, AuthenticationError):
-        cause = cause.__cause__ or cause.__context__
-    return f"Redis: {type(cause or fault).__name__}"
+    chain = [fault]
+    # Where redis-py retries, exceptions may be each other's context.
+    while (before := chain[-1].__cause__ or chain[-1].__context__) and before not in chain:
+        chain.append(before)
+    named = next((of for of in chain if isinstance(of, AuthenticationError)), fault)
+    return f"Redis: {type(named).__name__}"
 
 
 async def close(redis: Redis) -> None:

@@ -30,7 +30,9 @@ def link_of(text: str) -> Link:
         except NotYouTube:
             continue
         except TopgenreError as error:
-            # A service may take for a broken link what another one knows.
+            if service.mentioned(text):
+                raise
+            # It may take for a broken link what another service knows.
             refusal = refusal or error
     raise refusal or NotYouTube
 

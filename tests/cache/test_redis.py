@@ -7,9 +7,9 @@ import zlib
 from typing import Any
 
 import pytest
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
-from serve.cache.redis import RedisStore, close
+from serve.cache.redis import RedisStore, close, reason
 from serve.cache.store import MAX_VALUE_BYTES, StoreError
 from serve.metrics import Metrics
 from serve.replicas.redis import AloneError, SharedRedis
@@ -141,3 +141,11 @@ async def test_what_does_not_take_its_leave_is_given_up(monkeypatch):
     async with asyncio.timeout(10):
         for redis in silent, broken:
             await close(redis)
+
+
+def test_errors_that_are_each_others_context_are_named():
+    first, second = ConnectionError("1"), ConnectionError("2")
+    first.__context__, second.__context__ = second, first
+    assert reason(first) == "Redis: ConnectionError"
+    second.__cause__ = AuthenticationError("no")
+    assert reason(first) == "Redis: AuthenticationError"
