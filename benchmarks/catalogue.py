@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -11,7 +10,7 @@ from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
-from benchmarks.goals import Result
+from benchmarks.goals import Result, children_s
 from benchmarks.media import track
 
 
@@ -49,8 +48,7 @@ def _another(number: int, seconds: float) -> bytes:
 
 def _processor_s(*arguments: object) -> float:
     """The processor time of a command and of the processes that it starts."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = children_s()
     command = [sys.executable, "-m", "serve", *map(str, arguments)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return children_s() - before

@@ -14,9 +14,7 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from multiprocessing.connection import Connection
 
-import psutil
-
-from benchmarks.servers import topgenre
+from benchmarks.servers import Server, topgenre
 from benchmarks.stages import Timing
 from tests.eventually import until
 
@@ -59,17 +57,17 @@ def taken_ms(
         for name in tracks:
             events.send(name)
             for run in range(runs + 1):
-                for way, (port, pid) in servers.items():
-                    for stage, ms in _ask(port, pid, events):
+                for way, server in servers.items():
+                    for stage, ms in _ask(server, events):
                         if run:  # the first warms up
                             taken.setdefault((stage, way, name), []).append(ms)
     return taken
 
 
-def _ask(port: int, pid: int, events: Connection) -> Iterator[tuple[str, float]]:
+def _ask(server: Server, events: Connection) -> Iterator[tuple[str, float]]:
     """One request; its stages and their milliseconds, and those of CPU it took in the server."""
-    before = _cpu_s(pid)
-    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    before = server.processor_s()
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
     start = time.perf_counter()
     connection.request(
         "POST",
@@ -88,28 +86,16 @@ def _ask(port: int, pid: int, events: Connection) -> Iterator[tuple[str, float]]
     yield FIRST_EVENT, 1000 * (progress - start)
     yield FIRST_BYTE, 1000 * (asked - start)
     yield TAIL, 1000 * (end - sent)
-    yield "CPU of a link", 1000 * (_cpu_s(pid) - before)
-
-
-def _cpu_s(pid: int) -> float:
-    """Seconds of CPU that a process and all it has started have taken so far."""
-    server = psutil.Process(pid)
-    used = 0.0
-    for process in (server, *server.children(recursive=True)):
-        try:
-            used += sum(process.cpu_times()[:4])  # its own, and those of children it has reaped
-        except psutil.NoSuchProcess:
-            continue
-    return used
+    yield "CPU of a link", 1000 * (server.processor_s() - before)
 
 
 @contextmanager
-def _server(environment: dict[str, str], preload: bool) -> Iterator[tuple[int, int]]:
-    """A server's port and process."""
+def _server(environment: dict[str, str], preload: bool) -> Iterator[Server]:
+    """A server that asks the stand-in, ready to download."""
     with topgenre(environment, youtube_clients=CLIENTS, youtube_preload=preload) as server:
         if preload:
             until(lambda: _gauge(server.port, "topgenre_youtube_preloaded"), _START_S)
-        yield server.port, server.process.pid
+        yield server
 
 
 def _gauge(port: int, name: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import resource
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -119,6 +120,12 @@ def quantile_ms(taken_s: Sequence[float], quantile: float) -> float:
 def times_ms(calls: Mapping[str, Callable[[], object]], runs: int) -> dict[str, list[float]]:
     """The milliseconds of each call, side by side in a new order each time, warm."""
     return _ms(calls, runs, time.perf_counter)
+
+
+def children_s() -> float:
+    """Seconds of processor time of all children that this process has reaped so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def processor_ms(calls: Mapping[str, Callable[[], object]], runs: int) -> dict[str, list[float]]:

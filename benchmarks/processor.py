@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-import psutil
 
 from benchmarks import ffmpeg
 from benchmarks.clients import Request, post
-from benchmarks.goals import Result
+from benchmarks.goals import Result, children_s
 from benchmarks.media import files
 from benchmarks.servers import Server, topgenre
 from serve.inference.session import load_model
@@ -40,8 +37,8 @@ def _taken(
     request = Request.raw(path.read_bytes())
     taken: dict[str, list[float]] = {"ours ms": [], "decoding and model ms": []}
     for warm in range(runs + 1):
-        ours_s = _spent_s(lambda: _of(server), lambda: post(server.port, request))
-        decoding_s = _spent_s(_of_children, lambda: ffmpeg.decode(path, sample_rate))
+        ours_s = _spent_s(server.processor_s, lambda: post(server.port, request))
+        decoding_s = _spent_s(children_s, lambda: ffmpeg.decode(path, sample_rate))
         model_s = _spent_s(time.process_time, run)
         if warm:
             taken["ours ms"].append(1000 * ours_s)
@@ -53,16 +50,3 @@ def _spent_s(clock: Callable[[], float], call: Callable[[], object]) -> float:
     start = clock()
     call()
     return clock() - start
-
-
-def _of(server: Server) -> float:
-    used = 0.0
-    for process in server.tree():
-        with suppress(psutil.NoSuchProcess):  # ended meanwhile, and counted with its parent
-            used += sum(process.cpu_times()[:4])  # its own, and those of children it has reaped
-    return used
-
-
-def _of_children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime

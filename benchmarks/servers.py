@@ -34,6 +34,14 @@ class Server:
         """Its process and all that it has started."""
         return [self.process, *self.process.children(recursive=True)]
 
+    def processor_s(self) -> float:
+        """Seconds of processor time that its processes have taken so far."""
+        used = 0.0
+        for process in self.tree():
+            with suppress(psutil.NoSuchProcess):  # ended meanwhile, and counted with its parent
+                used += sum(process.cpu_times()[:4])  # its own, and of children it has reaped
+        return used
+
     def resident_bytes(self) -> int:
         """Resident memory of all its processes together."""
         total = 0

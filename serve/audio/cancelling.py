@@ -83,8 +83,9 @@ class Apart:
 
     def end(self) -> Iterator[Float32]:
         """The blocks that are still to come."""
-        rest = self._gathered.rest()
-        yield from self._side_by_side([mono.end(rest) for mono in self._each])
+        for block in self._gathered.rest():
+            yield from self._side_by_side([mono.push(block) for mono in self._each])
+        yield from self._side_by_side([mono.end() for mono in self._each])
 
     def _side_by_side(self, each: list[Iterator[Float32]]) -> Iterator[Float32]:
         for columns in zip(*each, strict=True):

@@ -49,11 +49,11 @@ def _walk(head: bytes, layout: _Layout) -> Iterator[tuple[bytes, Chunk]]:
     at, header = layout.first, layout.header
     while at + header.size <= len(head):
         name, size = header.unpack_from(head, at)
-        place = Chunk(at + header.size, size - layout.counted)
-        yield name, place
-        if name in AUDIO or place.size < 0:
+        chunk = Chunk(at + header.size, size - layout.counted)
+        yield name, chunk
+        if name in AUDIO or chunk.size < 0:
             return
-        end = sum(place)
+        end = sum(chunk)
         at = end + -end % layout.step
 
 

@@ -50,18 +50,18 @@ class Resampler:
         """The blocks of samples that are ready."""
         self.faint.clear()
         for block in self._gathered.blocks():
-            yield from self._mono.push(block)
-            self._look_at(block)
+            yield from self._made(block)
 
     def end(self) -> Iterator[Float32]:
         """The blocks that are still to come: there is no frame any more."""
         self.faint.clear()
-        rest = self._gathered.rest()
-        yield from self._mono.end(rest)
-        self._look_at(rest)
+        for block in self._gathered.rest():
+            yield from self._made(block)
+        yield from self._mono.end()
 
-    def _look_at(self, block: AudioFrame | None) -> None:
-        if block is not None and self._mono.faint:
+    def _made(self, block: AudioFrame) -> Iterator[Float32]:
+        yield from self._mono.push(block)
+        if self._mono.faint:
             self.faint.append(block)
 
 
@@ -94,10 +94,11 @@ class Gathered:
             self._size -= self._block
             yield cast(AudioFrame, self._fifo.read(self._block))
 
-    def rest(self) -> AudioFrame | None:
+    def rest(self) -> Iterator[AudioFrame]:
         """What fills no block, if there is anything."""
         self._skip()
-        return cast(AudioFrame, self._fifo.read()) if self._size > 0 else None
+        if self._size > 0:
+            yield cast(AudioFrame, self._fifo.read())
 
     def _skip(self) -> None:
         if self._skipped:
@@ -133,13 +134,9 @@ class Mono:
             else:
                 yield from self._stream.push(samples)
 
-    def end(self, rest: AudioFrame | None) -> Iterator[Float32]:
-        """All samples that are still to come, after the `rest` of the frames."""
-        if rest is not None:
-            yield from self.push(rest)
-        faint = self.faint
+    def end(self) -> Iterator[Float32]:
+        """The samples that are still to come: there is no block any more."""
         yield from self.push(None)
-        self.faint = faint
         if self._stream is not None:
             yield from self._stream.end()
 
